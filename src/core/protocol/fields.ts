@@ -1,0 +1,120 @@
+/**
+ * The kinds of header fields: how each is checked when it comes from the network and how it is
+ * written. A decoded value that is not of its kind is refused; nothing is coerced.
+ */
+import {
+  MAX_ID_LENGTH,
+  MAX_LAGGARDS,
+  MAX_METRICS,
+  MAX_TENSORS,
+  MAX_TEXT_LENGTH,
+} from './limits.js';
+import { OUTCOMES, type VersionStamp, WAIT_REASONS, type WireLaggard } from './messages.js';
+
+/** One kind of field. `decode` returns undefined for a value that is not of the kind. */
+export interface FieldKind {
+  decode(value: unknown): unknown;
+  encode(value: never): unknown;
+}
+
+const same = (value: unknown): unknown => value;
+
+function isUint(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function decodeUint(value: unknown): number | undefined {
+  return isUint(value) ? value : undefined;
+}
+
+function text(maxLength: number, minLength = 0): FieldKind {
+  return {
+    decode: (value) =>
+      typeof value === 'string' && value.length >= minLength && value.length <= maxLength ? value : undefined,
+    encode: same,
+  };
+}
+
+function oneOf(names: readonly string[]): FieldKind {
+  return {
+    decode: (value) => (isUint(value) ? names[value] : undefined),
+    encode: (value: string) => names.indexOf(value),
+  };
+}
+
+/** A set of tensors as a bitmap: tensor i is bit i % 8 of byte i / 8. Rising positions in memory. */
+const tensorSet: FieldKind = {
+  decode: (value) => {
+    if (!(value instanceof Uint8Array) || value.length > MAX_TENSORS / 8) return undefined;
+    const indices: number[] = [];
+    for (let byte = 0; byte < value.length; byte++) {
+      const bits = value[byte] as number;
+      for (let bit = 0; bit < 8; bit++) if ((bits >> bit) & 1) indices.push(byte * 8 + bit);
+    }
+    return indices;
+  },
+  encode: (indices: readonly number[]) => {
+    const last = indices[indices.length - 1];
+    const bitmap = new Uint8Array(last === undefined ? 0 : (last >> 3) + 1);
+    for (const index of indices) bitmap[index >> 3] = (bitmap[index >> 3] as number) | (1 << (index & 7));
+    return bitmap;
+  },
+};
+
+const stamp: FieldKind = {
+  decode: (value): VersionStamp | undefined => {
+    if (!Array.isArray(value)) return undefined;
+    const [incarnation, version] = value as unknown[];
+    if (typeof incarnation !== 'string' || incarnation.length > MAX_ID_LENGTH || !isUint(version)) return undefined;
+    return { incarnation, version };
+  },
+  encode: (value: VersionStamp) => [value.incarnation, value.version],
+};
+
+const laggards: FieldKind = {
+  decode: (value): readonly WireLaggard[] | undefined => {
+    if (!Array.isArray(value) || value.length > MAX_LAGGARDS) return undefined;
+    for (const each of value as unknown[]) {
+      if (!Array.isArray(each)) return undefined;
+      const [id, clock, lastSeenMs] = each as unknown[];
+      if (typeof id !== 'string' || !isUint(clock) || !isUint(lastSeenMs)) return undefined;
+    }
+    return value as WireLaggard[];
+  },
+  encode: same,
+};
+
+const metrics: FieldKind = {
+  decode: (value): Record<string, number> | undefined => {
+    if (value === null || typeof value !== 'object' || Array.isArray(value) || value instanceof Uint8Array) {
+      return undefined;
+    }
+    const names = Object.keys(value);
+    if (names.length > MAX_METRICS) return undefined;
+    const result: Record<string, number> = Object.create(null) as Record<string, number>;
+    for (const name of names) {
+      const number = (value as Record<string, unknown>)[name];
+      if (typeof number !== 'number' || name.length > MAX_ID_LENGTH) return undefined;
+      result[name] = number;
+    }
+    return result;
+  },
+  encode: same,
+};
+
+/** Every kind of field that a header can hold. */
+export const FIELD_KINDS = {
+  uint: { decode: decodeUint, encode: same } as FieldKind,
+  /** An integer from 1. */
+  count: { decode: (value) => (isUint(value) && value > 0 ? value : undefined), encode: same } as FieldKind,
+  boolean: { decode: (value) => (typeof value === 'boolean' ? value : undefined), encode: same } as FieldKind,
+  number: { decode: (value) => (typeof value === 'number' ? value : undefined), encode: same } as FieldKind,
+  id: text(MAX_ID_LENGTH, 1),
+  text: text(MAX_TEXT_LENGTH),
+  outcome: oneOf(OUTCOMES),
+  waitReason: oneOf(WAIT_REASONS),
+  tensorSet,
+  stamp,
+  laggards,
+  metrics,
+} as const;

@@ -1,0 +1,22 @@
+/** Bounds of a frame that both ends hold, whatever their options say. See `docs/protocol.md`. */
+
+/** Bytes before the msgpack header: its length and the payload's, u32 each. */
+export const PREAMBLE_BYTES = 8;
+/** Longest msgpack header. */
+export const MAX_HEADER_BYTES = 16_384;
+/** Deepest nesting of a header; the header's own map is depth 1. */
+export const MAX_HEADER_DEPTH = 8;
+/** Most elements of one array in a header. */
+export const MAX_HEADER_ARRAY = 1024;
+/** Most entries of one map in a header. */
+export const MAX_HEADER_MAP = 64;
+/** Most tensors of a model: its set fits a header as one bit each. */
+export const MAX_TENSORS = 65_536;
+/** Longest id of a worker, in UTF-16 code units. */
+export const MAX_ID_LENGTH = 128;
+/** Most metrics of one push. */
+export const MAX_METRICS = 32;
+/** Longest name of a metric, and any text that is only read by people. */
+export const MAX_TEXT_LENGTH = 1024;
+/** Most laggards that a message names. */
+export const MAX_LAGGARDS = 8;

@@ -1,0 +1,20 @@
+/**
+ * A large transfer as a sequence of messages that its sender takes one at a time, when the
+ * connection has room. The bytes it hands out are views of the memory that is being sent; the
+ * sender copies or writes them before it takes the next.
+ */
+import type { Message } from './messages.js';
+
+/** One message of a stream. */
+export interface OutgoingPart {
+  readonly message: Message;
+  readonly payload: Uint8Array;
+}
+
+/** A transfer under way. */
+export interface OutgoingStream {
+  /** Unique per core; names the stream in the core's `streamEnded` event. */
+  readonly id: number;
+  /** The next message, or undefined when all have been taken. */
+  next(): OutgoingPart | undefined;
+}

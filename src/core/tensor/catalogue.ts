@@ -1,0 +1,141 @@
+/**
+ * The catalogue: the model's tensors in their fixed order, laid end to end in one flat range of
+ * elements. The wire, the store and the optimizers all speak of ranges of this one address space,
+ * so that cost grows with bytes and not with the number of tensors.
+ *
+ *     element   0        640  650            1930
+ *               | kernel  | bias | …           |
+ */
+import { PsError } from '../base/errors.js';
+import { type Dtype, lengthOfShape } from './tensor.js';
+
+/** What a tensor is, without its values. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: Dtype;
+  /** False: its gradient is refused. */
+  readonly trainable: boolean;
+}
+
+/** One tensor and its place. */
+export interface CatalogueEntry extends TensorSpec {
+  /** Position in the catalogue, the tensor's number on the wire. */
+  readonly index: number;
+  /** First element in the flat range. */
+  readonly offset: number;
+  /** Elements. */
+  readonly length: number;
+}
+
+/** The tensors of a model, in order; immutable. */
+export class Catalogue {
+  readonly entries: readonly CatalogueEntry[];
+  /** Elements of all tensors together. */
+  readonly length: number;
+  readonly #byName = new Map<string, CatalogueEntry>();
+
+  constructor(specs: readonly TensorSpec[]) {
+    let offset = 0;
+    this.entries = specs.map((spec, index) => {
+      const length = lengthOfShape(spec.shape);
+      const entry: CatalogueEntry = { ...spec, shape: [...spec.shape], index, offset, length };
+      offset += length;
+      this.#byName.set(spec.name, entry);
+      return entry;
+    });
+    this.length = offset;
+  }
+
+  /** The entry named `name`, or undefined. */
+  find(name: string): CatalogueEntry | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The entry named `name`; throws `PS_UNKNOWN_TENSOR` with the names that exist. */
+  get(name: string): CatalogueEntry {
+    const entry = this.#byName.get(name);
+    if (entry !== undefined) return entry;
+    const known = this.entries.slice(0, 8).map((each) => each.name);
+    const more = this.entries.length > 8 ? ', …' : '';
+    throw new PsError('PS_UNKNOWN_TENSOR', `no tensor is named "${name}"; the model has ${known.join(', ')}${more}`, {
+      details: { tensor: name },
+    });
+  }
+
+  /**
+   * The tensors `indices` (strictly rising catalogue positions), or all of them.
+   * Throws `PS_UNKNOWN_TENSOR` for a position that does not exist, is repeated or out of order.
+   */
+  select(indices?: readonly number[]): Selection {
+    if (indices === undefined) return new Selection(this.entries);
+    let previous = -1;
+    const chosen: CatalogueEntry[] = [];
+    for (const index of indices) {
+      const entry = Number.isInteger(index) && index > previous ? this.entries[index] : undefined;
+      if (entry === undefined) {
+        throw new PsError('PS_UNKNOWN_TENSOR', `no tensor has position ${index} after ${previous}`);
+      }
+      chosen.push(entry);
+      previous = index;
+    }
+    return new Selection(chosen);
+  }
+}
+
+/** A contiguous run of elements of the flat range, and where it stands in a selection. */
+export interface Run {
+  /** First element in the flat range of the model. */
+  readonly offset: number;
+  readonly length: number;
+  /** First element in the selection's own range. */
+  readonly at: number;
+}
+
+/**
+ * Some of the tensors, laid end to end in a range of their own: what one pull or push moves.
+ * Neighbours in the catalogue are merged, so the whole model is one run.
+ */
+export class Selection {
+  readonly entries: readonly CatalogueEntry[];
+  readonly runs: readonly Run[];
+  /** Elements. */
+  readonly length: number;
+
+  constructor(entries: readonly CatalogueEntry[]) {
+    this.entries = entries;
+    const runs: { offset: number; length: number; at: number }[] = [];
+    let at = 0;
+    for (const entry of entries) {
+      if (entry.length === 0) continue;
+      const last = runs[runs.length - 1];
+      if (last !== undefined && last.offset + last.length === entry.offset) last.length += entry.length;
+      else runs.push({ offset: entry.offset, length: entry.length, at });
+      at += entry.length;
+    }
+    this.runs = runs;
+    this.length = at;
+  }
+
+  /**
+   * Calls `visit(modelOffset, selectionOffset, length)` for the pieces of the selection's
+   * elements [begin, end), in order. O(pieces + log runs).
+   */
+  forEachPiece(begin: number, end: number, visit: (offset: number, at: number, length: number) => void): void {
+    let low = 0;
+    let high = this.runs.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const run = this.runs[middle] as Run;
+      if (run.at + run.length <= begin) low = middle + 1;
+      else high = middle;
+    }
+    for (let i = low; i < this.runs.length; i++) {
+      const run = this.runs[i] as Run;
+      if (run.at >= end) return;
+      const from = Math.max(begin, run.at);
+      const to = Math.min(end, run.at + run.length);
+      visit(run.offset + (from - run.at), from, to - from);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What a shell needs of a connection: whole frames in, whole frames out, back-pressure, and one
+ * end. The WebSocket transports and the in-memory one implement it and are held to one conformance
+ * suite; nothing else in pslib knows a socket.
+ */
+
+/** One open connection that carries frames. */
+export interface Transport {
+  /** Bytes handed to `send` that have not been taken by the system yet. */
+  readonly bufferedBytes: number;
+  /**
+   * Sends one frame. `whenTaken` is called once, when the frame's memory is no longer needed or
+   * the connection has ended; until then the bytes must not change.
+   */
+  send(frame: Uint8Array, whenTaken?: () => void): void;
+  /** Stops `onFrame` until `resume`; what the system has buffered waits. */
+  pause(): void;
+  resume(): void;
+  /** Ends the connection after what was sent; a second call does nothing. */
+  close(code: number, reason: string): void;
+  /** Ends it now. */
+  terminate(): void;
+}
+
+/** What a transport tells its owner. `onClose` is called exactly once, and last. */
+export interface TransportHandlers {
+  /** A binary message. The bytes belong to the receiver from now on. */
+  onFrame(frame: Uint8Array): void;
+  /** A text message: never valid in this protocol. */
+  onText(): void;
+  onClose(code: number, reason: string): void;
+}
+
+/** Opens a connection; `onOpen` or `onClose` follows. */
+export type Connect = (
+  url: string,
+  options: ConnectOptions,
+  handlers: TransportHandlers & { onOpen(transport: Transport): void },
+) => { abort(): void };
+
+/** What a transport needs to open a connection. */
+export interface ConnectOptions {
+  /** Bearer token; undefined: none. */
+  readonly token: string | undefined;
+  /** Largest message taken from the other end, in bytes. */
+  readonly maxMessageBytes: number;
+  /** Send with a zero mask on plain `ws:` beyond loopback too. */
+  readonly trustedNetwork: boolean;
+}
