@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 // Three projects by what a test needs:
 // - core: pure logic, no sockets and no timers; fast, in threads.
@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
 // - package: the packed tarball in an empty project (`npm run test:package`).
 // Every kind of test has a folder under test/; `npx vitest run test/unit` runs one of them.
 
-const isCi = Boolean(process.env['CI']);
+const isCi = Boolean(process.env.CI);
 const sockets = ['integration', 'fault', 'docs'];
 
 /** The test files in the given folders of test/. */
@@ -14,7 +14,7 @@ function inFolders(folders: readonly string[]): string[] {
   return folders.map((folder) => `test/${folder}/**/*.test.ts`);
 }
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     globals: false,
     allowOnly: !isCi,
@@ -55,3 +55,5 @@ export default defineConfig({
     ],
   },
 });
+
+export default config;
