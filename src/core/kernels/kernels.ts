@@ -1,0 +1,153 @@
+/**
+ * The numerical kernels: every loop over elements that the server runs. One interface, several
+ * implementations (plain JavaScript here, WASM SIMD), one conformance suite; all give the same bits.
+ *
+ * Each kernel is defined as a fixed sequence of IEEE 754 float32 operations (+ − × ÷ √, comparison),
+ * each rounded to nearest, never fused, so results do not depend on machine, runtime or implementation.
+ * In the formulas below every operation is such a float32 operation, evaluated as the brackets say.
+ * Every kernel but `sumSquares` is element-wise: cutting a range into parts changes no bit.
+ *
+ * Arguments: `out` is `parameter` itself (in place) or an array that does not overlap any other
+ * (copy on write); slots are updated in place. All arrays of one call have equal lengths (REQUIRED,
+ * not checked here). Scalars are rounded to float32 where the formula uses them. A NaN may come out
+ * with other payload bits.
+ */
+
+/**
+ * Elements per block of `sumSquares` (64 KiB). A caller that cuts a gradient at multiples of this
+ * from the gradient's start, and chains the parts, gets the same bits as from one call.
+ */
+export const SUM_SQUARES_BLOCK = 16_384;
+
+/** The scalars of one Adam or AdamW update, the bias corrections worked in. */
+export interface AdamScalars {
+  readonly beta1: number;
+  readonly beta2: number;
+  /** learning rate / (1 − beta1^t) */
+  readonly stepSize: number;
+  /** 1 / √(1 − beta2^t) */
+  readonly rootCorrection: number;
+  readonly epsilon: number;
+  /** learning rate × weight decay; 0 is Adam, and leaves the term out. */
+  readonly decay: number;
+}
+
+/** The scalars of one FTRL-Proximal update. */
+export interface FtrlScalars {
+  /** 1 / learning rate of this update. */
+  readonly inverseRate: number;
+  /** `inverseRate` − the one of the update before; 0 while the learning rate stays. */
+  readonly inverseRateChange: number;
+  readonly beta: number;
+  readonly l1: number;
+  readonly l2: number;
+}
+
+/** The kernels. Cost of each: O(length). */
+export interface Kernels {
+  /** Which implementation this is. */
+  readonly name: string;
+
+  /** out = x. */
+  copy(out: Float32Array, x: Float32Array): void;
+  /** accumulator = accumulator + x. */
+  add(accumulator: Float32Array, x: Float32Array): void;
+  /** values = values · factor. */
+  scale(values: Float32Array, factor: number): void;
+  /** values = values / divisor. */
+  divide(values: Float32Array, divisor: number): void;
+  /** Each value is brought into [−limit, limit]; NaN stays. */
+  clipValue(values: Float32Array, limit: number): void;
+  /** Each value that is not finite becomes +0. */
+  zeroNonFinite(values: Float32Array): void;
+
+  /**
+   * Returns `initial` + the sum of the squares, in float64; finite exactly if `initial` and every
+   * value are. Blocks of `SUM_SQUARES_BLOCK` values are added to it in order, the last one may be short.
+   *
+   * One block: its values are taken in groups of 512, in float32: lane k of 16 sums, in order, the
+   * squares x·x of the values k, k + 16, k + 32, … of the group, from 0. Then lanes are joined,
+   * L[j] = (lane[j] + lane[j+4]) + (lane[j+8] + lane[j+12]) for j < 4, still in float32, and added to
+   * float64 sums D[j]. Only a whole group is summed so; the values of a short last group go one after
+   * the other, squared in float64, to D[i mod 4]. The block's sum is (D[0] + D[1]) + (D[2] + D[3]).
+   * If that is not finite the whole block is summed again as a short group is.
+   *
+   * Float32 squares under 2^-126 lose digits and under 2^-150 are lost: values smaller than about 1e-19
+   * count for less than they should.
+   */
+  sumSquares(values: Float32Array, initial?: number): number;
+
+  /** out = p − lr·g. */
+  sgd(out: Float32Array, parameter: Float32Array, gradient: Float32Array, learningRate: number): void;
+
+  /** v = μ·v − lr·g; out = p + v. */
+  momentum(
+    out: Float32Array,
+    parameter: Float32Array,
+    gradient: Float32Array,
+    velocity: Float32Array,
+    learningRate: number,
+    momentum: number,
+  ): void;
+
+  /** s = lr·g; v = μ·v − s; out = p + (μ·v − s). */
+  nesterov(
+    out: Float32Array,
+    parameter: Float32Array,
+    gradient: Float32Array,
+    velocity: Float32Array,
+    learningRate: number,
+    momentum: number,
+  ): void;
+
+  /** a = a + g·g; out = p − (lr·g) / (√a + ε). */
+  adagrad(
+    out: Float32Array,
+    parameter: Float32Array,
+    gradient: Float32Array,
+    accumulator: Float32Array,
+    learningRate: number,
+    epsilon: number,
+  ): void;
+
+  /** a = ρ·a + (1−ρ)·(g·g), with 1−ρ taken in float64; out = p − (lr·g) / (√a + ε). */
+  rmsprop(
+    out: Float32Array,
+    parameter: Float32Array,
+    gradient: Float32Array,
+    meanSquare: Float32Array,
+    learningRate: number,
+    rho: number,
+    epsilon: number,
+  ): void;
+
+  /**
+   * m = β1·m + (1−β1)·g; v = β2·v + (1−β2)·(g·g), with 1−β taken in float64;
+   * out = (p − decay·p) − (stepSize·m) / (√v·rootCorrection + ε), without the first bracket if decay is 0.
+   */
+  adam(
+    out: Float32Array,
+    parameter: Float32Array,
+    gradient: Float32Array,
+    firstMoment: Float32Array,
+    secondMoment: Float32Array,
+    scalars: AdamScalars,
+  ): void;
+
+  /**
+   * With r = inverseRate, c = inverseRateChange:
+   * s = √n; n = n + g·g; t = √n;
+   * z₀ = −(p·(β·r + l2) + sgn(p)·l1) if s is 0 (an element without a gradient so far), else z − ((β + s)·c)·p;
+   * z = (z₀ + g) − ((t − s)·r)·p;
+   * out = p if t is 0; else +0 if |z| ≤ l1; else (sgn(z)·l1 − z) / ((β + t)·r + l2).
+   * If t is 0, z = z₀.
+   */
+  ftrl(
+    out: Float32Array,
+    parameter: Float32Array,
+    gradient: Float32Array,
+    z: Float32Array,
+    n: Float32Array,
+    scalars: FtrlScalars,
+  ): void;
+}
