@@ -1,6 +1,8 @@
 // The rings of ARCHITECTURE.md as rules. A file imports from its own folder or from lower rings; a few
 // neighbours may not know each other at all; src/core is pure; browser code needs nothing of Node.
 
+const { builtinModules } = require('node:module');
+
 /** Lowest first. */
 const rings = [
   'core/base',
@@ -23,6 +25,9 @@ const rings = [
 
 /** Files of public names, at the top of src. Nothing inside src imports them. */
 const entries = '^src/(index|browser|workerEntry)\\.ts$';
+
+/** Modules of Node, which are reported without their `node:`. */
+const nodeModule = `^(node:.*|${builtinModules.join('|')})$`;
 
 /** One rule per ring: it reaches no ring above it and no entry file. */
 const ringRules = rings.map((ring, height) => ({
@@ -101,7 +106,7 @@ module.exports = {
       comment: 'what a browser loads reaches no Node module and not ws',
       severity: 'error',
       from: { path: '^src/(browser|workerEntry)\\.ts$' },
-      to: { reachable: true, path: ['^node:', '^node_modules/(ws|@types)/', '^(ws)$'] },
+      to: { reachable: true, path: [nodeModule, '^node_modules/(ws|@types)/', '^ws$'] },
     },
     {
       name: 'worker-entry-has-no-server',

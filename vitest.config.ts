@@ -7,7 +7,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 // Every kind of test has a folder under test/; `npx vitest run test/unit` runs one of them.
 
 const isCi = Boolean(process.env.CI);
-const sockets = ['integration', 'fault', 'docs'];
+const sockets = ['integration', 'fault', 'docs', 'checks'];
 
 /** The test files in the given folders of test/. */
 function inFolders(folders: readonly string[]): string[] {
