@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type EmptyProject, freePort, installIntoEmptyProject, root, STRICT } from './emptyProject.js';
+
+// What a user gets: the packed tarball in an empty project, its types under the strictest options,
+// the quickstart, and every way to load it.
+
+let project: EmptyProject;
+
+beforeAll(async () => {
+  project = await installIntoEmptyProject();
+});
+
+afterAll(() => project?.remove());
+
+/** The names a module exports, as the given script prints them. */
+async function namesFrom(...args: string[]): Promise<string[]> {
+  const { code, stdout, output } = await project.node(...args);
+  expect(code, output).toBe(0);
+  return JSON.parse(stdout) as string[];
+}
+
+const printNames = (specifier: string): string =>
+  `import * as names from '${specifier}'; console.log(JSON.stringify(Object.keys(names).sort()));`;
+
+test('the tarball holds the library, its sources, licence and readme, and nothing else', () => {
+  const others = project.packedFiles.filter((path) => !/^(dist|src)\/.*\.(js|ts|map)$/.test(path));
+  expect(others).toEqual(['LICENSE', 'README.md', 'package.json']);
+  const sources = project.packedFiles.filter((path) => path.startsWith('src/'));
+  for (const source of sources) {
+    expect(project.packedFiles).toContain(source.replace('src/', 'dist/').replace(/\.ts$/, '.js'));
+  }
+});
+
+describe('examples/quickstart', () => {
+  test('type-checks under strict options, compiles, and runs to its end', async () => {
+    const text = readFileSync(join(root, 'examples/quickstart/main.ts'), 'utf8');
+    // The program names port 8080, which may be taken here.
+    const port = String(await freePort());
+    expect(text).toContain('8080');
+    project.write('src/main.ts', text.replaceAll('8080', port));
+    const compiled = await project.tsc(STRICT, ['src/main.ts']);
+    expect(compiled.output).toBe('');
+    expect(compiled.code).toBe(0);
+    const ran = await project.node('out/main.js');
+    expect(ran.code, ran.output).toBe(0);
+    expect(ran.stdout).toMatch(/^500 steps: loss \d\.\d\d to 0\.\d\d\n$/);
+  });
+});
+
+describe('loading', () => {
+  test("require('pslib') gives the same names as import", async () => {
+    project.write('import.mjs', printNames('pslib'));
+    project.write(
+      'require.cjs',
+      "console.log(JSON.stringify(Object.keys(require('pslib')).filter((name) => name !== '__esModule').sort()));",
+    );
+    const imported = await namesFrom('import.mjs');
+    expect(imported).toEqual(expect.arrayContaining(['ParameterServer', 'Worker', 'PsError', 'adam', 'ssp']));
+    expect(await namesFrom('--no-warnings', 'require.cjs')).toEqual(imported);
+  });
+
+  test('pslib/worker holds Worker, and a browser gets no server', async () => {
+    project.write('worker.mjs', printNames('pslib/worker'));
+    project.write('browser.mjs', printNames('pslib'));
+    expect(await namesFrom('worker.mjs')).toContain('Worker');
+    const inBrowser = await namesFrom('--conditions=browser', 'browser.mjs');
+    expect(inBrowser).toContain('Worker');
+    expect(inBrowser).not.toContain('ParameterServer');
+  });
+
+  test('inner files cannot be imported', async () => {
+    project.write('inner.mjs', printNames('pslib/dist/index.js'));
+    const { code, output } = await project.node('inner.mjs');
+    expect(code).not.toBe(0);
+    expect(output).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED');
+  });
+});
+
+describe('types', () => {
+  const useAll =
+    "import * as pslib from 'pslib';\nimport * as worker from 'pslib/worker';\nexport { pslib, worker };\n";
+
+  test('of a Node project with @types/node pass without skipLibCheck', async () => {
+    project.write('src/all.ts', useAll);
+    expect((await project.tsc(STRICT, ['src/all.ts'])).output).toBe('');
+  });
+
+  test('of a browser project need lib DOM and no @types/node', async () => {
+    project.write('src/all.ts', useAll);
+    const browser = {
+      ...STRICT,
+      lib: ['ES2022', 'ESNext.Disposable', 'DOM'],
+      module: 'esnext',
+      moduleResolution: 'bundler',
+      customConditions: ['browser'],
+      types: [],
+    };
+    expect((await project.tsc(browser, ['src/all.ts'])).output).toBe('');
+  });
+});
