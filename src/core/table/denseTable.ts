@@ -1,0 +1,121 @@
+/**
+ * The dense parameters and their optimizer's slots, as flat arrays over the catalogue's range, and
+ * the one place that changes them. An update is a job of slices; the version rises once, at its end.
+ * It knows no sessions, clocks or policies.
+ */
+import type { Kernels } from '../kernels/kernels.js';
+import { DEFAULT_LEARNING_RATE, type LearningRate } from '../optim/learningRate.js';
+import type { Optimizer, ScalarState, UpdateRule } from '../optim/optimizer.js';
+import { updateRuleOf } from '../optim/updateRule.js';
+import type { Catalogue, CatalogueEntry, Selection } from '../tensor/catalogue.js';
+import type { Job } from './job.js';
+import { UpdateJob } from './updateJob.js';
+import { VersionStore } from './versionStore.js';
+
+/** Tensors that share one optimizer. */
+export interface OptimizerGroup {
+  optimizer: Optimizer;
+  rule: UpdateRule;
+  learningRate: LearningRate;
+}
+
+/** One update of some tensors. */
+export interface DenseUpdate {
+  readonly selection: Selection;
+  /** The selection's elements; read only, and not changed before the job is done. */
+  readonly gradient: Float32Array;
+  /** Multiplies the gradient: the factor of clipping by norm. */
+  readonly factor: number;
+  /** Bound of each element after that; Infinity: none. */
+  readonly clipValue: number;
+  /** The learning rate of each optimizer group, the delay factor worked in. */
+  readonly rates: readonly number[];
+}
+
+/** What a dense table is made of. */
+export interface DenseTableOptions {
+  readonly catalogue: Catalogue;
+  /** The first values, flat; owned by the table from now on. */
+  readonly values: Float32Array;
+  /** The optimizer of tensors without one of their own. */
+  readonly optimizer: Optimizer;
+  /** Optimizers of single tensors, by name. */
+  readonly ownOptimizers: ReadonlyMap<string, Optimizer>;
+  readonly pinnedVersions: number;
+  readonly kernels: Kernels;
+  readonly allocate: (length: number) => Float32Array;
+}
+
+/** Dense parameters with their optimizer state. */
+export class DenseTable {
+  readonly catalogue: Catalogue;
+  readonly versions: VersionStore;
+  readonly kernels: Kernels;
+  /** Group 0 is the server's optimizer; the others belong to single tensors. */
+  readonly groups: OptimizerGroup[] = [];
+  /** Group of each tensor, by position. */
+  readonly groupOf: number[];
+  /** Slot arrays; a tensor uses the first ones, as many as its rule has. */
+  slots: Float32Array[] = [];
+  /** The rule's few numbers for each tensor, by position. */
+  readonly scalars: ScalarState[];
+  readonly #allocate: (length: number) => Float32Array;
+
+  constructor(options: DenseTableOptions) {
+    this.catalogue = options.catalogue;
+    this.kernels = options.kernels;
+    this.#allocate = options.allocate;
+    this.versions = new VersionStore(options.values, options.pinnedVersions, options.allocate);
+    this.groups.push(groupOf(options.optimizer));
+    this.groupOf = this.catalogue.entries.map((entry) => {
+      const own = options.ownOptimizers.get(entry.name);
+      return own === undefined ? 0 : this.groups.push(groupOf(own)) - 1;
+    });
+    this.scalars = this.catalogue.entries.map((entry) => this.ruleOf(entry).newScalars());
+    this.#resetSlots(this.catalogue.entries);
+  }
+
+  /** The rule of a tensor. */
+  ruleOf(entry: CatalogueEntry): UpdateRule {
+    return (this.groups[this.groupOf[entry.index] as number] as OptimizerGroup).rule;
+  }
+
+  /** Replaces the optimizer of the tensors that have none of their own; their slots start anew. */
+  setOptimizer(optimizer: Optimizer): void {
+    this.groups[0] = groupOf(optimizer);
+    const concerned = this.catalogue.entries.filter((entry) => this.groupOf[entry.index] === 0);
+    for (const entry of concerned) this.scalars[entry.index] = this.ruleOf(entry).newScalars();
+    this.#resetSlots(concerned);
+  }
+
+  /**
+   * Begins an update. `onDone` is called by the last slice, before it returns, and must publish.
+   * A table of one slice is written in place when nobody reads it.
+   */
+  update(update: DenseUpdate, sliceElements: number): Job {
+    const target = this.versions.begin(this.catalogue.length <= sliceElements);
+    return new UpdateJob(this, update, this.versions.current, target);
+  }
+
+  /** Slot `index` of `entry`, as a view. */
+  slotOf(entry: CatalogueEntry, index: number): Float32Array {
+    return (this.slots[index] as Float32Array).subarray(entry.offset, entry.offset + entry.length);
+  }
+
+  #resetSlots(entries: readonly CatalogueEntry[]): void {
+    const needed = Math.max(0, ...this.groups.map((group) => group.rule.slots.length));
+    while (this.slots.length < needed) this.slots.push(this.#allocate(this.catalogue.length));
+    for (const entry of entries) {
+      const starts = this.ruleOf(entry).slotStart;
+      for (let i = 0; i < starts.length; i++) this.slotOf(entry, i).fill(starts[i] as number);
+    }
+  }
+}
+
+function groupOf(optimizer: Optimizer): OptimizerGroup {
+  return {
+    optimizer,
+    rule: updateRuleOf(optimizer),
+    learningRate: optimizer.learningRate ?? DEFAULT_LEARNING_RATE,
+  };
+}

@@ -1,0 +1,61 @@
+/**
+ * Work over a large model, cut into slices so that small messages pass between them. A small model's
+ * job is one slice, and ends within the turn that began it.
+ */
+
+/** How many elements may still be worked on in this turn. */
+export interface Budget {
+  elements: number;
+}
+
+/** Work that is done by and by. */
+export interface Job {
+  /** Works until it is done (returns true) or the budget is used up (returns false: call it again). */
+  run(budget: Budget): boolean;
+}
+
+/** Elements of one slice: a few milliseconds of the slowest kernel in plain JavaScript. */
+export const SLICE_ELEMENTS = 524_288;
+
+/** A job over the elements [0, length), done range by range. */
+export class RangeJob implements Job {
+  readonly #length: number;
+  readonly #work: (begin: number, end: number) => void;
+  #at = 0;
+
+  constructor(length: number, work: (begin: number, end: number) => void) {
+    this.#length = length;
+    this.#work = work;
+  }
+
+  run(budget: Budget): boolean {
+    const end = Math.min(this.#length, this.#at + budget.elements);
+    if (end > this.#at) this.#work(this.#at, end);
+    // An empty piece costs a little too, so that many of them do not make one endless turn.
+    budget.elements -= Math.max(1, end - this.#at);
+    this.#at = end;
+    return end === this.#length;
+  }
+}
+
+/** Jobs one after the other; each is taken from the list when the one before is done. */
+export class JobSequence implements Job {
+  readonly #jobs: Iterator<Job>;
+  #job: Job | undefined;
+
+  constructor(jobs: Iterable<Job>) {
+    this.#jobs = jobs[Symbol.iterator]();
+  }
+
+  run(budget: Budget): boolean {
+    while (budget.elements > 0) {
+      if (this.#job === undefined) {
+        const next = this.#jobs.next();
+        if (next.done === true) return true;
+        this.#job = next.value;
+      }
+      if (this.#job.run(budget)) this.#job = undefined;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Memory for pushes that arrive in several chunks: a push is gathered here, checked, and only then
+ * applied, so that it is all or nothing. A push that finds no room waits; room is given first come,
+ * first served. Areas are reused, since fresh memory costs ten times the copy into it.
+ */
+
+/** A bounded set of reusable areas. */
+export class StagingPool {
+  readonly #maxBytes: number;
+  readonly #allocate: (length: number) => Float32Array;
+  readonly #free: Float32Array[] = [];
+  #usedBytes = 0;
+  #heldBytes = 0;
+
+  /** `maxBytes`: bound on all areas together; one area may always be taken, whatever its size. */
+  constructor(maxBytes: number, allocate: (length: number) => Float32Array) {
+    this.#maxBytes = maxBytes;
+    this.#allocate = allocate;
+  }
+
+  /** Bytes of the areas in use. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** An area of `length` elements (contents undefined), or undefined when there is no room now. */
+  take(length: number): Float32Array | undefined {
+    const bytes = length * 4;
+    if (this.#usedBytes > 0 && this.#usedBytes + bytes > this.#maxBytes) return undefined;
+    this.#usedBytes += bytes;
+    const index = this.#free.findIndex((area) => area.length === length);
+    if (index >= 0) return this.#free.splice(index, 1)[0];
+    while (this.#free.length > 0 && this.#heldBytes + bytes > this.#maxBytes) {
+      this.#heldBytes -= (this.#free.shift() as Float32Array).byteLength;
+    }
+    this.#heldBytes += bytes;
+    return this.#allocate(length);
+  }
+
+  /** Gives an area back. Exactly once per area. */
+  give(area: Float32Array): void {
+    this.#usedBytes -= area.byteLength;
+    this.#free.push(area);
+  }
+}

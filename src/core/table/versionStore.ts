@@ -1,0 +1,131 @@
+/**
+ * The parameters' values, by version. Readers pin the version they send; the writer works in place
+ * while nobody reads the current one, and otherwise writes the next version into other memory and
+ * publishes it (copy on write). So a pull is one consistent cut, without stopping updates.
+ *
+ *     pin ──▶ head (current) ──publish, still read──▶ old versions ──last release──▶ free memory
+ *
+ * At most `maxPinned` versions are held for readers, so at most `maxPinned + 1` arrays exist.
+ */
+import { invariant } from '../base/invariant.js';
+
+/** One version that readers hold. */
+export interface Pin {
+  readonly values: Float32Array;
+  /** The version these values are. */
+  readonly version: number;
+  /** minClock when this version was last the current one: what the consistency bound asks for. */
+  readonly minClock: number;
+}
+
+interface Held {
+  values: Float32Array;
+  version: number;
+  minClock: number;
+  readers: number;
+}
+
+/** The current version and those that are still being read. */
+export class VersionStore {
+  readonly #maxPinned: number;
+  readonly #allocate: (length: number) => Float32Array;
+  #head: Held;
+  readonly #old = new Set<Held>();
+  readonly #free: Float32Array[] = [];
+  /** Memory that an update writes now; the head itself while it works in place. */
+  #target: Float32Array | undefined;
+
+  constructor(values: Float32Array, maxPinned: number, allocate: (length: number) => Float32Array) {
+    this.#head = { values, version: 0, minClock: 0, readers: 0 };
+    this.#maxPinned = maxPinned;
+    this.#allocate = allocate;
+  }
+
+  /** The current values: read them within the turn, or pin them. */
+  get current(): Float32Array {
+    return this.#head.values;
+  }
+
+  /** The number of updates in the current values. */
+  get version(): number {
+    return this.#head.version;
+  }
+
+  /** Versions held for readers now. */
+  get pinnedVersions(): number {
+    return this.#old.size + (this.#head.readers > 0 ? 1 : 0);
+  }
+
+  /** Whether an update overwrites the current values just now, so that they are no version. */
+  get isWritingInPlace(): boolean {
+    return this.#target === this.#head.values;
+  }
+
+  /** Says what the version is after recovery. REQUIRES: nothing is pinned. */
+  reset(version: number): void {
+    invariant(this.pinnedVersions === 0 && this.#target === undefined, 'reset of versions in use');
+    this.#head.version = version;
+  }
+
+  /** Holds the current version, or returns undefined when it can't be read now or too many are held. */
+  pin(minClock: number): Pin | undefined {
+    if (this.isWritingInPlace) return undefined;
+    if (this.#head.readers === 0 && this.#old.size >= this.#maxPinned) return undefined;
+    this.#head.readers++;
+    this.#head.minClock = minClock;
+    return this.#head;
+  }
+
+  /** Holds an older version that is being read anyway and that suits, newest first. */
+  pinOld(suits: (pin: Pin) => boolean): Pin | undefined {
+    let best: Held | undefined;
+    for (const held of this.#old) {
+      if (suits(held) && (best === undefined || held.version > best.version)) best = held;
+    }
+    if (best !== undefined) best.readers++;
+    return best;
+  }
+
+  /** Ends one reader's hold. Exactly once per pin. */
+  release(pin: Pin): void {
+    const held = pin as Held;
+    invariant(held.readers > 0, 'a version is released twice');
+    held.readers--;
+    if (held.readers > 0 || held === this.#head) return;
+    this.#old.delete(held);
+    this.#free.push(held.values);
+  }
+
+  /**
+   * Begins an update; returns the memory that takes the next version. With `mayWriteInPlace` it is
+   * the current memory if nobody reads it. Otherwise other memory if there is some, so that readers
+   * can go on; if there is none, the current one, and readers wait.
+   */
+  begin(mayWriteInPlace: boolean): Float32Array {
+    invariant(this.#target === undefined, 'two updates at once');
+    const isRead = this.#head.readers > 0;
+    const hasRoom = this.#free.length > 0 || this.#old.size < this.#maxPinned;
+    if (isRead || (!mayWriteInPlace && hasRoom)) {
+      this.#target = this.#free.pop() ?? this.#allocate(this.#head.values.length);
+    } else {
+      this.#target = this.#head.values;
+    }
+    return this.#target;
+  }
+
+  /** Makes what was written the current version. `minClock`: as it was while the one before was current. */
+  publish(version: number, minClock: number): void {
+    const target = this.#target;
+    invariant(target !== undefined, 'publish without begin');
+    this.#target = undefined;
+    const before = this.#head;
+    if (target === before.values) {
+      before.version = version;
+      return;
+    }
+    before.minClock = minClock;
+    if (before.readers > 0) this.#old.add(before);
+    else this.#free.push(before.values);
+    this.#head = { values: target, version, minClock, readers: 0 };
+  }
+}
