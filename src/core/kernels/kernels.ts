@@ -19,6 +19,12 @@
  */
 export const SUM_SQUARES_BLOCK = 16_384;
 
+/**
+ * Slots that decay would stay among the subnormal numbers for ever once their gradients are 0, and these
+ * slow every later update. So the kernels store +0 for |x| below this, 2^-126: `flush(x)` in the formulas.
+ */
+export const SMALLEST_NORMAL: number = 2 ** -126;
+
 /** The scalars of one Adam or AdamW update, the bias corrections worked in. */
 export interface AdamScalars {
   readonly beta1: number;
@@ -80,7 +86,7 @@ export interface Kernels {
   /** out = p − lr·g. */
   sgd(out: Float32Array, parameter: Float32Array, gradient: Float32Array, learningRate: number): void;
 
-  /** v = μ·v − lr·g; out = p + v. */
+  /** v = flush(μ·v − lr·g); out = p + v. */
   momentum(
     out: Float32Array,
     parameter: Float32Array,
@@ -90,7 +96,7 @@ export interface Kernels {
     momentum: number,
   ): void;
 
-  /** s = lr·g; v = μ·v − s; out = p + (μ·v − s). */
+  /** s = lr·g; v = flush(μ·v − s); out = p + (μ·v − s). */
   nesterov(
     out: Float32Array,
     parameter: Float32Array,
@@ -110,7 +116,7 @@ export interface Kernels {
     epsilon: number,
   ): void;
 
-  /** a = ρ·a + (1−ρ)·(g·g), with 1−ρ taken in float64; out = p − (lr·g) / (√a + ε). */
+  /** a = flush(ρ·a + (1−ρ)·(g·g)); out = p − (lr·g) / (√a + ε). */
   rmsprop(
     out: Float32Array,
     parameter: Float32Array,
@@ -122,7 +128,7 @@ export interface Kernels {
   ): void;
 
   /**
-   * m = β1·m + (1−β1)·g; v = β2·v + (1−β2)·(g·g), with 1−β taken in float64;
+   * m = flush(β1·m + (1−β1)·g); v = flush(β2·v + (1−β2)·(g·g));
    * out = (p − decay·p) − (stepSize·m) / (√v·rootCorrection + ε), without the first bracket if decay is 0.
    */
   adam(
@@ -137,10 +143,11 @@ export interface Kernels {
   /**
    * With r = inverseRate, c = inverseRateChange:
    * s = √n; n = n + g·g; t = √n;
-   * z₀ = −(p·(β·r + l2) + sgn(p)·l1) if s is 0 (an element without a gradient so far), else z − ((β + s)·c)·p;
+   * z₀ = 0 − (p·(β·r + l2) + sgn(p)·l1) if s is 0 (an element without a gradient so far),
+   * else z − ((β + s)·c)·p;
    * z = (z₀ + g) − ((t − s)·r)·p;
-   * out = p if t is 0; else +0 if |z| ≤ l1; else (sgn(z)·l1 − z) / ((β + t)·r + l2).
-   * If t is 0, z = z₀.
+   * out = p if t is 0, else +0 if |z| ≤ l1, else (sgn(z)·l1 − z) / ((β + t)·r + l2).
+   * sgn(x)·l1 is +l1, −l1, or +0 for x = 0 (and anything for NaN).
    */
   ftrl(
     out: Float32Array,
