@@ -25,6 +25,7 @@ const steps = [
   ['purity', () => 'node scripts/checkPurity.mjs'],
   ['sizes', () => 'node scripts/checkSizes.mjs'],
   ['unused exports', () => 'knip --no-progress'],
+  ['lock file', () => 'node scripts/lock.mjs --check'],
   ['build and pack', () => `npm pack --silent --pack-destination "${workDir}"`],
   ['publint', () => `publint run --strict "${tarball()}"`],
   ['attw', () => `attw --profile esm-only "${tarball()}"`],
