@@ -35,6 +35,11 @@ function isMemberName(node) {
   return isMember && parent.name === node;
 }
 
+/** Whether `node` is a number written out, with or without a minus. */
+function isNumber(node) {
+  return ts.isNumericLiteral(ts.isPrefixUnaryExpression(node) ? node.operand : node);
+}
+
 /** Names that the file binds: variables, parameters, functions, imports. */
 function declaredNames(source) {
   const names = new Set();
@@ -56,15 +61,22 @@ function isForbiddenGlobal(node, declared) {
   return !isMemberName(node) && !declared.has(node.text);
 }
 
+/** The names taken from a use of `Math`: `Math.name` or `const { name } = Math`; undefined otherwise. */
+function namesFromMath(node) {
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent) && parent.expression === node) return [parent.name.text];
+  const isTakenApart = ts.isVariableDeclaration(parent) && ts.isObjectBindingPattern(parent.name);
+  if (!isTakenApart || parent.initializer !== node) return undefined;
+  return parent.name.elements.map((each) => (each.propertyName ?? each.name).getText());
+}
+
 /** What a use of `Math` reaches that is not allowed, or undefined. */
 function impureMath(node, exact) {
-  const { parent } = node;
-  if (!ts.isPropertyAccessExpression(parent) || parent.expression !== node)
-    return 'Math other than Math.name';
-  const { text } = parent.name;
-  if (text === 'random') return 'Math.random';
-  const isExact = EXACT_MATH.has(text) || MATH_CONSTANTS.has(text);
-  return exact && !isExact ? `Math.${text} (engines differ)` : undefined;
+  const names = namesFromMath(node);
+  if (names === undefined) return 'Math other than by name';
+  if (names.includes('random')) return 'Math.random';
+  const inexact = names.find((name) => !EXACT_MATH.has(name) && !MATH_CONSTANTS.has(name));
+  return exact && inexact !== undefined ? `Math.${inexact} (engines differ)` : undefined;
 }
 
 /** The reason why `node` may not stand in core, or undefined. `exact`: in kernels and optimizers. */
@@ -79,8 +91,7 @@ function impurity(node, declared, exact) {
     if (node.text === 'Math') return impureMath(node, exact);
   }
   if (exact && ts.isBinaryExpression(node) && /^\*\*=?$/.test(node.operatorToken.getText())) {
-    const isConstant = ts.isNumericLiteral(node.left) && ts.isNumericLiteral(node.right);
-    if (!isConstant) return '** (engines differ)';
+    if (!isNumber(node.left) || !isNumber(node.right)) return '** (engines differ)';
   }
   return undefined;
 }

@@ -16,6 +16,8 @@ const impure: Readonly<Record<string, string>> = {
   performance: 'export const f = () => performance.now();',
   'Math.random': 'export const f = () => Math.random();',
   'Math taken apart': 'export const { random } = Math;',
+  'Math renamed': 'const { abs, random: r } = Math; export const f = () => abs(r());',
+  'Math in a variable': 'const m = Math; export const f = () => m;',
   'Math by key': "export const f = () => Math['random']();",
   console: "export const f = () => console.log('x');",
   process: 'export const f = () => process.env.X;',
@@ -31,14 +33,17 @@ const inexact: Readonly<Record<string, string>> = {
   'Math.pow': 'export const f = (x: number) => Math.pow(x, 2);',
   'Math.exp': 'export const f = (x: number) => Math.exp(x);',
   '**': 'export const f = (x: number) => x ** 2;',
+  'Math.log': 'const { log } = Math; export const f = (x: number) => log(x);',
 };
 
 const PURE = `
+  const { fround, sqrt: root } = Math;
+  export const half = fround(root(0.25));
   // Date, Promise, setTimeout in a comment.
   export interface Timer { process(now: number): void; performance: number; Date?: string }
   export const text = 'await new Promise(setTimeout)';
   export function slide(window: number, module: { name: string }): number {
-    return window + module.name.length + Math.sqrt(2) + Math.LN2 + 2 ** 32;
+    return window + module.name.length + Math.sqrt(2) + Math.LN2 + 2 ** 32 + 2 ** -126;
   }
   export class Box { console = 1; read(): number { return this.console; } }
 `;
