@@ -129,7 +129,7 @@ export interface Kernels {
 
   /**
    * m = flush(β1·m + (1−β1)·g); v = flush(β2·v + (1−β2)·(g·g));
-   * out = (p − decay·p) − (stepSize·m) / (√v·rootCorrection + ε), without the first bracket if decay is 0.
+   * d = (stepSize·m) / (√v·rootCorrection + ε); out = p − d if decay is 0, else p − (decay·p + d).
    */
   adam(
     out: Float32Array,

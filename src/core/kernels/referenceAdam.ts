@@ -35,7 +35,6 @@ export const referenceAdam: Kernels['adam'] = (
     const root = fround(Math.sqrt(v));
     const move = fround(fround(stepSize * m) / fround(fround(root * correction) + epsilon));
     const p = parameter[i] as number;
-    const start = decay === 0 ? p : fround(p - fround(decay * p));
-    out[i] = start - move;
+    out[i] = p - (decay === 0 ? move : fround(fround(decay * p) + move));
   }
 };
