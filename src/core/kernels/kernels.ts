@@ -8,8 +8,8 @@
  * Every kernel but `sumSquares` is element-wise: cutting a range into parts changes no bit.
  *
  * Arguments: `out` is `parameter` itself (in place) or an array that does not overlap any other
- * (copy on write); slots are updated in place. All arrays of one call have equal lengths (REQUIRED,
- * not checked here). Scalars are rounded to float32 where the formula uses them. A NaN may come out
+ * (copy on write); slots are updated in place. REQUIRED, not checked here: all arrays of one call have
+ * equal lengths; slots that hold squares are ≥ 0. Scalars are rounded to float32 where the formula uses them. A NaN may come out
  * with other payload bits.
  */
 
