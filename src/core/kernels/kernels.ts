@@ -9,8 +9,8 @@
  *
  * Arguments: `out` is `parameter` itself (in place) or an array that does not overlap any other
  * (copy on write); slots are updated in place. REQUIRED, not checked here: all arrays of one call have
- * equal lengths; slots that hold squares are ≥ 0. Scalars are rounded to float32 where the formula uses them. A NaN may come out
- * with other payload bits.
+ * equal lengths; slots that hold squares are ≥ 0. Scalars are rounded to float32 where the formula uses
+ * them. A NaN may come out with other payload bits.
  */
 
 /**
