@@ -1,0 +1,67 @@
+/**
+ * Shows how training goes: a bar on a terminal, a line for each tenth of the way elsewhere.
+ */
+import { Presets, SingleBar } from 'cli-progress';
+
+/** One look at the training. */
+export interface Report {
+  /** Steps that every worker has completed. */
+  readonly minClock: number;
+  /** Mean loss of the workers' latest batches. */
+  readonly loss: number;
+  /** Share of the test digits read rightly, when it was last measured. */
+  readonly accuracy: number;
+  /** Id of the worker with the lowest clock. */
+  readonly slowest: string;
+}
+
+export interface Progress {
+  show(report: Report): void;
+  /** A remark that stays on the screen. */
+  note(text: string): void;
+  stop(): void;
+}
+
+/** Progress towards a minClock of `steps`. */
+export function startProgress(steps: number): Progress {
+  return process.stdout.isTTY ? barOf(steps) : linesOf(steps);
+}
+
+function barOf(steps: number): Progress {
+  const format =
+    '{bar} minClock {value}/{total} | loss {loss} | accuracy {accuracy} | slowest {slowest} | {duration} s';
+  const bar = new SingleBar(
+    { format, barsize: 24, stream: process.stdout, hideCursor: true, forceRedraw: true },
+    Presets.shades_classic,
+  );
+  bar.start(steps, 0, { loss: '–', accuracy: '–', slowest: '–' });
+  return {
+    show: (report) => bar.update(report.minClock, textsOf(report)),
+    note(text) {
+      // Over the bar, which draws itself again on the next line.
+      process.stdout.write(`\r\x1b[K${text}\n`);
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+function linesOf(steps: number): Progress {
+  let tenths = 0;
+  return {
+    show(report) {
+      const reached = Math.floor((10 * report.minClock) / steps);
+      if (reached <= tenths) return;
+      tenths = reached;
+      const { loss, accuracy, slowest } = textsOf(report);
+      console.log(
+        `minClock ${report.minClock}/${steps}  loss ${loss}  accuracy ${accuracy}  slowest ${slowest}`,
+      );
+    },
+    note: (text) => console.log(text),
+    stop() {},
+  };
+}
+
+function textsOf({ loss, accuracy, slowest }: Report): Record<'loss' | 'accuracy' | 'slowest', string> {
+  return { loss: loss.toFixed(3), accuracy: accuracy.toFixed(3), slowest };
+}
