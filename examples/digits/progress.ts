@@ -7,9 +7,9 @@ import { Presets, SingleBar } from 'cli-progress';
 export interface Report {
   /** Steps that every worker has completed. */
   readonly minClock: number;
-  /** Mean loss of the workers' latest batches. */
+  /** Mean loss of the workers' latest batches; NaN when there is none yet. */
   readonly loss: number;
-  /** Share of the test digits read rightly, when it was last measured. */
+  /** Share of the test digits read rightly, when it was last measured; NaN before. */
   readonly accuracy: number;
   /** Id of the worker with the lowest clock. */
   readonly slowest: string;
@@ -63,5 +63,10 @@ function linesOf(steps: number): Progress {
 }
 
 function textsOf({ loss, accuracy, slowest }: Report): Record<'loss' | 'accuracy' | 'slowest', string> {
-  return { loss: loss.toFixed(3), accuracy: accuracy.toFixed(3), slowest };
+  return { loss: textOf(loss), accuracy: textOf(accuracy), slowest };
+}
+
+/** A dash stands for what has not been measured yet. */
+function textOf(value: number): string {
+  return Number.isNaN(value) ? '–' : value.toFixed(3);
 }
