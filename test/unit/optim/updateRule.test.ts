@@ -4,38 +4,9 @@ import { adagrad } from '../../../src/core/optim/adagrad.js';
 import { adam } from '../../../src/core/optim/adam.js';
 import { adamw } from '../../../src/core/optim/adamw.js';
 import { ftrl } from '../../../src/core/optim/ftrl.js';
-import type { ApplyInfo, ScalarState, UpdateRule, UserOptimizer } from '../../../src/core/optim/optimizer.js';
+import type { ApplyInfo, ScalarState, UserOptimizer } from '../../../src/core/optim/optimizer.js';
 import { updateRuleOf } from '../../../src/core/optim/updateRule.js';
-
-/** One tensor under a rule. */
-class Trained {
-  readonly rule: UpdateRule;
-  parameter: Float32Array;
-  readonly slots: Float32Array[];
-  scalars: ScalarState;
-
-  constructor(rule: UpdateRule, start: readonly number[]) {
-    this.rule = rule;
-    this.parameter = Float32Array.from(start);
-    this.slots = rule.slotStart.map((value) => new Float32Array(start.length).fill(value));
-    this.scalars = rule.newScalars();
-  }
-
-  update(gradient: readonly number[], learningRate: number): this {
-    const { rule, parameter, slots, scalars } = this;
-    rule.advance(scalars, learningRate);
-    rule.update({
-      kernels,
-      out: parameter,
-      parameter,
-      gradient: Float32Array.from(gradient),
-      slots,
-      scalars,
-      learningRate,
-    });
-    return this;
-  }
-}
+import { Trained } from './trained.js';
 
 describe('scalars', () => {
   it.each([adam(), adamw(), adagrad(), ftrl()])('$name: [0] counts the updates', (optimizer) => {
