@@ -1,0 +1,345 @@
+/**
+ * The worker's way to its server through all connections: dialling, the handshake, liveness, backoff,
+ * and the end. What is asked and answered over it is not known here; its owner is told when it opens,
+ * is lost and has ended.
+ *
+ *     idle ──connect──▶ dialing ──opened──▶ greeting ──Welcome──▶ open
+ *                         ▲                    │                   │
+ *                         └────── waiting ◀────┴──── lost ◀────────┘
+ *     any ──close, or an error that is final──▶ (closing ──▶) closed
+ */
+import { isFatalClose, PsError } from '../base/errors.js';
+import { type Message, MessageType, PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
+import type { Catalogue } from '../tensor/catalogue.js';
+import type { Effects } from './effects.js';
+import type { NetworkEvent } from './events.js';
+import { closedError, errorOfClose, errorOfFault, unexpected } from './faults.js';
+import { Liveness } from './liveness.js';
+import type { Reconnection } from './reconnection.js';
+import { ServerIdentity } from './serverIdentity.js';
+
+/** How long one attempt may take, from dialling to Welcome. */
+const ATTEMPT_MS = 10_000;
+/** How long a connection that was asked to close may take. */
+const CLOSE_MS = 5000;
+/** How long a server that announced its end may take. */
+const DRAIN_MS = 60_000;
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** What the worker says of itself. */
+export interface WorkerIdentity {
+  /** 1–128 characters. */
+  readonly id: string;
+  /** 32 hexadecimal digits, of this process alone. */
+  readonly session: string;
+  readonly readOnly: boolean;
+  /** Bound of the first connection, with all its attempts. */
+  readonly connectTimeoutMs: number;
+}
+
+/** Who is told. */
+export interface ConnectionOwner {
+  /** A server said `welcome`. `previous`: the lineage of the last connection; undefined at the first. */
+  onOpen(welcome: Welcome, catalogue: Catalogue, previous: string | undefined): void;
+  /** A message after Welcome. May throw `PS_PROTOCOL`: the connection is then given up. */
+  onMessage(message: Message, payload: Uint8Array, now: number): void;
+  onLost(): void;
+  /** Nothing will be sent any more. */
+  onEnded(error: PsError): void;
+}
+
+type Phase = 'idle' | 'waiting' | 'dialing' | 'greeting' | 'open' | 'closing' | 'closed';
+/** The events that concern one connection. */
+type ConnectionEvent = Extract<NetworkEvent, { connection: number }>;
+
+/** One worker's connection, again and again. */
+export class Connection {
+  readonly #worker: WorkerIdentity;
+  readonly #effects: Effects;
+  readonly #reconnection: Reconnection;
+  readonly #owner: ConnectionOwner;
+  readonly #server = new ServerIdentity();
+  readonly #liveness = new Liveness();
+  #phase: Phase = 'idle';
+  /** When the phase ends by itself: the next attempt, or the end of patience. */
+  #phaseDeadline = NEVER;
+  #number = 0;
+  #connectRequests: number[] = [];
+  #closeRequests: number[] = [];
+  #connectDeadline = NEVER;
+  /** The server asked not to come back sooner. */
+  #retryAfterMs = 0;
+  /** Why there is no connection. */
+  #lastError: PsError | undefined;
+  #closeError: PsError | undefined;
+
+  constructor(worker: WorkerIdentity, effects: Effects, reconnection: Reconnection, owner: ConnectionOwner) {
+    this.#worker = worker;
+    this.#effects = effects;
+    this.#reconnection = reconnection;
+    this.#owner = owner;
+  }
+
+  /** The model; undefined before the first connection. */
+  get catalogue(): Catalogue | undefined {
+    return this.#server.catalogue;
+  }
+
+  get isOpen(): boolean {
+    return this.#phase === 'open';
+  }
+
+  /** Whether the worker has ended, or is about to. */
+  get hasEnded(): boolean {
+    return this.#phase === 'closed' || this.#phase === 'closing';
+  }
+
+  /** What a request fails with once the worker has ended. */
+  get endedError(): PsError {
+    return closedError(this.#closeError);
+  }
+
+  /** Why there is no connection; undefined while there is one. */
+  get unreachable(): string | undefined {
+    return this.#phase === 'open' ? undefined : (this.#lastError?.message ?? 'no connection yet');
+  }
+
+  connect(request: number, now: number): void {
+    if (this.#phase === 'open') {
+      this.#effects.settle(request, undefined);
+      return;
+    }
+    this.#connectRequests.push(request);
+    if (this.#phase !== 'idle') return;
+    this.#connectDeadline = now + this.#worker.connectTimeoutMs;
+    this.#reconnection.succeeded();
+    this.#dial(now);
+  }
+
+  /** Gives up waiting for the connection. */
+  cancel(request: number, error: PsError): void {
+    if (!this.#connectRequests.includes(request)) return;
+    this.#connectRequests = this.#connectRequests.filter((each) => each !== request);
+    this.#effects.fail(request, error);
+    const isFirst = this.#server.catalogue === undefined;
+    if (isFirst && this.#connectRequests.length === 0) this.#giveUp(error);
+  }
+
+  close(request: number, reason: string, error: PsError | undefined, now: number): void {
+    if (this.#phase === 'closed') {
+      this.#effects.settle(request, undefined);
+      return;
+    }
+    this.#closeRequests.push(request);
+    if (this.#phase === 'closing') return;
+    this.#closeError = error;
+    if (this.#phase !== 'open') {
+      this.#end(error);
+      return;
+    }
+    this.#owner.onEnded(this.endedError);
+    this.#effects.send({ t: MessageType.goodbye, reason });
+    this.#effects.add({ kind: 'close', code: 1000, reason });
+    this.#enter('closing', now + CLOSE_MS);
+  }
+
+  /** The server will close the connection; the next one is not to be made within `retryAfterMs`. */
+  drain(retryAfterMs: number, now: number): void {
+    this.#retryAfterMs = retryAfterMs;
+    this.#phaseDeadline = now + DRAIN_MS;
+  }
+
+  /** Something was sent. */
+  sent(now: number): void {
+    this.#liveness.sent(now);
+  }
+
+  /** Takes what the network says; what an earlier connection still says is passed over. */
+  onEvent(event: ConnectionEvent, now: number): void {
+    const isOver = this.#phase === 'idle' || this.#phase === 'waiting' || this.#phase === 'closed';
+    if (isOver || event.connection !== this.#number) return;
+    if (event.kind === 'opened') this.#onOpened();
+    else if (event.kind === 'message') this.#onMessage(event.message, event.payload, now);
+    else if (event.kind === 'closed') this.#onClosed(event, now);
+    else if (this.#phase !== 'closing') this.#reject(event.error, now);
+  }
+
+  /** When `onTick` is due. */
+  get dueAt(): number {
+    const due = Math.min(this.#phaseDeadline, this.#connectDeadline, this.#reconnection.deadline);
+    return this.#phase === 'open' ? Math.min(due, this.#liveness.pingAt, this.#liveness.deadAt) : due;
+  }
+
+  onTick(now: number): void {
+    const isOpen = this.#phase === 'open';
+    if (now >= this.#connectDeadline) this.#endFirst();
+    else if (now >= this.#reconnection.deadline) this.#endOffline('for too long');
+    else if (isOpen && now >= this.#liveness.deadAt)
+      this.#abandon(lost('nothing was heard for a lease'), now);
+    else if (now >= this.#phaseDeadline) this.#onPhaseEnd(now);
+    else if (isOpen && now >= this.#liveness.pingAt) this.#effects.send({ t: MessageType.ping });
+  }
+
+  #onPhaseEnd(now: number): void {
+    if (this.#phase === 'waiting') {
+      this.#dial(now);
+    } else if (this.#phase === 'closing') {
+      this.#effects.add({ kind: 'terminate' });
+      this.#end(this.#closeError);
+    } else if (this.#phase === 'open') {
+      this.#abandon(lost('the server announced its end and did not close'), now);
+    } else {
+      this.#abandon(new PsError('PS_CONNECT_FAILED', `no answer within ${ATTEMPT_MS} ms`), now);
+    }
+  }
+
+  #enter(phase: Phase, deadline: number): void {
+    this.#phase = phase;
+    this.#phaseDeadline = deadline;
+  }
+
+  #dial(now: number): void {
+    this.#number++;
+    this.#enter('dialing', now + ATTEMPT_MS);
+    this.#effects.observe({ kind: 'connecting', attempt: this.#reconnection.attempts + 1 });
+    this.#effects.add({ kind: 'connect', connection: this.#number });
+  }
+
+  #onOpened(): void {
+    if (this.#phase !== 'dialing') return;
+    this.#phase = 'greeting';
+    const { id, session, readOnly } = this.#worker;
+    const { lineage } = this.#server;
+    this.#effects.send({
+      t: MessageType.hello,
+      protocol: PROTOCOL_VERSION,
+      worker: id,
+      session,
+      readOnly,
+      lineage,
+    });
+  }
+
+  #onMessage(message: Message, payload: Uint8Array, now: number): void {
+    this.#liveness.heard(now);
+    if (this.#phase === 'closing') return;
+    try {
+      if (message.t === MessageType.fault && message.request === undefined && message.seq === undefined) {
+        const error = errorOfFault(message);
+        this.#effects.add({ kind: 'close', code: 1000, reason: '' });
+        this.#lose(error, !error.retryable, now, error.details.retryAfterMs);
+      } else if (this.#phase === 'open') {
+        // Only a connection that is of use makes the next loss begin with the smallest delay.
+        this.#reconnection.succeeded();
+        this.#owner.onMessage(message, payload, now);
+      } else if (this.#phase === 'greeting' && message.t === MessageType.welcome) {
+        this.#onWelcome(message, payload, now);
+      } else {
+        throw unexpected('something before Welcome');
+      }
+    } catch (error) {
+      if (!(error instanceof PsError) || error.code === 'PS_INTERNAL') throw error;
+      this.#reject(error, now);
+    }
+  }
+
+  #onWelcome(welcome: Welcome, payload: Uint8Array, now: number): void {
+    const catalogue = this.#server.check(welcome, payload);
+    const { lineage } = this.#server;
+    this.#server.adopt(welcome, catalogue);
+    this.#enter('open', NEVER);
+    this.#connectDeadline = NEVER;
+    this.#lastError = undefined;
+    this.#reconnection.opened();
+    this.#liveness.start(now, welcome.pingMs, welcome.leaseMs);
+    this.#owner.onOpen(welcome, catalogue, lineage);
+    for (const request of this.#connectRequests.splice(0)) this.#effects.settle(request, undefined);
+  }
+
+  /** The server sent what it may not send, or is not the right one. */
+  #reject(error: PsError, now: number): void {
+    this.#effects.add({ kind: 'close', code: 1008, reason: error.message });
+    this.#lose(error, error.code === 'PS_VERSION' || error.code === 'PS_MODEL_MISMATCH', now);
+  }
+
+  #abandon(error: PsError, now: number): void {
+    this.#effects.add({ kind: 'terminate' });
+    this.#lose(error, false, now);
+  }
+
+  #onClosed(event: { code: number; reason: string; cause?: unknown }, now: number): void {
+    if (this.#phase === 'closing') {
+      this.#end(this.#closeError);
+      return;
+    }
+    const { code, reason, cause } = event;
+    // The shell found that no attempt can succeed, for instance with a url that is none.
+    if (cause instanceof PsError && !cause.retryable) {
+      this.#lose(cause, true, now);
+      return;
+    }
+    this.#lose(errorOfClose(code, reason, this.#phase === 'open', cause), isFatalClose(code), now);
+  }
+
+  #lose(error: PsError, isFinal: boolean, now: number, withinMs?: number): void {
+    this.#owner.onLost();
+    this.#lastError = error;
+    this.#enter('waiting', NEVER);
+    if (isFinal) {
+      this.#end(error);
+      return;
+    }
+    this.#reconnection.lost(now);
+    const delayMs = this.#reconnection.nextDelayMs(this.#retryAfterMs, withinMs);
+    this.#retryAfterMs = 0;
+    if (delayMs === undefined) {
+      this.#endOffline('no attempt is left');
+      return;
+    }
+    this.#phaseDeadline = now + delayMs;
+    this.#effects.observe({ kind: 'reconnecting', attempt: this.#reconnection.attempts, delayMs, error });
+  }
+
+  #endFirst(): void {
+    const why = this.#lastError?.message ?? 'no answer';
+    const text = `no connection within ${this.#worker.connectTimeoutMs} ms: ${why}`;
+    this.#giveUp(new PsError('PS_CONNECT_TIMEOUT', text, { cause: this.#lastError }));
+  }
+
+  #endOffline(why: string): void {
+    const cause = this.#lastError;
+    if (this.#server.catalogue === undefined && cause !== undefined) {
+      this.#giveUp(cause);
+      return;
+    }
+    const text = `the connection was lost and not made again (${why}): ${cause?.message ?? 'no answer'}`;
+    this.#end(new PsError('PS_CONNECTION_LOST', text, { cause }));
+  }
+
+  /** The first connection did not come about; the caller may try again. */
+  #giveUp(error: PsError): void {
+    this.#stopDialing();
+    this.#enter('idle', NEVER);
+    for (const request of this.#connectRequests.splice(0)) this.#effects.fail(request, error);
+  }
+
+  #end(error: PsError | undefined): void {
+    this.#stopDialing();
+    this.#enter('closed', NEVER);
+    this.#closeError = error;
+    this.#owner.onEnded(this.endedError);
+    for (const request of this.#connectRequests.splice(0)) this.#effects.fail(request, this.endedError);
+    this.#effects.observe({ kind: 'closed', error });
+    for (const request of this.#closeRequests.splice(0)) this.#effects.settle(request, undefined);
+  }
+
+  #stopDialing(): void {
+    if (this.#phase === 'dialing' || this.#phase === 'greeting') this.#effects.add({ kind: 'terminate' });
+    this.#connectDeadline = NEVER;
+    this.#reconnection.opened();
+  }
+}
+
+function lost(why: string): PsError {
+  return new PsError('PS_CONNECTION_LOST', `the connection was lost: ${why}`);
+}

@@ -1,0 +1,189 @@
+/**
+ * What goes into the worker core and what comes out. The core is a function of these: it holds no
+ * sockets, timers or promises. A shell (`io/worker`, or the simulator) feeds the events and carries
+ * out the effects, in order, before it returns to its event loop; an event that comes up meanwhile
+ * is fed after them. A caller's call is a command with a `request` number of its choice, and ends
+ * with exactly one `settle` or `fail` of that number.
+ */
+import type { Laggard, PsError } from '../base/errors.js';
+import type { Message, Outcome, WaitReason, WorkerMessage } from '../protocol/messages.js';
+import type { OutgoingStream } from '../protocol/outgoingStream.js';
+
+/** Into the core. `now` is monotonic time in milliseconds and never falls. */
+export type WorkerEvent = { readonly now: number } & (WorkerCommand | NetworkEvent);
+
+/** What happens around the core. `connection` is the number of the `connect` effect. */
+export type NetworkEvent =
+  | { readonly kind: 'opened'; readonly connection: number }
+  | {
+      readonly kind: 'message';
+      readonly connection: number;
+      readonly message: Message;
+      readonly payload: Uint8Array;
+    }
+  /** Bytes that are no message of this protocol. */
+  | { readonly kind: 'malformed'; readonly connection: number; readonly error: PsError }
+  /** The connection ended, or never opened. */
+  | {
+      readonly kind: 'closed';
+      readonly connection: number;
+      readonly code: number;
+      readonly reason: string;
+      readonly cause?: unknown;
+    }
+  /** The bytes of a stream are copied, or will never be sent. Once per stream. */
+  | { readonly kind: 'streamEnded'; readonly stream: number }
+  /** Time has passed; due at `nextTickAt` at the latest. */
+  | { readonly kind: 'tick' };
+
+/** What a caller asks for. */
+export type WorkerCommand =
+  | { readonly kind: 'connect'; readonly request: number }
+  | PullCommand
+  | PushCommand
+  | ClockCommand
+  /** Announces that the event loop will be busy; settles when the system has taken the message. */
+  | { readonly kind: 'computing'; readonly request: number; readonly stepMs: number }
+  /** Gives up `request`, which fails with `error`. A push that was sent is still carried through. */
+  | { readonly kind: 'cancel'; readonly request: number; readonly error: PsError }
+  /** Ends the worker for good; what is pending fails with `error`, or with `PS_CLOSED`. */
+  | {
+      readonly kind: 'close';
+      readonly request: number;
+      readonly reason: string;
+      readonly error?: PsError | undefined;
+    };
+
+/** Ask for parameters. Settles with `PullAnswer`. */
+export interface PullCommand {
+  readonly kind: 'pull';
+  readonly request: number;
+  /** Which tensors; undefined: all. */
+  readonly tensors: readonly number[] | undefined;
+  /** Where to put each of those tensors; undefined, for all or for one: into a fresh array. */
+  readonly into: readonly (Float32Array | undefined)[] | undefined;
+  readonly training: boolean;
+  /** A version that this worker pulled. */
+  readonly ifNewerThan: number | undefined;
+  readonly wait: boolean;
+  readonly consistent: boolean;
+  /** Bound of the wait for the server's answer, and of each pause within it; Infinity: none. */
+  readonly timeoutMs: number;
+}
+
+/** Send a gradient. Settles with `PushAnswer`. */
+export interface PushCommand {
+  readonly kind: 'push';
+  readonly request: number;
+  /** Which tensors, in catalogue order; undefined: all. */
+  readonly tensors: readonly number[] | undefined;
+  /** Their gradients. They must not change before the request has ended. */
+  readonly values: readonly Float32Array[];
+  /** Raise the clock by 1 after it. */
+  readonly tick: boolean;
+  readonly metrics: Readonly<Record<string, number>> | undefined;
+  readonly examples: number | undefined;
+}
+
+/** Enter or leave the clock table, or raise the clock by 1. Settles with `ClockAnswer`. */
+export interface ClockCommand {
+  readonly kind: 'clock';
+  readonly request: number;
+  readonly operation: 'enter' | 'leave' | 'tick';
+}
+
+/** Out of the core. */
+export type WorkerEffect =
+  /** Open a connection; `opened` or `closed` with its number follows. */
+  | { readonly kind: 'connect'; readonly connection: number }
+  /** Send at once. `whenTaken`: settle that request when the system has taken it. */
+  | {
+      readonly kind: 'send';
+      readonly message: WorkerMessage;
+      readonly payload?: Uint8Array | undefined;
+      readonly whenTaken?: number | undefined;
+    }
+  | { readonly kind: 'stream'; readonly stream: OutgoingStream }
+  /** End the connection after what was sent. */
+  | { readonly kind: 'close'; readonly code: number; readonly reason: string }
+  /** End the connection, or the attempt, now; nothing more is heard of it. */
+  | { readonly kind: 'terminate' }
+  | { readonly kind: 'settle'; readonly request: number; readonly value: RequestValue }
+  | { readonly kind: 'fail'; readonly request: number; readonly error: PsError }
+  | { readonly kind: 'observe'; readonly observation: WorkerObservation };
+
+/** What a request settles with; undefined for connect, computing and close. */
+export type RequestValue = PullAnswer | PushAnswer | ClockAnswer | undefined;
+
+/** Parameters, or that there are no newer ones. */
+export interface PullAnswer {
+  /** One array per tensor asked for; undefined if not modified. */
+  readonly arrays: readonly Float32Array[] | undefined;
+  /** The lowest version among the bytes. */
+  readonly version: number;
+  readonly clock: number;
+  readonly minClock: number;
+  readonly bytes: number;
+}
+
+/** What happened to a push. */
+export interface PushAnswer {
+  readonly outcome: Outcome;
+  readonly duplicate: boolean;
+  readonly version: number;
+  readonly delay: number;
+  readonly clock: number;
+  readonly minClock: number;
+}
+
+/** The clocks after Enter, Leave or Tick. */
+export interface ClockAnswer {
+  readonly clock: number;
+  readonly minClock: number;
+}
+
+/** The server lost updates, or its whole state, that this worker had answers for. */
+export interface Rollback {
+  /** Pushes of this worker that are in the server's state no more, or never were. */
+  readonly lostPushes: number;
+  /** How many of them had not been answered; they failed with `PS_OUTCOME_UNKNOWN`. */
+  readonly unansweredPushes: number;
+  /** Sequence numbers of the lost pushes, both inclusive; `toSeq` < `fromSeq` if there are none. */
+  readonly fromSeq: number;
+  readonly toSeq: number;
+  /** Whether the server started afresh, rather than from an older state of its own. */
+  readonly startedAfresh: boolean;
+  /** The worker's clock from now on. */
+  readonly clock: number;
+  /** The server's version. */
+  readonly version: number;
+}
+
+/** What happened, for the shell's events. */
+export type WorkerObservation =
+  | { readonly kind: 'connecting'; readonly attempt: number }
+  | {
+      readonly kind: 'open';
+      readonly incarnation: string;
+      readonly epoch: number;
+      readonly resumed: boolean;
+      readonly clock: number;
+      readonly version: number;
+    }
+  | {
+      readonly kind: 'waiting';
+      readonly request: number;
+      readonly reason: WaitReason;
+      readonly laggards: readonly Laggard[];
+    }
+  /** The connection was lost, or an attempt failed; the next is made in `delayMs`. */
+  | {
+      readonly kind: 'reconnecting';
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly error: PsError;
+    }
+  | { readonly kind: 'rollback'; readonly rollback: Rollback }
+  | { readonly kind: 'finish'; readonly reason: string }
+  /** The end; `error` is why, unless the worker was asked to close. */
+  | { readonly kind: 'closed'; readonly error: PsError | undefined };

@@ -1,0 +1,154 @@
+/**
+ * One pull, from the caller's request to its last byte. It may be asked several times, over several
+ * connections; the caller sees one. Chunks are copied straight to where the caller wants them.
+ *
+ *     waiting its turn ──ask──▶ asked ──begin──▶ receiving ──last byte──▶ answered
+ *            ▲                    └───────rewind────┘
+ *            └──────────────────────────┘ (the connection was lost)
+ */
+import { type Laggard, PsError } from '../base/errors.js';
+import type { Pull, PullChunk, PullResult, VersionStamp, WaitReason } from '../protocol/messages.js';
+import { MessageType } from '../protocol/messages.js';
+import type { CatalogueEntry } from '../tensor/catalogue.js';
+import type { PullAnswer, PullCommand } from './events.js';
+import { describeLaggards, unexpected } from './faults.js';
+import { TensorRange } from './tensorRange.js';
+
+/** A pull that is not answered yet. */
+export class PullOperation {
+  readonly kind = 'pull';
+  readonly command: PullCommand;
+  /** The caller's request. */
+  readonly request: number;
+  /** Whether the present connection carries it. */
+  isSent = false;
+  /** Its number on the present connection. */
+  wire = 0;
+  /** When it is given up. */
+  deadline: number;
+  readonly #entries: readonly CatalogueEntry[];
+  /** The clock that it is for; undefined: not asked yet. */
+  #clock: number | undefined;
+  #range: TensorRange | undefined;
+  #result: PullResult | undefined;
+  #received = 0;
+  #version = 0;
+  #waiting:
+    | { readonly reason: WaitReason; readonly laggards: readonly Laggard[]; readonly since: number }
+    | undefined;
+
+  constructor(command: PullCommand, entries: readonly CatalogueEntry[], now: number) {
+    this.command = command;
+    this.request = command.request;
+    this.#entries = entries;
+    this.deadline = now + command.timeoutMs;
+  }
+
+  /** The message that asks for it, numbered `wire`, for the clock `clock` unless it was asked before. */
+  ask(wire: number, clock: number, ifNewerThan: VersionStamp | undefined, now: number): Pull {
+    const { tensors, training, wait, consistent, timeoutMs } = this.command;
+    // The time in which it waited for its turn is not the server's; but being asked again is no new start.
+    if (this.#clock === undefined) this.deadline = now + timeoutMs;
+    this.#clock ??= clock;
+    this.isSent = true;
+    this.wire = wire;
+    const isConditional = ifNewerThan !== undefined;
+    return {
+      t: MessageType.pull,
+      request: wire,
+      training,
+      clock: this.#clock,
+      tensors,
+      ifNewerThan,
+      wait: wait && isConditional,
+      consistent,
+    };
+  }
+
+  /** The connection is lost: what has arrived counts for nothing. */
+  rewind(): void {
+    this.isSent = false;
+    this.#result = undefined;
+    this.#received = 0;
+    this.#waiting = undefined;
+  }
+
+  /** After a rollback it is for the clock that the server says. */
+  forgetClock(): void {
+    this.#clock = undefined;
+  }
+
+  /** Takes the head of the answer; true if it is complete. Throws `PS_PROTOCOL` if it does not fit. */
+  begin(result: PullResult, payload: Uint8Array, now: number): boolean {
+    if (this.#result !== undefined) throw unexpected('a second answer to one pull');
+    if (result.notModified && this.command.ifNewerThan === undefined) {
+      throw unexpected('"not modified" for an unconditional pull');
+    }
+    this.#waiting = undefined;
+    this.#result = result;
+    this.#version = result.version;
+    if (result.notModified) return true;
+    this.#range ??= new TensorRange(
+      this.#entries.map((entry, i) => this.command.into?.[i] ?? new Float32Array(entry.length)),
+    );
+    if (result.bytes !== this.#range.byteLength) {
+      throw unexpected(`${result.bytes} bytes for tensors of ${this.#range.byteLength}`);
+    }
+    return this.#take(payload, now);
+  }
+
+  /** Takes more of the answer; true if it is complete. Throws `PS_PROTOCOL` if it does not fit. */
+  chunk(chunk: PullChunk, payload: Uint8Array, now: number): boolean {
+    if (this.#result === undefined || this.#result.notModified || chunk.offset !== this.#received) {
+      throw unexpected('a chunk out of order');
+    }
+    // A pull that need not be consistent counts as pulled at its oldest bytes.
+    this.#version = Math.min(this.#version, chunk.version);
+    return this.#take(payload, now);
+  }
+
+  /** The server says why it does not answer yet. */
+  wait(reason: WaitReason, laggards: readonly Laggard[], now: number): void {
+    this.#waiting = { reason, laggards, since: now };
+  }
+
+  /** Requires a complete answer. */
+  answer(): PullAnswer {
+    const { clock = 0, minClock = 0, bytes = 0, notModified = false } = this.#result ?? {};
+    return {
+      arrays: notModified ? undefined : this.#range?.arrays,
+      version: this.#version,
+      clock,
+      minClock,
+      bytes: notModified ? 0 : bytes,
+    };
+  }
+
+  /** The error of a pull whose deadline has passed. `unreachable`: why there is no connection. */
+  timeoutError(now: number, unreachable: string | undefined): PsError {
+    const limit = `no answer to a pull within ${this.command.timeoutMs} ms`;
+    if (unreachable !== undefined) {
+      return new PsError('PS_PULL_TIMEOUT', `${limit}: the server could not be reached: ${unreachable}`);
+    }
+    if (this.#waiting === undefined) {
+      return new PsError('PS_PULL_TIMEOUT', `${limit}: the server did not say why`);
+    }
+    const { reason, since } = this.#waiting;
+    const laggards = this.#waiting.laggards.map((each) => ({
+      ...each,
+      lastSeenMs: each.lastSeenMs + (now - since),
+    }));
+    const text = laggards.length > 0 ? `it waits for ${describeLaggards(laggards)}` : `it waits (${reason})`;
+    return new PsError('PS_PULL_TIMEOUT', `${limit}: ${text}`, { details: { laggards } });
+  }
+
+  #take(payload: Uint8Array, now: number): boolean {
+    const range = this.#range as TensorRange;
+    if (this.#received + payload.length > range.byteLength)
+      throw unexpected('more bytes than were announced');
+    range.write(this.#received, payload);
+    this.#received += payload.length;
+    this.deadline = now + this.command.timeoutMs;
+    return this.#received === range.byteLength;
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * One push, from the caller's request to the server's answer. Its sequence number, clock and tick are
+ * set when it is first sent and never change, so that it may be sent any number of times and is
+ * applied once. It keeps the gradient until it is answered.
+ */
+import type { Push, PushChunk, VersionStamp } from '../protocol/messages.js';
+import { MessageType } from '../protocol/messages.js';
+import type { OutgoingPart, OutgoingStream } from '../protocol/outgoingStream.js';
+import type { PushCommand } from './events.js';
+import { TensorRange } from './tensorRange.js';
+
+/** What a push is given when it is first sent. */
+interface Assignment {
+  readonly seq: number;
+  /** The clock it was made in. */
+  readonly clock: number;
+  /** The clock it raises the worker to. */
+  readonly tick: number | undefined;
+}
+
+/** A push that is not answered yet. */
+export class PushOperation {
+  readonly kind = 'push';
+  /** The caller's request; undefined once the caller has given it up. */
+  request: number | undefined;
+  /** Whether the present connection carries it, wholly or in part. */
+  isSent = false;
+  /** Undefined until it is first sent. */
+  assignment: Assignment | undefined;
+  readonly command: PushCommand;
+  readonly #version: VersionStamp | undefined;
+  #range: TensorRange;
+
+  /** `version`: the one that the gradient was computed from. */
+  constructor(command: PushCommand, version: VersionStamp | undefined) {
+    this.request = command.request;
+    this.command = command;
+    this.#version = version;
+    this.#range = new TensorRange(command.values);
+  }
+
+  get byteLength(): number {
+    return this.#range.byteLength;
+  }
+
+  /** The clock that it raises the worker to. */
+  get target(): number | undefined {
+    return this.assignment?.tick;
+  }
+
+  /** Whether any connection has carried a part of it. */
+  get wasSent(): boolean {
+    return this.assignment !== undefined;
+  }
+
+  /** The connection is lost: it starts again at byte 0. */
+  rewind(): void {
+    this.isSent = false;
+  }
+
+  /** After a rollback it takes new numbers. */
+  forgetClock(): void {
+    this.assignment = undefined;
+  }
+
+  /** The caller waits no more and may change its arrays: the push goes on with copies. */
+  detach(): void {
+    this.request = undefined;
+    this.#range = new TensorRange(this.command.values.map((array) => array.slice()));
+  }
+
+  /** The message that begins at byte `offset`, and its payload; Push at 0, else PushChunk. */
+  part(offset: number, chunkBytes: number, scratch: () => Uint8Array): OutgoingPart {
+    const end = Math.min(offset + chunkBytes, this.byteLength);
+    return { message: this.#message(offset), payload: this.#range.read(offset, end, scratch) };
+  }
+
+  #message(offset: number): Push | PushChunk {
+    const { seq, clock, tick } = this.assignment as Assignment;
+    if (offset > 0) return { t: MessageType.pushChunk, seq, offset };
+    const { tensors, metrics, examples } = this.command;
+    return {
+      t: MessageType.push,
+      seq,
+      clock,
+      version: this.#version,
+      tensors,
+      bytes: this.byteLength,
+      tick,
+      metrics,
+      examples,
+    };
+  }
+}
+
+/** The messages of a push, one after the other, for one connection. */
+export class PushStream implements OutgoingStream {
+  readonly id: number;
+  readonly #push: PushOperation;
+  readonly #chunkBytes: number;
+  readonly #scratch: () => Uint8Array;
+  #offset = 0;
+
+  constructor(id: number, push: PushOperation, chunkBytes: number, scratch: () => Uint8Array) {
+    this.id = id;
+    this.#push = push;
+    this.#chunkBytes = chunkBytes;
+    this.#scratch = scratch;
+  }
+
+  next(): OutgoingPart | undefined {
+    if (this.#offset > 0 && this.#offset >= this.#push.byteLength) return undefined;
+    const part = this.#push.part(this.#offset, this.#chunkBytes, this.#scratch);
+    // A push without bytes is one message too.
+    this.#offset += Math.max(1, part.payload.length);
+    return part;
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * When to try the next connection, and when to give up: exponential backoff with full jitter (a delay
+ * uniform in [0, bound], the bound doubling to its maximum), so that workers that lost one server do
+ * not come back in step. It decides nothing about errors that are final.
+ */
+import type { Random } from '../base/random.js';
+
+/** How to reconnect. */
+export interface ReconnectPolicy {
+  /** Attempts after a loss, before the worker gives up. */
+  readonly retries: number;
+  /** Bound of the first delay. */
+  readonly minDelayMs: number;
+  /** Largest bound. */
+  readonly maxDelayMs: number;
+  /** How long the worker may be without a connection before it gives up. */
+  readonly maxOfflineMs: number;
+}
+
+/** The attempts since the connection was lost. */
+export class Reconnection {
+  readonly #policy: ReconnectPolicy;
+  readonly #random: Random;
+  #attempts = 0;
+  #offlineSince: number | undefined;
+
+  constructor(policy: ReconnectPolicy, random: Random) {
+    this.#policy = policy;
+    this.#random = random;
+  }
+
+  /** Attempts since the last success. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** When the worker gives up; Infinity while it is connected. */
+  get deadline(): number {
+    if (this.#offlineSince === undefined) return Number.POSITIVE_INFINITY;
+    return this.#offlineSince + this.#policy.maxOfflineMs;
+  }
+
+  /** The worker has no connection from now on, if it had one. */
+  lost(now: number): void {
+    this.#offlineSince ??= now;
+  }
+
+  /** The worker has a connection. The backoff starts anew only at `succeeded`. */
+  opened(): void {
+    this.#offlineSince = undefined;
+  }
+
+  /** The connection is of use: the next loss begins with the smallest delay. */
+  succeeded(): void {
+    this.#attempts = 0;
+  }
+
+  /**
+   * The delay before the next attempt, or undefined if there is to be none. `afterMs`: the server
+   * asked not to come back sooner. `withinMs`: coming back later makes no sense.
+   */
+  nextDelayMs(afterMs: number, withinMs: number = Number.POSITIVE_INFINITY): number | undefined {
+    const { retries, minDelayMs, maxDelayMs } = this.#policy;
+    if (this.#attempts >= retries) return undefined;
+    const bound = Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(this.#attempts, 60));
+    this.#attempts++;
+    return afterMs + this.#random.nextFloat() * Math.min(bound, withinMs);
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The requests in flight of one worker at one server, from the caller's command to its end: what
+ * `Sender` sends and `Answers` ends, and what ends them otherwise (given up, out of time, rolled
+ * back). A lost connection only makes them unsent again; a push keeps its sequence number.
+ */
+import type { PsError } from '../base/errors.js';
+import { MessageType, type VersionStamp } from '../protocol/messages.js';
+import type { Catalogue } from '../tensor/catalogue.js';
+import { Answers } from './answers.js';
+import { ClockOperation } from './clockOperation.js';
+import type { Effects } from './effects.js';
+import type { ClockCommand, PullCommand, PushCommand } from './events.js';
+import { outcomeUnknown } from './faults.js';
+import { Operations } from './operations.js';
+import { PulledVersions } from './pulledVersions.js';
+import { PullOperation } from './pullOperation.js';
+import { PushOperation } from './pushOperation.js';
+import { Sender, type UnansweredLimits } from './sender.js';
+import type { TrainingClock } from './trainingClock.js';
+
+/** Everything that a worker has asked for and not been answered. */
+export class Requests {
+  readonly sender: Sender;
+  readonly answers: Answers;
+  readonly #effects: Effects;
+  readonly #operations = new Operations();
+  readonly #versions = new PulledVersions();
+  /** The version that the next gradient is computed from. */
+  #pulled: VersionStamp | undefined;
+
+  constructor(effects: Effects, clock: TrainingClock, limits: UnansweredLimits, isReadOnly: boolean) {
+    const [operations, versions] = [this.#operations, this.#versions];
+    this.#effects = effects;
+    this.sender = new Sender({ effects, operations, clock, versions, limits, isReadOnly });
+    const onPulled = (version: number) => {
+      this.#pulled = versions.find(version);
+    };
+    this.answers = new Answers({ effects, operations, clock, versions, sender: this.sender, onPulled });
+  }
+
+  addPull(command: PullCommand, catalogue: Catalogue, now: number): void {
+    this.#operations.add(new PullOperation(command, catalogue.select(command.tensors).entries, now));
+  }
+
+  addPush(command: PushCommand): void {
+    this.#operations.add(new PushOperation(command, this.#pulled));
+  }
+
+  addClock(command: ClockCommand): void {
+    this.#operations.add(new ClockOperation(command.operation, command.request));
+  }
+
+  /** Gives up `request`; false if it is not here. */
+  cancel(request: number, error: PsError): boolean {
+    const operation = this.#operations.withRequest(request);
+    if (operation === undefined) return false;
+    if (operation.kind === 'pull') this.#forget(operation);
+    // The server may know of it: it has to be carried through, unheard.
+    else if (operation.wasSent) operation.detach();
+    else this.#operations.remove(operation);
+    this.#effects.fail(request, error);
+    return true;
+  }
+
+  #forget(pull: PullOperation): void {
+    this.#operations.remove(pull);
+    if (pull.isSent) this.#effects.send({ t: MessageType.cancel, request: pull.wire });
+  }
+
+  /** The earliest deadline of a pull. */
+  nextDeadline(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const each of this.#operations) if (each.kind === 'pull') next = Math.min(next, each.deadline);
+    return next;
+  }
+
+  /** Gives up the pulls whose deadline has passed. `unreachable`: why there is no connection. */
+  expire(now: number, unreachable: string | undefined): void {
+    for (const each of [...this.#operations]) {
+      if (each.kind !== 'pull' || each.deadline > now) continue;
+      this.#forget(each);
+      this.#effects.fail(each.request, each.timeoutError(now, unreachable));
+    }
+  }
+
+  /**
+   * The server's state is older than what it answered. Every push fails with `PS_OUTCOME_UNKNOWN`;
+   * ticks and pulls will be asked anew from the server's clock. Returns how many pushes failed.
+   */
+  rollback(committedSeq: number): number {
+    const pushes = this.#operations.removeAll((each) => each.kind === 'push');
+    for (const each of pushes) {
+      this.#effects.fail(each.request, outcomeUnknown('the server went back to an older state'));
+    }
+    for (const each of this.#operations) each.forgetClock();
+    this.sender.restart(committedSeq);
+    this.answers.restart(committedSeq);
+    this.#pulled = undefined;
+    return pushes.length;
+  }
+
+  /** Every request fails: pushes with `PS_OUTCOME_UNKNOWN`, all others with `error`. */
+  failAll(error: PsError): void {
+    for (const each of this.#operations.removeAll()) {
+      const isPush = each.kind === 'push';
+      this.#effects.fail(each.request, isPush ? outcomeUnknown(error.message, error) : error);
+    }
+  }
+}

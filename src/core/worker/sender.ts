@@ -1,0 +1,168 @@
+/**
+ * The rules of sending: requests leave in the order in which they were made; a push only while few
+ * enough are unanswered; nothing behind a transfer that has not wholly left, since the server handles
+ * requests in the order in which they begin. It reads no answers.
+ */
+import type { VersionStamp, WorkerMessage } from '../protocol/messages.js';
+import type { Catalogue } from '../tensor/catalogue.js';
+import { ClockOperation } from './clockOperation.js';
+import type { Effects } from './effects.js';
+import type { Operations } from './operations.js';
+import type { PulledVersions } from './pulledVersions.js';
+import type { PullOperation } from './pullOperation.js';
+import { type PushOperation, PushStream } from './pushOperation.js';
+import type { TrainingClock } from './trainingClock.js';
+
+/** Bounds of what a worker keeps for resending. */
+export interface UnansweredLimits {
+  readonly maxUnansweredPushes: number;
+  /** Bytes of all unanswered pushes; a bound below one whole model counts as one whole model. */
+  readonly maxUnansweredBytes: number;
+}
+
+/** What the open connection allows. */
+export interface Link {
+  readonly catalogue: Catalogue;
+  readonly incarnation: string;
+  readonly chunkBytes: number;
+  readonly maxUnansweredPushes: number;
+}
+
+/** What the sender works on. */
+export interface SenderParts {
+  readonly effects: Effects;
+  readonly operations: Operations;
+  readonly clock: TrainingClock;
+  readonly versions: PulledVersions;
+  readonly limits: UnansweredLimits;
+  /** Never in the clock table. */
+  readonly isReadOnly: boolean;
+}
+
+/** Sends requests while a connection is open. */
+export class Sender {
+  readonly #parts: SenderParts;
+  #link: Link | undefined;
+  #isHeld = false;
+  /** The transfer that is leaving. */
+  #streaming: number | undefined;
+  #lastStream = 0;
+  #lastWire = 0;
+  #lastSeq = 0;
+  /** Whether this worker is in the clock table, once everything that was sent has been handled. */
+  #isInTable = false;
+  #scratch: Uint8Array = new Uint8Array(0);
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts;
+  }
+
+  /** Highest request number that was given out. */
+  get lastWire(): number {
+    return this.#lastWire;
+  }
+
+  /** Highest sequence number that was given out. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** A connection is open: everything unanswered will be sent on it. */
+  open(link: Link): void {
+    this.#link = link;
+    this.#isHeld = false;
+    this.#parts.versions.enter(link.incarnation);
+    if (this.#isInTable) this.#parts.operations.addFirst(new ClockOperation('enter', undefined));
+  }
+
+  /** The connection is lost: nothing counts as sent. */
+  suspend(): void {
+    this.#link = undefined;
+    this.#streaming = undefined;
+    // The worker's own re-entry belongs to the connection.
+    this.#parts.operations.removeAll((each) => each.kind === 'clock' && each.isReentry);
+    for (const each of this.#parts.operations) each.rewind();
+  }
+
+  /** Nothing more is sent on this connection: the server is about to close it. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** The next push takes the number after `seq`. */
+  restart(seq: number): void {
+    this.#lastSeq = seq;
+  }
+
+  /** The transfer has left. */
+  streamEnded(stream: number): void {
+    if (stream === this.#streaming) this.#streaming = undefined;
+  }
+
+  /** Sends what may be sent. */
+  pump(now: number): void {
+    if (this.#link === undefined || this.#isHeld) return;
+    for (const each of this.#parts.operations) {
+      if (each.isSent) continue;
+      if (this.#streaming !== undefined) return;
+      if (each.kind === 'pull') this.#sendPull(each, now);
+      else if (each.kind === 'clock') this.#sendClock(each);
+      else if (this.#hasRoomFor(each, this.#link)) this.#sendPush(each, this.#link);
+      else return;
+    }
+  }
+
+  #sendPull(pull: PullOperation, now: number): void {
+    const { versions, effects, clock } = this.#parts;
+    const { training, ifNewerThan } = pull.command;
+    if (training) this.#isInTable = true;
+    const stamp: VersionStamp | undefined =
+      ifNewerThan === undefined ? undefined : versions.find(ifNewerThan);
+    effects.send(pull.ask(++this.#lastWire, clock.aimed, stamp, now));
+  }
+
+  #sendClock(operation: ClockOperation): void {
+    if (operation.operation === 'tick') operation.target ??= this.#parts.clock.nextTarget();
+    else this.#isInTable = operation.operation === 'enter';
+    this.#parts.effects.send(operation.ask(++this.#lastWire));
+  }
+
+  #sendPush(push: PushOperation, link: Link): void {
+    const { clock, effects, isReadOnly } = this.#parts;
+    this.#isInTable = !isReadOnly;
+    push.assignment ??= {
+      seq: ++this.#lastSeq,
+      clock: clock.aimed,
+      tick: push.command.tick ? clock.nextTarget() : undefined,
+    };
+    push.isSent = true;
+    const scratch = () => this.#scratchOf(Math.min(link.chunkBytes, push.byteLength));
+    if (push.byteLength <= link.chunkBytes) {
+      const { message, payload } = push.part(0, link.chunkBytes, scratch);
+      effects.send(message as WorkerMessage, payload);
+      return;
+    }
+    this.#streaming = ++this.#lastStream;
+    effects.stream(new PushStream(this.#streaming, push, link.chunkBytes, scratch));
+  }
+
+  #scratchOf(bytes: number): Uint8Array {
+    if (this.#scratch.length < bytes) this.#scratch = new Uint8Array(bytes);
+    return this.#scratch;
+  }
+
+  #hasRoomFor(push: PushOperation, link: Link): boolean {
+    const { operations, limits } = this.#parts;
+    let count = 0;
+    let bytes = push.byteLength;
+    for (const each of operations) {
+      if (each.kind !== 'push' || !each.isSent) continue;
+      count++;
+      bytes += each.byteLength;
+    }
+    const modelBytes = link.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
+    const maxBytes = Math.max(limits.maxUnansweredBytes, modelBytes);
+    const maxCount = Math.min(limits.maxUnansweredPushes, link.maxUnansweredPushes);
+    return count < maxCount && bytes <= maxBytes;
+  }
+}

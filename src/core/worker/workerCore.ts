@@ -1,0 +1,205 @@
+/**
+ * One worker's logic towards one server, as a function of events to effects. Commands of callers
+ * become requests in flight; `Connection` keeps a connection open; answers end the requests, and a
+ * rollback ends all pushes. It holds no sockets, timers or promises.
+ */
+import { PsError } from '../base/errors.js';
+import { Random } from '../base/random.js';
+import { type Message, MessageType, type Welcome } from '../protocol/messages.js';
+import type { Catalogue } from '../tensor/catalogue.js';
+import { AwakeTime } from './awakeTime.js';
+import { Connection, type WorkerIdentity } from './connection.js';
+import { Effects } from './effects.js';
+import type { WorkerCommand, WorkerEffect, WorkerEvent } from './events.js';
+import { unexpected } from './faults.js';
+import { Reconnection, type ReconnectPolicy } from './reconnection.js';
+import { Requests } from './requests.js';
+import type { UnansweredLimits } from './sender.js';
+import { TrainingClock } from './trainingClock.js';
+
+/** What a worker core is made with. */
+export interface WorkerCoreOptions extends WorkerIdentity {
+  readonly reconnect: ReconnectPolicy;
+  readonly limits: UnansweredLimits;
+  /** Of the delays before reconnecting; see `Random`. */
+  readonly seed: number;
+}
+
+/** The pure core of a worker. */
+export class WorkerCore {
+  readonly #effects = new Effects();
+  readonly #time = new AwakeTime();
+  readonly #clock = new TrainingClock();
+  readonly #connection: Connection;
+  readonly #requests: Requests;
+  #maxStepMs = 0;
+  #wakeAt = Number.POSITIVE_INFINITY;
+
+  constructor(options: WorkerCoreOptions) {
+    const effects = this.#effects;
+    const reconnection = new Reconnection(options.reconnect, new Random(options.seed).fork('reconnect'));
+    this.#requests = new Requests(effects, this.#clock, options.limits, options.readOnly);
+    this.#connection = new Connection(options, effects, reconnection, {
+      onOpen: (welcome, catalogue, previous) => this.#onOpen(welcome, catalogue, previous),
+      onMessage: (message, payload, now) => this.#onMessage(message, payload, now),
+      onLost: () => this.#requests.sender.suspend(),
+      onEnded: (error) => this.#requests.failAll(error),
+    });
+  }
+
+  /** The model; undefined before the first connection. */
+  get catalogue(): Catalogue | undefined {
+    return this.#connection.catalogue;
+  }
+
+  /** Iterations completed, as the server confirmed. */
+  get clock(): number {
+    return this.#clock.reached;
+  }
+
+  /** Whether a connection is open. */
+  get isOpen(): boolean {
+    return this.#connection.isOpen;
+  }
+
+  /** Whether the worker has ended for good. */
+  get hasEnded(): boolean {
+    return this.#connection.hasEnded;
+  }
+
+  /** When a `tick` is due, in the time of the events' `now`; Infinity: never. */
+  nextTickAt(): number {
+    return this.#wakeAt;
+  }
+
+  /** Takes one event; returns what the shell has to do, in order. */
+  step(event: WorkerEvent): readonly WorkerEffect[] {
+    const now = this.#time.read(event.now);
+    this.#handle(event, now);
+    if (this.#connection.isOpen) this.#requests.sender.pump(now);
+    const effects = this.#effects.take();
+    if (effects.some(({ kind }) => kind === 'send' || kind === 'stream')) this.#connection.sent(now);
+    this.#wakeAt = this.#time.wakeAt(Math.min(this.#connection.dueAt, this.#requests.nextDeadline()));
+    return effects;
+  }
+
+  #handle(event: WorkerEvent, now: number): void {
+    switch (event.kind) {
+      case 'tick':
+        this.#requests.expire(now, this.#connection.unreachable);
+        this.#connection.onTick(now);
+        return;
+      case 'streamEnded':
+        this.#requests.sender.streamEnded(event.stream);
+        return;
+      case 'opened':
+      case 'message':
+      case 'malformed':
+      case 'closed':
+        this.#connection.onEvent(event, now);
+        return;
+      case 'close':
+        this.#connection.close(event.request, event.reason, event.error, now);
+        return;
+      case 'cancel':
+        if (this.#requests.cancel(event.request, event.error)) return;
+        this.#connection.cancel(event.request, event.error);
+        return;
+      default:
+        this.#onCommand(event, now);
+        return;
+    }
+  }
+
+  #onCommand(command: Exclude<WorkerCommand, { kind: 'cancel' | 'close' }>, now: number): void {
+    const { catalogue, hasEnded, endedError } = this.#connection;
+    if (hasEnded) this.#effects.fail(command.request, endedError);
+    else if (command.kind === 'connect') this.#connection.connect(command.request, now);
+    else if (command.kind === 'computing') this.#announce(command.request, command.stepMs);
+    else if (catalogue === undefined) {
+      this.#effects.fail(command.request, new PsError('PS_CLOSED', 'the worker is not connected'));
+    } else if (command.kind === 'pull') this.#requests.addPull(command, catalogue, now);
+    else if (command.kind === 'push') this.#requests.addPush(command);
+    else this.#requests.addClock(command);
+  }
+
+  #announce(request: number, stepMs: number): void {
+    if (!this.#connection.isOpen) {
+      this.#effects.settle(request, undefined);
+      return;
+    }
+    const message = {
+      t: MessageType.computing,
+      stepMs: Math.ceil(Math.min(stepMs, this.#maxStepMs)),
+    } as const;
+    this.#effects.add({ kind: 'send', message, whenTaken: request });
+  }
+
+  #onMessage(message: Message, payload: Uint8Array, now: number): void {
+    const { answers, sender } = this.#requests;
+    switch (message.t) {
+      case MessageType.pong:
+        return;
+      case MessageType.pullResult:
+        answers.onPullResult(message, payload, now);
+        return;
+      case MessageType.pullChunk:
+        answers.onPullChunk(message, payload, now);
+        return;
+      case MessageType.pushResult:
+        answers.onPushResult(message);
+        return;
+      case MessageType.clockResult:
+        answers.onClockResult(message);
+        return;
+      case MessageType.waiting:
+        answers.onWaiting(message, now);
+        return;
+      case MessageType.fault:
+        answers.onFault(message);
+        return;
+      case MessageType.finish:
+        this.#effects.observe({ kind: 'finish', reason: message.reason });
+        return;
+      case MessageType.drain:
+        sender.hold();
+        this.#connection.drain(message.retryAfterMs, now);
+        return;
+      default:
+        throw unexpected(`type ${message.t}`);
+    }
+  }
+
+  #onOpen(welcome: Welcome, catalogue: Catalogue, previous: string | undefined): void {
+    const { incarnation, epoch, resumed, clock, minClock, version, maxUnansweredPushes } = welcome;
+    const { answers, sender } = this.#requests;
+    this.#maxStepMs = welcome.maxStepMs;
+    this.#effects.observe({ kind: 'open', incarnation, epoch, resumed, clock, version });
+    // Another history, or less of the same one than this worker was told of.
+    const hasLost = previous !== welcome.lineage || welcome.committedSeq < answers.answeredSeq;
+    if (previous !== undefined && hasLost) this.#rollback(welcome, previous !== welcome.lineage);
+    this.#clock.adopt(clock, minClock);
+    // Whole elements, so that every chunk begins and ends between two of them.
+    const chunkBytes = Math.max(8, welcome.chunkBytes - (welcome.chunkBytes % 8));
+    sender.open({ catalogue, incarnation, chunkBytes, maxUnansweredPushes });
+  }
+
+  #rollback(welcome: Welcome, startedAfresh: boolean): void {
+    const { committedSeq, clock, minClock, version } = welcome;
+    const toSeq = this.#requests.sender.lastSeq;
+    const unansweredPushes = this.#requests.rollback(committedSeq);
+    this.#clock.reset(clock, minClock);
+    this.#effects.observe({
+      kind: 'rollback',
+      rollback: {
+        lostPushes: Math.max(0, toSeq - committedSeq),
+        unansweredPushes,
+        fromSeq: committedSeq + 1,
+        toSeq,
+        startedAfresh,
+        clock,
+        version,
+      },
+    });
+  }
+}
