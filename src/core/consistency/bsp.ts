@@ -36,6 +36,11 @@ export class BspPolicy implements ConsistencyPolicy {
     return this.#openClock >= clock;
   }
 
+  /** A pull sees exactly the clocks before its own, so only the current version will do. */
+  mayReadOld(): boolean {
+    return false;
+  }
+
   awaitedBelow(clock: number): number {
     return clock;
   }

@@ -16,6 +16,9 @@ export interface ConsistencyPolicy {
    */
   mayPull(clock: number, table: ClockTable): boolean;
 
+  /** Whether a version that was current while minClock was `minClockThen` may answer a pull for `clock`. */
+  mayReadOld(clock: number, minClockThen: number): boolean;
+
   /** The clock below which workers are awaited by a pull for `clock`. */
   awaitedBelow(clock: number, table: ClockTable): number;
 

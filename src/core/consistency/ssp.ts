@@ -21,6 +21,10 @@ export class SspPolicy implements ConsistencyPolicy {
     return table.minClock >= clock - this.#staleness;
   }
 
+  mayReadOld(clock: number, minClockThen: number): boolean {
+    return minClockThen >= clock - this.#staleness;
+  }
+
   awaitedBelow(clock: number): number {
     return clock - this.#staleness;
   }

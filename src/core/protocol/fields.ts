@@ -2,13 +2,7 @@
  * The kinds of header fields: how each is checked when it comes from the network and how it is
  * written. A decoded value that is not of its kind is refused; nothing is coerced.
  */
-import {
-  MAX_ID_LENGTH,
-  MAX_LAGGARDS,
-  MAX_METRICS,
-  MAX_TENSORS,
-  MAX_TEXT_LENGTH,
-} from './limits.js';
+import { MAX_ID_LENGTH, MAX_LAGGARDS, MAX_METRICS, MAX_TENSORS, MAX_TEXT_LENGTH } from './limits.js';
 import { OUTCOMES, type VersionStamp, WAIT_REASONS, type WireLaggard } from './messages.js';
 
 /** One kind of field. `decode` returns undefined for a value that is not of the kind. */
@@ -65,7 +59,8 @@ const stamp: FieldKind = {
   decode: (value): VersionStamp | undefined => {
     if (!Array.isArray(value)) return undefined;
     const [incarnation, version] = value as unknown[];
-    if (typeof incarnation !== 'string' || incarnation.length > MAX_ID_LENGTH || !isUint(version)) return undefined;
+    if (typeof incarnation !== 'string' || incarnation.length > MAX_ID_LENGTH || !isUint(version))
+      return undefined;
     return { incarnation, version };
   },
   encode: (value: VersionStamp) => [value.incarnation, value.version],

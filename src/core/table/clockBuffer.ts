@@ -5,8 +5,7 @@
  * not updated.
  */
 import type { Kernels } from '../kernels/kernels.js';
-import type { Selection } from '../tensor/catalogue.js';
-import { Catalogue } from '../tensor/catalogue.js';
+import type { Catalogue, Selection } from '../tensor/catalogue.js';
 import { type Job, JobSequence, RangeJob } from './job.js';
 
 /** One worker's sum. */
@@ -96,7 +95,9 @@ export class ClockBuffer {
         });
       }
       if (all.length > 1) {
-        yield new RangeJob(length, (begin, end) => kernels.divide(first.sum.subarray(begin, end), all.length));
+        yield new RangeJob(length, (begin, end) =>
+          kernels.divide(first.sum.subarray(begin, end), all.length),
+        );
       }
       yield use(selection, compact(first.sum, selection), all.length);
     };

@@ -4,11 +4,11 @@
  * It knows no sessions, clocks or policies.
  */
 import type { Kernels } from '../kernels/kernels.js';
-import { DEFAULT_LEARNING_RATE, type LearningRate } from '../optim/learningRate.js';
+import { type LearningRate, learningRateAt } from '../optim/learningRate.js';
 import type { Optimizer, ScalarState, UpdateRule } from '../optim/optimizer.js';
-import { updateRuleOf } from '../optim/updateRule.js';
+import { isUserOptimizer, learningRateOf, updateRuleOf } from '../optim/updateRule.js';
 import type { Catalogue, CatalogueEntry, Selection } from '../tensor/catalogue.js';
-import type { Job } from './job.js';
+import { type Job, SLICE_ELEMENTS } from './job.js';
 import { UpdateJob } from './updateJob.js';
 import { VersionStore } from './versionStore.js';
 
@@ -88,13 +88,28 @@ export class DenseTable {
     this.#resetSlots(concerned);
   }
 
+  /** All slots and scalars start anew. */
+  restartSlots(): void {
+    for (const entry of this.catalogue.entries) this.scalars[entry.index] = this.ruleOf(entry).newScalars();
+    this.#resetSlots(this.catalogue.entries);
+  }
+
   /**
-   * Begins an update. `onDone` is called by the last slice, before it returns, and must publish.
-   * A table of one slice is written in place when nobody reads it.
+   * Begins an update; when its job is done, publish it in `versions`. A table of one slice is written
+   * in place when nobody reads it, but for the user's own optimizers, which may throw half-way.
    */
-  update(update: DenseUpdate, sliceElements: number): Job {
-    const target = this.versions.begin(this.catalogue.length <= sliceElements);
+  update(update: DenseUpdate): Job {
+    const mayWriteInPlace =
+      this.catalogue.length <= SLICE_ELEMENTS &&
+      !this.groups.some((group) => isUserOptimizer(group.optimizer));
+    const target = this.versions.begin(mayWriteInPlace);
     return new UpdateJob(this, update, this.versions.current, target);
+  }
+
+  /** The learning rates of all groups at the current version, times `factor`. Throws what a schedule throws. */
+  ratesNow(factor: number): number[] {
+    const { version } = this.versions;
+    return this.groups.map((group) => learningRateAt(group.learningRate, version) * factor);
   }
 
   /** Slot `index` of `entry`, as a view. */
@@ -116,6 +131,6 @@ function groupOf(optimizer: Optimizer): OptimizerGroup {
   return {
     optimizer,
     rule: updateRuleOf(optimizer),
-    learningRate: optimizer.learningRate ?? DEFAULT_LEARNING_RATE,
+    learningRate: learningRateOf(optimizer),
   };
 }

@@ -59,3 +59,38 @@ export class JobSequence implements Job {
     return false;
   }
 }
+
+/** A job, and what follows when it is done. */
+export class JobThen implements Job {
+  readonly #job: Job | undefined;
+  readonly #onDone: () => void;
+  readonly #onFailed: ((error: unknown) => void) | undefined;
+
+  /**
+   * `onDone` runs once, in the turn of the last slice; without a job, in the first. If the job throws,
+   * `onFailed` runs instead, and the job counts as done; without `onFailed` the error passes through.
+   */
+  constructor(job: Job | undefined, onDone: () => void, onFailed?: (error: unknown) => void) {
+    this.#job = job;
+    this.#onDone = onDone;
+    this.#onFailed = onFailed;
+  }
+
+  run(budget: Budget): boolean {
+    try {
+      if (this.#job !== undefined && !this.#job.run(budget)) return false;
+    } catch (error) {
+      if (this.#onFailed === undefined) throw error;
+      this.#onFailed(error);
+      return true;
+    }
+    this.#onDone();
+    return true;
+  }
+}
+
+/** Runs a job to its end at once. */
+export function runToEnd(job: Job): void {
+  const budget = { elements: Number.MAX_SAFE_INTEGER };
+  while (!job.run(budget)) budget.elements = Number.MAX_SAFE_INTEGER;
+}

@@ -64,7 +64,10 @@ export class UpdateJob implements Job {
   #slice(piece: Piece, begin: number, length: number): void {
     const from = piece.entry.offset + begin;
     if (piece.at < 0) {
-      this.#table.kernels.copy(this.#target.subarray(from, from + length), this.#source.subarray(from, from + length));
+      this.#table.kernels.copy(
+        this.#target.subarray(from, from + length),
+        this.#source.subarray(from, from + length),
+      );
     } else if (this.#isTransformed) {
       for (let done = 0; done < length; done += SCRATCH_ELEMENTS) {
         const part = Math.min(SCRATCH_ELEMENTS, length - done);

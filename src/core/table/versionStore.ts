@@ -128,4 +128,12 @@ export class VersionStore {
     else this.#free.push(before.values);
     this.#head = { values: target, version, minClock, readers: 0 };
   }
+
+  /** Ends an update that failed. What was written in place stays written; other memory is forgotten. */
+  abandon(): void {
+    const target = this.#target;
+    invariant(target !== undefined, 'abandon without begin');
+    this.#target = undefined;
+    if (target !== this.#head.values) this.#free.push(target);
+  }
 }

@@ -1,0 +1,353 @@
+/**
+ * What each message leads to. Messages whose order matters go through their session's inbox; liveness
+ * messages are handled at once. A message that is refused changes nothing.
+ */
+import { closeCodeOf, PsError } from '../base/errors.js';
+import { faultOf } from '../protocol/faults.js';
+import {
+  type Enter,
+  type Fault,
+  type Leave,
+  MessageType,
+  type Pull,
+  type Tick,
+  type WorkerMessage,
+} from '../protocol/messages.js';
+import { JobThen } from '../table/job.js';
+import { StagingPool } from '../table/stagingPool.js';
+import type { Connection } from './connection.js';
+import { type CoreContext, decide } from './context.js';
+import type { Principal } from './events.js';
+import { Handshake } from './handshake.js';
+import type { IncomingPush } from './intake.js';
+import { Membership } from './membership.js';
+import { MetricsWindow } from './metricsWindow.js';
+import { PullDesk } from './pulls.js';
+import { PushDesk } from './pushes.js';
+import { PushReception } from './reception.js';
+import type { Session } from './session.js';
+import { UpdateQueue } from './updates.js';
+
+/** Routes messages of all connections. */
+export class Dispatcher {
+  readonly membership: Membership;
+  readonly pulls: PullDesk;
+  readonly updates: UpdateQueue;
+  readonly metrics: MetricsWindow;
+  readonly staging: StagingPool;
+  /** What every connection hears before its end; refuses new ones while it is set. */
+  farewell: PsError | undefined;
+  /** Why training is over; undefined while it is not. */
+  finished: string | undefined;
+  readonly #context: CoreContext;
+  readonly #handshake: Handshake;
+  readonly #pushes: PushDesk;
+  readonly #reception: PushReception;
+  readonly #connections = new Map<number, Connection>();
+  /** Sessions whose inbox may have something to do. */
+  readonly #ready = new Set<Session>();
+
+  constructor(context: CoreContext, allocate: (length: number) => Float32Array) {
+    this.#context = context;
+    const { options } = context;
+    this.staging = new StagingPool(options.limits.stagingBytes, allocate);
+    this.membership = new Membership(context, (session) => this.#detach(session));
+    this.pulls = new PullDesk(context);
+    this.metrics = new MetricsWindow(context);
+    this.updates = new UpdateQueue(context);
+    this.#pushes = new PushDesk(context, this.staging, this.metrics, () => this.#reception.giveRoom());
+    this.#handshake = new Handshake(context, this.membership, (session) => this.#closeOld(session));
+    this.#reception = new PushReception(context, this.staging, {
+      complete: (session) => this.#drain(session),
+      roomGiven: (session) => this.#ready.add(session),
+      fail: (connection, error) => this.#closeWith(connection, error),
+    });
+  }
+
+  /** Open connections. */
+  get connections(): Iterable<Connection> {
+    return this.#connections.values();
+  }
+
+  onConnected(id: number, principal: Principal): void {
+    const helloBy = this.#context.now + this.#context.options.limits.helloTimeoutMs;
+    this.#connections.set(id, {
+      id,
+      principal,
+      helloBy,
+      session: undefined,
+      incoming: undefined,
+      protocolErrors: 0,
+      isPaused: false,
+    });
+  }
+
+  onClosed(id: number): void {
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return;
+    const { session } = connection;
+    this.#forget(connection);
+    if (session !== undefined && session.connection === id) this.membership.onDisconnected(session);
+  }
+
+  onMalformed(id: number, error: PsError): void {
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return;
+    this.#context.observe({ kind: 'rejected', id: connection.session?.id, error });
+    connection.protocolErrors++;
+    const isLast =
+      connection.session === undefined ||
+      connection.protocolErrors >= this.#context.options.limits.maxProtocolErrors;
+    if (isLast) this.#closeWith(connection, error);
+    else this.#context.emit({ kind: 'send', connection: id, message: faultOf(error) });
+  }
+
+  onMessage(id: number, message: WorkerMessage, payload: Uint8Array): void {
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return;
+    const { session } = connection;
+    if (session === undefined) {
+      this.#greet(connection, message);
+      return;
+    }
+    if (message.t === MessageType.computing) {
+      this.membership.startComputing(session, message.stepMs);
+      return;
+    }
+    this.membership.touch(session);
+    this.#route(connection, session, message, payload);
+  }
+
+  onTick(): void {
+    const { now } = this.#context;
+    this.membership.onTick();
+    this.pulls.onTick();
+    for (const connection of this.#connections.values()) {
+      if (connection.session !== undefined || now < connection.helloBy) continue;
+      this.#closeWith(connection, new PsError('PS_PROTOCOL', 'no hello within the time allowed'));
+    }
+    this.#reception.onTick(this.membership);
+  }
+
+  nextTickAt(): number {
+    let at = Math.min(this.membership.nextTickAt(), this.pulls.nextTickAt());
+    for (const { session, helloBy } of this.#connections.values()) {
+      if (session === undefined) at = Math.min(at, helloBy);
+    }
+    return at;
+  }
+
+  /** Handles what stands at the head of inboxes that were held back. */
+  drainInboxes(): void {
+    for (const session of this.#ready) {
+      this.#ready.delete(session);
+      this.#drain(session);
+    }
+  }
+
+  /** Every `run` ends after its step; workers that connect later are told so too. */
+  finish(reason: string): void {
+    this.finished = reason;
+    for (const { id, session } of this.#connections.values()) {
+      if (session !== undefined) this.#sendFinish(id);
+    }
+  }
+
+  /** Ends every connection with `error`. */
+  closeAll(error: PsError): void {
+    this.farewell = error;
+    for (const connection of [...this.#connections.values()]) this.#closeWith(connection, error);
+  }
+
+  #greet(connection: Connection, message: WorkerMessage): void {
+    try {
+      if (message.t !== MessageType.hello)
+        throw new PsError('PS_PROTOCOL', 'the first message must be Hello');
+      if (this.farewell !== undefined) throw this.farewell;
+      connection.session = this.#handshake.admit(connection.id, connection.principal, message);
+      const { commits } = this.#context;
+      // Behind its Welcome, which waits for the same record.
+      if (this.finished !== undefined)
+        commits.whenCommitted(commits.last, () => this.#sendFinish(connection.id));
+    } catch (error) {
+      this.#context.observe({
+        kind: 'rejected',
+        id: 'worker' in message ? message.worker : undefined,
+        error: error as PsError,
+      });
+      this.#closeWith(connection, error as PsError);
+    }
+  }
+
+  #route(connection: Connection, session: Session, message: WorkerMessage, payload: Uint8Array): void {
+    switch (message.t) {
+      case MessageType.ping:
+        this.#context.emit({ kind: 'send', connection: connection.id, message: { t: MessageType.pong } });
+        break;
+      case MessageType.cancel:
+        this.#cancel(session, connection, message.request);
+        break;
+      case MessageType.goodbye:
+        this.#forget(connection);
+        session.connection = undefined;
+        this.membership.leave(session, 'goodbye');
+        this.#context.emit({ kind: 'close', connection: connection.id, code: 1000, reason: 'goodbye' });
+        break;
+      case MessageType.push:
+        this.#reception.begin(connection, session, message, payload);
+        break;
+      case MessageType.pushChunk:
+        this.#reception.add(connection, message, payload);
+        break;
+      case MessageType.enter:
+      case MessageType.leave:
+      case MessageType.tick:
+      case MessageType.pull:
+        session.inbox.push({ kind: 'request', message });
+        this.#drain(session);
+        break;
+      default:
+        this.onMalformed(connection.id, new PsError('PS_PROTOCOL', 'Hello is sent once, at the start'));
+    }
+  }
+
+  /** Handles a session's messages in order, up to one that must wait. */
+  #drain(session: Session): void {
+    while (!session.isBlocked && session.inbox.length > 0) {
+      const head = session.inbox[0] as Session['inbox'][number];
+      if (head.kind === 'request') {
+        session.inbox.shift();
+        this.#request(session, head.message);
+        continue;
+      }
+      if (!head.push.isComplete) return;
+      session.inbox.shift();
+      session.isBlocked = true;
+      this.updates.add(() => this.#runPush(session, head.push));
+      this.#context.isDirty = true;
+    }
+  }
+
+  #runPush(session: Session, push: IncomingPush): JobThen {
+    const job = this.#pushes.begin(session, push);
+    return new JobThen(job, () => {
+      session.isBlocked = false;
+      this.#ready.add(session);
+      this.#context.isDirty = true;
+    });
+  }
+
+  #request(session: Session, message: Enter | Leave | Tick | Pull): void {
+    const connection = session.connection;
+    if (connection === undefined) return;
+    try {
+      if (session.isReader && !(message.t === MessageType.pull && !message.training)) {
+        throw new PsError('PS_FORBIDDEN', 'a reader may only pull, and not for training');
+      }
+      if (message.t === MessageType.pull) this.#pull(session, connection, message);
+      else this.#changeClock(session, connection, message);
+    } catch (error) {
+      const fault: Fault = { ...faultOf(error as PsError), request: message.request };
+      this.#context.observe({ kind: 'rejected', id: session.id, error: error as PsError });
+      this.#context.emit({ kind: 'send', connection, message: fault });
+    }
+  }
+
+  #pull(session: Session, connection: number, message: Pull): void {
+    this.#context.state.table.catalogue.select(message.tensors);
+    if (message.training) {
+      this.#enter(session);
+      session.lastProgress = this.#context.now;
+    }
+    this.pulls.ask(session, connection, message);
+  }
+
+  #changeClock(session: Session, connection: number, message: Enter | Leave | Tick): void {
+    const { state, commits, now } = this.#context;
+    session.lastProgress = now;
+    if (message.t === MessageType.leave) {
+      if (state.clocks.has(session.id)) decide(this.#context, { kind: 'leave', worker: session.id });
+    } else {
+      this.#enter(session);
+    }
+    if (message.t === MessageType.tick) {
+      if (message.clock > session.clock + 1) {
+        throw new PsError('PS_CLOCK', `tick to ${message.clock}, the worker is at ${session.clock}`);
+      }
+      if (message.clock > session.clock)
+        decide(this.#context, { kind: 'tick', worker: session.id, clock: message.clock });
+    }
+    const { request } = message;
+    commits.whenCommitted(commits.last, () => {
+      if (session.connection !== connection) return;
+      const { clock } = session;
+      const { minClock } = state.clocks;
+      this.#context.emit({
+        kind: 'send',
+        connection,
+        message: { t: MessageType.clockResult, request, clock, minClock },
+      });
+    });
+  }
+
+  #enter(session: Session): void {
+    if (!this.#context.state.clocks.has(session.id))
+      decide(this.#context, { kind: 'enter', worker: session.id });
+  }
+
+  #cancel(session: Session, connection: Connection, request: number): void {
+    const at = session.inbox.findIndex((each) => each.kind === 'request' && each.message.request === request);
+    if (at >= 0 && session.inbox[at]?.kind === 'request') session.inbox.splice(at, 1);
+    this.pulls.cancel(connection.id, request);
+  }
+
+  /** The session goes on with a new connection: the old one ends without the worker losing its place. */
+  #closeOld(session: Session): void {
+    const connection = this.#connections.get(session.connection as number);
+    session.connection = undefined;
+    if (connection === undefined) return;
+    this.#forget(connection);
+    this.#context.emit({
+      kind: 'close',
+      connection: connection.id,
+      code: 4300,
+      reason: 'resumed on another connection',
+    });
+  }
+
+  #sendFinish(connection: number): void {
+    const reason = this.finished ?? '';
+    this.#context.emit({ kind: 'send', connection, message: { t: MessageType.finish, reason } });
+  }
+
+  #closeWith(connection: Connection, error: PsError): void {
+    const { id, session } = connection;
+    this.#context.emit({ kind: 'send', connection: id, message: faultOf(error) });
+    this.#context.emit({
+      kind: 'close',
+      connection: id,
+      code: closeCodeOf(error.code),
+      reason: error.message.slice(0, 100),
+    });
+    this.#forget(connection);
+    if (session !== undefined && session.connection === id) this.membership.onDisconnected(session);
+  }
+
+  /** Drops a session's connection and what was under way on it. */
+  #detach(session: Session): void {
+    const connection = this.#connections.get(session.connection as number);
+    if (connection !== undefined) this.#forget(connection);
+  }
+
+  /** Forgets a connection: its pulls, its unfinished push, and messages that were not handled. */
+  #forget(connection: Connection): void {
+    this.#connections.delete(connection.id);
+    this.pulls.forget(connection.id);
+    const { session } = connection;
+    for (const item of session?.inbox.splice(0) ?? []) {
+      if (item.kind === 'push') this.#reception.drop(item.push);
+    }
+    connection.incoming = undefined;
+    this.#reception.giveRoom();
+  }
+}

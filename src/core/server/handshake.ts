@@ -1,0 +1,125 @@
+/**
+ * Hello → Welcome: which session a connection belongs to. A known key resumes its session; another key
+ * under the same id is a new process, which takes over if the old one's socket is gone, with a new epoch.
+ */
+import { PsError } from '../base/errors.js';
+import { encodeCatalogue } from '../protocol/catalogueCodec.js';
+import { type Hello, MessageType, PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
+import { type CoreContext, decide } from './context.js';
+import type { Principal } from './events.js';
+import type { Membership } from './membership.js';
+import { Session } from './session.js';
+
+/** A session and how it was found. */
+interface Admission {
+  readonly session: Session;
+  /** Whether it was known. */
+  readonly isResumed: boolean;
+}
+
+/** Admits workers and readers. */
+export class Handshake {
+  readonly #context: CoreContext;
+  readonly #membership: Membership;
+  readonly #closeOld: (session: Session) => void;
+  readonly #catalogue: Uint8Array;
+
+  /** `closeOld` ends the old connection of a session that is resumed on a new one. */
+  constructor(context: CoreContext, membership: Membership, closeOld: (session: Session) => void) {
+    this.#context = context;
+    this.#membership = membership;
+    this.#closeOld = closeOld;
+    this.#catalogue = encodeCatalogue(context.state.table.catalogue);
+  }
+
+  /** Welcomes the sender of `hello`. Throws the typed error that refuses it; then nothing has changed. */
+  admit(connection: number, principal: Principal, hello: Hello): Session {
+    if (hello.protocol !== PROTOCOL_VERSION) {
+      throw new PsError(
+        'PS_VERSION',
+        `the server speaks protocol ${PROTOCOL_VERSION}, not ${hello.protocol}`,
+      );
+    }
+    checkRights(principal, hello);
+    const { session, isResumed } = hello.readOnly ? this.#admitReader(hello) : this.#admitWorker(hello);
+    session.connection = connection;
+    this.#membership.join(session);
+    // A worker is welcomed when its session is committed: an epoch must not be given out twice.
+    const { commits } = this.#context;
+    commits.whenCommitted(commits.last, () => {
+      if (session.connection !== connection) return;
+      const message = this.#welcome(session, isResumed);
+      this.#context.emit({ kind: 'send', connection, message, payload: this.#catalogue });
+    });
+    return session;
+  }
+
+  #admitReader(hello: Hello): Admission {
+    const { now } = this.#context;
+    return { session: new Session(hello.worker, hello.session, 1, true, now), isResumed: false };
+  }
+
+  #admitWorker(hello: Hello): Admission {
+    const { state, options, now } = this.#context;
+    const known = state.sessions.get(hello.worker);
+    if (known !== undefined && known.key === hello.session) {
+      if (known.connection !== undefined) this.#closeOld(known);
+      return { session: known, isResumed: true };
+    }
+    // It was welcomed to this history before, but its session is not the one that is known.
+    if (hello.lineage === options.lineage) throw sessionOver(hello.worker, known !== undefined);
+    if (known?.connection !== undefined) {
+      const retryAfterMs = Math.max(0, Math.round(known.leaseUntil - now));
+      const message = `the id "${hello.worker}" belongs to a worker that is connected`;
+      throw new PsError('PS_ID_IN_USE', message, { details: { retryAfterMs } });
+    }
+    if (known !== undefined) this.#membership.leave(known, 'replaced');
+    const epoch = (known?.epoch ?? 0) + 1;
+    decide(this.#context, { kind: 'session', worker: hello.worker, key: hello.session, epoch });
+    return { session: state.session(hello.worker), isResumed: false };
+  }
+
+  #welcome(session: Session, resumed: boolean): Welcome {
+    const { options, state } = this.#context;
+    const { limits, shard } = options;
+    return {
+      t: MessageType.welcome,
+      protocol: PROTOCOL_VERSION,
+      incarnation: options.incarnation,
+      lineage: options.lineage,
+      shardIndex: shard.index,
+      shardCount: shard.count,
+      epoch: session.epoch,
+      resumed,
+      committedSeq: session.committedSeq,
+      clock: session.clock,
+      minClock: state.clocks.minClock,
+      version: state.version,
+      chunkBytes: limits.chunkBytes,
+      maxUnansweredPushes: limits.maxUnansweredPushes,
+      leaseMs: limits.leaseMs,
+      pingMs: limits.pingMs,
+      maxStepMs: limits.maxStepMs,
+      pullTimeoutMs: limits.pullTimeoutMs,
+    };
+  }
+}
+
+function sessionOver(worker: string, isReplaced: boolean): PsError {
+  return isReplaced
+    ? new PsError('PS_FENCED', `another process has taken over the id "${worker}"`)
+    : new PsError(
+        'PS_SESSION_EXPIRED',
+        `the session of "${worker}" was silent for too long and is forgotten`,
+      );
+}
+
+function checkRights(principal: Principal, hello: Hello): void {
+  if (principal.id !== undefined && principal.id !== hello.worker) {
+    throw new PsError('PS_FORBIDDEN', `this token belongs to another worker id than "${hello.worker}"`);
+  }
+  if (principal.role === 'monitor') throw new PsError('PS_FORBIDDEN', 'the role monitor may not pull');
+  if (principal.role === 'reader' && !hello.readOnly) {
+    throw new PsError('PS_FORBIDDEN', 'the role reader may not train: connect with readOnly');
+  }
+}

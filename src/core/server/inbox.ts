@@ -1,0 +1,12 @@
+/**
+ * The messages of one worker whose order matters: Enter, Leave, Tick, Pull, Push. They are handled
+ * strictly in the order in which they began to arrive; a push that is still arriving, or waits for its
+ * turn to be applied, holds back what is behind it. Liveness messages pass.
+ */
+import type { Enter, Leave, Pull, Tick } from '../protocol/messages.js';
+import type { IncomingPush } from './intake.js';
+
+/** One message in order. */
+export type OrderedMessage =
+  | { readonly kind: 'request'; readonly message: Enter | Leave | Tick | Pull }
+  | { readonly kind: 'push'; readonly push: IncomingPush };

@@ -1,0 +1,179 @@
+/**
+ * Pushes as they arrive: their bytes are gathered in a staging area and checked (known tensors, length,
+ * finiteness, norm) before anything is decided. A push of one chunk is used where it was received.
+ *
+ *     Push ──▶ awaiting room ──▶ gathering ──last byte──▶ complete
+ *       └───▶ discarding (refused, or already decided) ─────┘
+ */
+import { PsError } from '../base/errors.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { SUM_SQUARES_BLOCK } from '../kernels/kernels.js';
+import type { Push } from '../protocol/messages.js';
+import { bytesOf, floatsOf } from '../protocol/modelStream.js';
+import type { StagingPool } from '../table/stagingPool.js';
+import type { Catalogue, Selection } from '../tensor/catalogue.js';
+
+/** What is checked of a push before it is decided. */
+export interface PushRules {
+  readonly catalogue: Catalogue;
+  readonly kernels: Kernels;
+  readonly nonFinite: 'reject' | 'zero' | 'allow';
+  /** Largest norm taken; Infinity: any. */
+  readonly maxPushNorm: number;
+}
+
+/** One push on its way in. */
+export class IncomingPush {
+  readonly message: Push;
+  readonly connection: number;
+  readonly selection: Selection | undefined;
+  /** Why it is refused, found so far. */
+  fault: PsError | undefined;
+  /** Where its bytes go; undefined while it waits for room or is discarded. */
+  gradient: Float32Array | undefined;
+  normSquared = 0;
+  /** It has no area yet and keeps its chunks. */
+  isAwaitingRoom = false;
+  /** Nobody wants it any more. */
+  isCancelled = false;
+  readonly #rules: PushRules;
+  readonly #kept: Uint8Array[] = [];
+  #area: Float32Array | undefined;
+  #received = 0;
+  #checked = 0;
+
+  constructor(message: Push, connection: number, rules: PushRules, isDiscarded: boolean) {
+    this.message = message;
+    this.connection = connection;
+    this.#rules = rules;
+    try {
+      this.selection = selectionOf(message, rules.catalogue);
+    } catch (error) {
+      this.fault = error as PsError;
+    }
+    this.isDiscarded = isDiscarded || this.fault !== undefined;
+  }
+
+  /** Its bytes are counted and dropped. */
+  readonly isDiscarded: boolean;
+
+  /** Whether every byte has come and is checked. */
+  get isComplete(): boolean {
+    return this.#received === this.message.bytes && !this.isAwaitingRoom;
+  }
+
+  /** The next byte that is expected. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Takes the first payload. Returns false if it needs an area and the pool has no room now. */
+  begin(payload: Uint8Array, pool: StagingPool): boolean {
+    if (this.isDiscarded) {
+      this.#received = payload.length;
+      return true;
+    }
+    if (payload.length === this.message.bytes) {
+      this.gradient = floatsOf(payload);
+      this.#received = payload.length;
+      this.#check();
+      return true;
+    }
+    this.#kept.push(payload);
+    this.#received = payload.length;
+    this.isAwaitingRoom = true;
+    return this.takeRoom(pool);
+  }
+
+  /** Tries to get an area; what was kept moves into it. */
+  takeRoom(pool: StagingPool): boolean {
+    const area = pool.take(this.message.bytes / 4);
+    if (area === undefined) return false;
+    this.#area = area;
+    this.gradient = area;
+    this.isAwaitingRoom = false;
+    const bytes = bytesOf(area);
+    let at = 0;
+    for (const payload of this.#kept.splice(0)) {
+      bytes.set(payload, at);
+      at += payload.length;
+    }
+    this.#check();
+    return true;
+  }
+
+  /** Takes the next chunk. REQUIRES: it begins at `received` and does not go past the end. */
+  add(payload: Uint8Array): void {
+    if (this.isAwaitingRoom) this.#kept.push(payload);
+    else if (this.gradient !== undefined) bytesOf(this.gradient).set(payload, this.#received);
+    this.#received += payload.length;
+    if (this.gradient !== undefined) this.#check();
+  }
+
+  /** Gives the staging area back; afterwards the gradient may be overwritten. Repeating it is harmless. */
+  release(pool: StagingPool): void {
+    if (this.#area !== undefined) pool.give(this.#area);
+    this.#area = undefined;
+    this.gradient = undefined;
+    this.#kept.length = 0;
+  }
+
+  /**
+   * Checks the blocks that have come whole, while they are in cache; the rest with the last byte. Blocks
+   * are of the gradient, not of the chunks, so that the norm's bits don't depend on how it was cut.
+   */
+  #check(): void {
+    const gradient = this.gradient as Float32Array;
+    const { kernels, nonFinite } = this.#rules;
+    const isLast = this.#received === this.message.bytes;
+    const whole = Math.floor(this.#received / 4 / SUM_SQUARES_BLOCK) * SUM_SQUARES_BLOCK;
+    const end = isLast ? gradient.length : whole;
+    if (end > this.#checked) {
+      const part = gradient.subarray(this.#checked, end);
+      if (nonFinite === 'zero') kernels.zeroNonFinite(part);
+      this.normSquared = kernels.sumSquares(part, this.normSquared);
+      this.#checked = end;
+    }
+    if (isLast) this.fault ??= this.#judge();
+  }
+
+  #judge(): PsError | undefined {
+    const { nonFinite, maxPushNorm } = this.#rules;
+    if (!Number.isFinite(this.normSquared)) {
+      if (nonFinite !== 'reject') return undefined;
+      const tensor = this.#findNonFinite();
+      return new PsError('PS_NOT_FINITE', `the gradient of "${tensor}" holds a value that is not finite`, {
+        details: { tensor },
+      });
+    }
+    const norm = Math.sqrt(this.normSquared);
+    if (norm <= maxPushNorm) return undefined;
+    return new PsError('PS_NORM_EXCEEDED', `the push has norm ${norm}; maxPushNorm is ${maxPushNorm}`);
+  }
+
+  #findNonFinite(): string {
+    let at = 0;
+    for (const entry of this.selection?.entries ?? []) {
+      const part = (this.gradient as Float32Array).subarray(at, at + entry.length);
+      if (!part.every(Number.isFinite)) return entry.name;
+      at += entry.length;
+    }
+    return '';
+  }
+}
+
+/** The tensors of a push. Throws the typed error that refuses it. */
+function selectionOf(message: Push, catalogue: Catalogue): Selection {
+  const selection = catalogue.select(message.tensors);
+  for (const entry of selection.entries) {
+    if (entry.trainable) continue;
+    throw new PsError('PS_NOT_TRAINABLE', `"${entry.name}" is not trainable: push no gradient for it`, {
+      details: { tensor: entry.name },
+    });
+  }
+  if (selection.length * 4 === message.bytes) return selection;
+  throw new PsError(
+    'PS_WRONG_LENGTH',
+    `the push announces ${message.bytes} bytes; its ${selection.entries.length} tensors have ${selection.length * 4}`,
+  );
+}

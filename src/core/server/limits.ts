@@ -1,0 +1,51 @@
+/**
+ * The bounds of a server that its core keeps. All are options (`limits` of `ParameterServer`), all
+ * finite unless said otherwise.
+ */
+
+/** Bounds on waits, counts and sizes. Times in milliseconds. */
+export interface ServerLimits {
+  /** A worker from which nothing arrives for so long is evicted. */
+  readonly leaseMs: number;
+  /** How often workers send a sign of life when they send nothing else. */
+  readonly pingMs: number;
+  /** How long a worker keeps its place after its socket closed without goodbye. */
+  readonly disconnectGraceMs: number;
+  /** The longest gradient step that a worker may announce. */
+  readonly maxStepMs: number;
+  /** A worker in the clock table that neither pulls, pushes nor ticks for so long is evicted; Infinity: never. */
+  readonly progressTimeoutMs: number;
+  /** The longest wait of a pull. */
+  readonly pullTimeoutMs: number;
+  /** A connection must say hello within this time. */
+  readonly helloTimeoutMs: number;
+  /** A session that is silent for so long is forgotten. */
+  readonly sessionExpiryMs: number;
+  /** Payload of one message, in bytes; a multiple of 8. */
+  readonly chunkBytes: number;
+  /** Pushes that a worker may leave unanswered. */
+  readonly maxUnansweredPushes: number;
+  /** Malformed messages of a connection before it is closed. */
+  readonly maxProtocolErrors: number;
+  /** Versions held for readers. */
+  readonly pinnedVersions: number;
+  /** Bytes for pushes that arrive in several chunks. */
+  readonly stagingBytes: number;
+}
+
+/** The defaults of `docs/limits`; `stagingBytes` depends on the model and is filled in by the server. */
+export const DEFAULT_SERVER_LIMITS: ServerLimits = {
+  leaseMs: 30_000,
+  pingMs: 10_000,
+  disconnectGraceMs: 5_000,
+  maxStepMs: 600_000,
+  progressTimeoutMs: Number.POSITIVE_INFINITY,
+  pullTimeoutMs: 60_000,
+  helloTimeoutMs: 5_000,
+  sessionExpiryMs: 86_400_000,
+  chunkBytes: 1_048_576,
+  maxUnansweredPushes: 4,
+  maxProtocolErrors: 5,
+  pinnedVersions: 2,
+  stagingBytes: 1_073_741_824,
+};

@@ -1,0 +1,148 @@
+/**
+ * Who is alive: leases renewed by anything that arrives, kept longer while a worker says that it
+ * computes, cut short when its socket closes; eviction when they end. Time is monotonic. After a pause
+ * of the server itself, or a restart, everyone has one full lease before anyone is evicted.
+ */
+import { closeCodeOf, PsError } from '../base/errors.js';
+import { faultOf } from '../protocol/faults.js';
+import { type CoreContext, decide } from './context.js';
+import type { LeaveReason } from './events.js';
+import type { Session } from './session.js';
+
+/** Watches the leases of all sessions. */
+export class Membership {
+  readonly #context: CoreContext;
+  /** Sessions of readers: they are in no table and in no journal. */
+  readonly readers = new Set<Session>();
+  readonly #present = new Set<Session>();
+  readonly #detach: (session: Session) => void;
+  #lastNow: number | undefined;
+
+  /** `detach` forgets what a session's connection had under way. */
+  constructor(context: CoreContext, detach: (session: Session) => void) {
+    this.#context = context;
+    this.#detach = detach;
+  }
+
+  /** Sessions that have joined and not left. */
+  get present(): ReadonlySet<Session> {
+    return this.#present;
+  }
+
+  /** `session` is welcome; says so unless it was there all the time. */
+  join(session: Session): void {
+    this.touch(session);
+    if (this.#present.has(session)) return;
+    this.#present.add(session);
+    if (session.isReader) this.readers.add(session);
+    const role = session.isReader ? 'reader' : 'worker';
+    this.#context.observe({ kind: 'join', id: session.id, epoch: session.epoch, role });
+  }
+
+  /** Something arrived. */
+  touch(session: Session): void {
+    const { now, options } = this.#context;
+    session.lastSeen = now;
+    session.isComputing = false;
+    session.leaseUntil = now + options.limits.leaseMs;
+  }
+
+  /** The worker's event loop will be busy. */
+  startComputing(session: Session, stepMs: number): void {
+    const { now, options } = this.#context;
+    this.touch(session);
+    session.isComputing = true;
+    const { leaseMs, maxStepMs } = options.limits;
+    session.leaseUntil = now + Math.max(leaseMs, Math.min(stepMs, maxStepMs));
+  }
+
+  /** Its socket closed without goodbye: it has a short time to come back. */
+  onDisconnected(session: Session): void {
+    const { now, options } = this.#context;
+    session.connection = undefined;
+    session.isComputing = false;
+    session.leaseUntil = Math.min(session.leaseUntil, now + options.limits.disconnectGraceMs);
+  }
+
+  /** Takes `session` out of the clock table, if it is in, and out of those present. */
+  leave(session: Session, reason: LeaveReason): void {
+    if (this.#context.state.clocks.has(session.id) && !session.isReader) {
+      decide(this.#context, { kind: 'leave', worker: session.id });
+    }
+    this.readers.delete(session);
+    if (this.#present.delete(session)) this.#context.observe({ kind: 'leave', id: session.id, reason });
+  }
+
+  /** Ends a session's place and its connection. */
+  evict(session: Session, reason: LeaveReason, error: PsError): void {
+    const { connection } = session;
+    if (connection !== undefined) {
+      this.#context.emit({ kind: 'send', connection, message: faultOf(error) });
+      this.#context.emit({
+        kind: 'close',
+        connection,
+        code: closeCodeOf(error.code),
+        reason: error.message.slice(0, 100),
+      });
+      this.#detach(session);
+      session.connection = undefined;
+    }
+    this.leave(session, reason);
+  }
+
+  /** Gives everyone one full lease: after a recovery. */
+  renewAll(): void {
+    const { state, now, options } = this.#context;
+    const until = now + options.limits.leaseMs;
+    for (const session of state.sessions.values()) {
+      session.leaseUntil = Math.max(session.leaseUntil, until);
+      session.lastProgress = now;
+      if (state.clocks.has(session.id)) this.#present.add(session);
+    }
+    for (const session of this.readers) session.leaseUntil = Math.max(session.leaseUntil, until);
+  }
+
+  /** Evicts those whose lease has ended and forgets sessions that have been away for too long. */
+  onTick(): void {
+    const { now, options, state } = this.#context;
+    const { leaseMs, sessionExpiryMs } = options.limits;
+    if (this.#lastNow !== undefined && now - this.#lastNow > leaseMs / 2) this.renewAll();
+    this.#lastNow = now;
+    for (const session of [...this.#present]) {
+      if (now >= session.leaseUntil) this.#expire(session);
+      else if (this.#hasStalled(session)) {
+        const since = Math.round(now - session.lastProgress);
+        const error = new PsError('PS_LEASE_EXPIRED', `evicted: no pull, push or tick for ${since} ms`);
+        this.evict(session, 'progress', error);
+      }
+    }
+    for (const session of [...state.sessions.values()]) {
+      if (this.#present.has(session) || now - session.lastSeen < sessionExpiryMs) continue;
+      decide(this.#context, { kind: 'expire', worker: session.id });
+    }
+  }
+
+  /** When `onTick` has something to do; at least four times a lease, so that a pause is noticed. */
+  nextTickAt(): number {
+    const { options } = this.#context;
+    let at = (this.#lastNow ?? 0) + options.limits.leaseMs / 4;
+    for (const session of this.#present) {
+      at = Math.min(at, session.leaseUntil);
+      if (this.#context.state.clocks.has(session.id)) {
+        at = Math.min(at, session.lastProgress + options.limits.progressTimeoutMs);
+      }
+    }
+    return at;
+  }
+
+  #hasStalled(session: Session): boolean {
+    const { now, options, state } = this.#context;
+    return state.clocks.has(session.id) && now - session.lastProgress >= options.limits.progressTimeoutMs;
+  }
+
+  #expire(session: Session): void {
+    const silentMs = Math.round(this.#context.now - session.lastSeen);
+    const error = new PsError('PS_LEASE_EXPIRED', `evicted: nothing arrived for ${silentMs} ms`);
+    this.evict(session, session.connection === undefined ? 'disconnected' : 'lease', error);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The answer to one pull, as messages: PullResult with the first bytes, then PullChunk. The bytes are
+ * views of a pinned version, or, for a pull that does not ask for one cut, of whatever is current.
+ */
+import { MessageType, type PullResult } from '../protocol/messages.js';
+import { gather } from '../protocol/modelStream.js';
+import type { OutgoingPart, OutgoingStream } from '../protocol/outgoingStream.js';
+import type { Pin, VersionStore } from '../table/versionStore.js';
+import type { Selection } from '../tensor/catalogue.js';
+
+/** What a pull stream sends. */
+export interface PullAnswer {
+  readonly request: number;
+  readonly clock: number;
+  readonly minClock: number;
+  readonly selection: Selection;
+  /** The version that is sent; undefined: the current one at each chunk. */
+  readonly pin: Pin | undefined;
+}
+
+/** One pull's parameters on their way out. */
+export class PullStream implements OutgoingStream {
+  readonly id: number;
+  readonly connection: number;
+  readonly answer: PullAnswer;
+  /** Nothing more is sent. */
+  isCancelled = false;
+  readonly #versions: VersionStore;
+  readonly #chunkElements: number;
+  #at = 0;
+  #isBegun = false;
+
+  constructor(
+    id: number,
+    connection: number,
+    answer: PullAnswer,
+    versions: VersionStore,
+    chunkBytes: number,
+  ) {
+    this.id = id;
+    this.connection = connection;
+    this.answer = answer;
+    this.#versions = versions;
+    this.#chunkElements = Math.floor(chunkBytes / 4);
+  }
+
+  next(): OutgoingPart | undefined {
+    const { selection, pin, request } = this.answer;
+    if (this.isCancelled || (this.#isBegun && this.#at >= selection.length)) return undefined;
+    const begin = this.#at;
+    const end = Math.min(selection.length, begin + this.#chunkElements);
+    const values = pin?.values ?? this.#versions.current;
+    const version = pin?.version ?? this.#versions.version;
+    const payload = gather(values, selection, begin, end, () => new Float32Array(end - begin));
+    this.#at = end;
+    if (this.#isBegun)
+      return { message: { t: MessageType.pullChunk, request, offset: begin * 4, version }, payload };
+    this.#isBegun = true;
+    return { message: this.#result(version), payload };
+  }
+
+  #result(version: number): PullResult {
+    const { request, clock, minClock, selection } = this.answer;
+    const bytes = selection.length * 4;
+    return { t: MessageType.pullResult, request, version, clock, minClock, bytes, notModified: false };
+  }
+}

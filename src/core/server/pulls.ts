@@ -1,0 +1,263 @@
+/**
+ * Pulls: answered when the consistency bound holds and a version can be held for them, else waiting,
+ * each with a deadline. Waiting pulls are looked at again in the same turn in which anything changes
+ * that they may wait for, so no wake-up is lost.
+ */
+import { PsError } from '../base/errors.js';
+import { invariant } from '../base/invariant.js';
+import { faultOf } from '../protocol/faults.js';
+import { MAX_LAGGARDS } from '../protocol/limits.js';
+import { MessageType, type Pull, type WaitReason, type WireLaggard } from '../protocol/messages.js';
+import type { Pin } from '../table/versionStore.js';
+import type { Selection } from '../tensor/catalogue.js';
+import type { CoreContext } from './context.js';
+import { PullStream } from './pullStream.js';
+import type { Session } from './session.js';
+
+/** A pull that waits for less than this is not worth a message. */
+const NOTICE_AFTER_MS = 100;
+/** How often a waiting worker is told again, if the laggards have changed. */
+const NOTICE_EVERY_MS = 1000;
+
+interface WaitingPull {
+  readonly session: Session;
+  readonly connection: number;
+  readonly message: Pull;
+  readonly selection: Selection;
+  readonly since: number;
+  readonly deadline: number;
+  noticeAt: number;
+  lastNotice: string;
+}
+
+/** The pulls of one server: those that wait and those that are being sent. */
+export class PullDesk {
+  readonly #context: CoreContext;
+  readonly #waiting = new Set<WaitingPull>();
+  readonly #streams = new Map<number, PullStream>();
+  #nextStream = 1;
+  #isGateOpen = false;
+
+  constructor(context: CoreContext) {
+    this.#context = context;
+  }
+
+  /** Pulls that wait now. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Whether `session` has a pull that waits. */
+  isWaiting(session: Session): boolean {
+    for (const pull of this.#waiting) if (pull.session === session) return true;
+    return false;
+  }
+
+  /** Answers `message` now or keeps it. Throws the typed error that refuses it. */
+  ask(session: Session, connection: number, message: Pull): void {
+    const { state, options, now } = this.#context;
+    const pull: WaitingPull = {
+      session,
+      connection,
+      message,
+      selection: state.table.catalogue.select(message.tensors),
+      since: now,
+      deadline: now + options.limits.pullTimeoutMs,
+      noticeAt: now + NOTICE_AFTER_MS,
+      lastNotice: '',
+    };
+    if (this.#reasonToWait(pull) === undefined && this.#answer(pull)) return;
+    this.#waiting.add(pull);
+  }
+
+  /** Looks at every waiting pull again, oldest first. */
+  reconsider(): void {
+    for (const pull of this.#waiting) {
+      if (this.#reasonToWait(pull) === undefined && this.#answer(pull)) this.#waiting.delete(pull);
+    }
+  }
+
+  /** Ends pulls that have waited too long, and tells those that wait whom they wait for. */
+  onTick(): void {
+    const { now } = this.#context;
+    for (const pull of this.#waiting) {
+      if (now >= pull.deadline) this.#expire(pull);
+      else if (now >= pull.noticeAt) this.#notify(pull);
+    }
+  }
+
+  /** When `onTick` has something to do. */
+  nextTickAt(): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const pull of this.#waiting) at = Math.min(at, pull.deadline, pull.noticeAt);
+    return at;
+  }
+
+  /** Forgets request `request` of a connection, waiting or streaming. */
+  cancel(connection: number, request: number): void {
+    for (const pull of this.#waiting) {
+      if (pull.connection === connection && pull.message.request === request) this.#waiting.delete(pull);
+    }
+    for (const stream of this.#streams.values()) {
+      if (stream.connection === connection && stream.answer.request === request) stream.isCancelled = true;
+    }
+  }
+
+  /** Forgets everything of a connection that is gone; its streams end by themselves. */
+  forget(connection: number): void {
+    for (const pull of this.#waiting) if (pull.connection === connection) this.#waiting.delete(pull);
+    for (const stream of this.#streams.values())
+      if (stream.connection === connection) stream.isCancelled = true;
+  }
+
+  /** A stream's bytes are copied or will never be sent: its version is free. */
+  onStreamEnded(id: number): void {
+    const stream = this.#streams.get(id);
+    invariant(stream !== undefined, `stream ${id} ends twice`);
+    this.#streams.delete(id);
+    if (stream.answer.pin !== undefined) this.#context.state.table.versions.release(stream.answer.pin);
+    this.#context.isDirty = true;
+  }
+
+  #reasonToWait(pull: WaitingPull): WaitReason | undefined {
+    const { state, options } = this.#context;
+    const { message } = pull;
+    if (message.wait && this.#isCurrent(message)) return 'change';
+    if (!message.training) return undefined;
+    this.#isGateOpen ||= state.joinedWorkers >= options.minWorkers;
+    if (!this.#isGateOpen) return 'minWorkers';
+    return state.policy.mayPull(clockOf(pull), state.clocks) ? undefined : 'staleness';
+  }
+
+  /** Whether the asker has the current version already. */
+  #isCurrent({ ifNewerThan }: Pull): boolean {
+    return (
+      ifNewerThan !== undefined &&
+      ifNewerThan.incarnation === this.#context.options.incarnation &&
+      this.#context.state.version <= ifNewerThan.version
+    );
+  }
+
+  /** Sends the answer; false if no version can be held for it now. */
+  #answer(pull: WaitingPull): boolean {
+    const { message, connection, session, selection } = pull;
+    if (this.#isCurrent(message)) {
+      this.#answerNotModified(pull);
+      return true;
+    }
+    const pin = message.consistent ? this.#pin(pull) : undefined;
+    if (message.consistent && pin === undefined) return false;
+    const { state, options } = this.#context;
+    const answer = {
+      request: message.request,
+      clock: session.clock,
+      minClock: state.clocks.minClock,
+      selection,
+      pin,
+    };
+    const id = this.#nextStream++;
+    const stream = new PullStream(id, connection, answer, state.table.versions, options.limits.chunkBytes);
+    this.#streams.set(id, stream);
+    this.#context.emit({ kind: 'stream', connection, stream });
+    return true;
+  }
+
+  #answerNotModified({ message, connection, session }: WaitingPull): void {
+    const { state } = this.#context;
+    this.#context.emit({
+      kind: 'send',
+      connection,
+      message: {
+        t: MessageType.pullResult,
+        request: message.request,
+        version: state.version,
+        clock: session.clock,
+        minClock: state.clocks.minClock,
+        bytes: 0,
+        notModified: true,
+      },
+    });
+  }
+
+  /** The current version, or one that others are reading and that meets this pull's bound. */
+  #pin(pull: WaitingPull): Pin | undefined {
+    const { session, message } = pull;
+    const { clocks, policy, table } = this.#context.state;
+    const pin = table.versions.pin(clocks.minClock);
+    if (pin !== undefined) return pin;
+    const least = Math.max(session.ownVersion, this.#leastVersion(message));
+    return table.versions.pinOld(
+      (old) => old.version >= least && (!message.training || policy.mayReadOld(clockOf(pull), old.minClock)),
+    );
+  }
+
+  /** A watcher must not be given what it has. */
+  #leastVersion({ ifNewerThan }: Pull): number {
+    return ifNewerThan?.incarnation === this.#context.options.incarnation ? ifNewerThan.version + 1 : 0;
+  }
+
+  #expire(pull: WaitingPull): void {
+    this.#waiting.delete(pull);
+    if (this.#reasonToWait(pull) === 'change') {
+      this.#answerNotModified(pull);
+      return;
+    }
+    const { options } = this.#context;
+    const laggards = this.#laggards(pull);
+    const error = new PsError('PS_PULL_TIMEOUT', this.#explain(pull, laggards), {
+      details: { laggards: laggards.map(([id, clock, lastSeenMs]) => ({ id, clock, lastSeenMs })) },
+    });
+    const { request } = pull.message;
+    this.#context.emit({
+      kind: 'send',
+      connection: pull.connection,
+      message: { ...faultOf(error), request },
+    });
+    this.#context.observe({
+      kind: 'warning',
+      message: `a pull of ${pull.session.id} ended after ${options.limits.pullTimeoutMs} ms: ${error.message}`,
+    });
+  }
+
+  #explain(pull: WaitingPull, laggards: readonly WireLaggard[]): string {
+    const { state, options } = this.#context;
+    const waited = Math.round(this.#context.now - pull.since);
+    switch (this.#reasonToWait(pull)) {
+      case 'minWorkers':
+        return `waited ${waited} ms for ${options.minWorkers} workers; ${state.joinedWorkers} have joined`;
+      case 'staleness': {
+        const names = laggards.map(([id, clock, ms]) => `${id} (clock ${clock}, last seen ${ms} ms ago)`);
+        return `waited ${waited} ms at clock ${clockOf(pull)} for ${names.join(', ') || 'a clock to close'}`;
+      }
+      default:
+        return `waited ${waited} ms for a version to become free for reading`;
+    }
+  }
+
+  #laggards(pull: WaitingPull): WireLaggard[] {
+    const { state, now } = this.#context;
+    const awaited = state.clocks.below(state.policy.awaitedBelow(clockOf(pull), state.clocks));
+    return awaited.slice(0, MAX_LAGGARDS).map(({ id, clock }) => {
+      const lastSeen = state.sessions.get(id)?.lastSeen ?? now;
+      return [id, clock, Math.max(0, Math.round(now - lastSeen))];
+    });
+  }
+
+  #notify(pull: WaitingPull): void {
+    pull.noticeAt = this.#context.now + NOTICE_EVERY_MS;
+    const reason = this.#reasonToWait(pull) ?? 'version';
+    if (reason === 'change') return;
+    const laggards = reason === 'staleness' ? this.#laggards(pull) : [];
+    const notice = `${reason} ${laggards.map(([id]) => id).join(' ')}`;
+    if (notice === pull.lastNotice) return;
+    pull.lastNotice = notice;
+    const { request } = pull.message;
+    const message = { t: MessageType.waiting, request, reason, laggards } as const;
+    this.#context.emit({ kind: 'send', connection: pull.connection, message });
+  }
+}
+
+/** The clock of the step that a pull is for: a worker that was moved up meanwhile pulls for where it is. */
+function clockOf({ message, session }: WaitingPull): number {
+  return Math.max(message.clock, session.clock);
+}

@@ -1,0 +1,233 @@
+/**
+ * What becomes of a push whose bytes have all come: the rules of exactly once, of the consistency model
+ * and of delay, in one place. Every push that is next in its sequence is decided once, and recorded; a
+ * repeat is answered from what was decided.
+ */
+import { PsError } from '../base/errors.js';
+import { decideDelay } from '../consistency/delayPolicy.js';
+import { clipFactor } from '../optim/clipping.js';
+import { faultOf } from '../protocol/faults.js';
+import { type Fault, MessageType, type Outcome, type Push, type PushResult } from '../protocol/messages.js';
+import { type Job, JobThen } from '../table/job.js';
+import type { StagingPool } from '../table/stagingPool.js';
+import { type CoreContext, decide } from './context.js';
+import type { IncomingPush } from './intake.js';
+import type { MetricsWindow } from './metricsWindow.js';
+import type { PushRecord } from './records.js';
+import type { PushAnswer, Session } from './session.js';
+
+/** Clocks that may collect updates at the same time under BSP: bounds the memory of those ahead. */
+const MAX_OPEN_CLOCKS = 8;
+const NO_GRADIENT = new Float32Array(0);
+
+type Verdict = Pick<PushRecord, 'outcome' | 'delay' | 'rates' | 'factor' | 'fault'>;
+
+/** Decides pushes. */
+export class PushDesk {
+  readonly #context: CoreContext;
+  readonly #pool: StagingPool;
+  readonly #metrics: MetricsWindow;
+  readonly #onRoom: () => void;
+
+  /** `onRoom` is called when a staging area has been given back. */
+  constructor(context: CoreContext, pool: StagingPool, metrics: MetricsWindow, onRoom: () => void) {
+    this.#context = context;
+    this.#pool = pool;
+    this.#metrics = metrics;
+    this.#onRoom = onRoom;
+  }
+
+  /** Begins what is to be done about `push`; its answer is sent once it is decided and committed. */
+  begin(session: Session, push: IncomingPush): Job | undefined {
+    const { commits, state } = this.#context;
+    const { seq } = push.message;
+    if (push.isCancelled || state.sessions.get(session.id) !== session) {
+      this.#release(push);
+      return undefined;
+    }
+    if (seq <= session.decidedSeq) {
+      this.#release(push);
+      commits.whenCommitted(commits.last, () => this.#answerAgain(session, push));
+      return undefined;
+    }
+    if (seq > session.decidedSeq + 1) {
+      this.#release(push);
+      this.#refuseOutOfOrder(session, push);
+      return undefined;
+    }
+    return this.#decide(session, push);
+  }
+
+  #decide(session: Session, push: IncomingPush): Job {
+    const { state, commits, now } = this.#context;
+    const { message } = push;
+    session.lastProgress = now;
+    if (push.fault === undefined && !state.clocks.has(session.id)) {
+      decide(this.#context, { kind: 'enter', worker: session.id });
+    }
+    const verdict = this.#judge(session, push);
+    const isUsed = verdict.outcome !== 'refused' && verdict.outcome !== 'dropped';
+    const record: PushRecord = {
+      kind: 'push',
+      worker: session.id,
+      seq: message.seq,
+      clock: message.clock,
+      ...verdict,
+      tick: verdict.outcome !== 'refused' && message.tick === session.clock + 1 ? message.tick : undefined,
+      tensors: message.tensors,
+      gradient: isUsed ? (push.gradient as Float32Array) : NO_GRADIENT,
+      clipValue: this.#context.options.clip.value,
+    };
+    const number = commits.append(record);
+    return new JobThen(state.apply(record, now), () => {
+      this.#context.isDirty = true;
+      this.#observe(session, push, record);
+      commits.whenCommitted(number, () => {
+        this.#release(push);
+        session.committedSeq = Math.max(session.committedSeq, message.seq);
+        this.#answer(session, push, session.answerOf(message.seq) as PushAnswer, false);
+      });
+    });
+  }
+
+  #judge(session: Session, push: IncomingPush): Verdict {
+    const refused = { outcome: 'refused', delay: 0, rates: [], factor: 1 } as const;
+    try {
+      if (push.fault !== undefined) throw push.fault;
+      this.#checkClock(session, push.message);
+      const delay = this.#delayOf(push.message);
+      const { outcome, rateFactor } = this.#route(push.message, delay);
+      if (outcome === 'dropped') return { outcome, delay, rates: [], factor: 1 };
+      const { state, options } = this.#context;
+      const rates = outcome === 'buffered' ? [] : state.table.ratesNow(rateFactor);
+      return { outcome, delay, rates, factor: clipFactor(push.normSquared, options.clip.norm) };
+    } catch (cause) {
+      const error = asRefusal(cause);
+      if (error !== cause) this.#context.observe({ kind: 'error', error });
+      const { code, message, details } = error;
+      return { ...refused, fault: { code, message, tensor: details.tensor } };
+    }
+  }
+
+  #checkClock(session: Session, message: Push): void {
+    if (message.clock > session.clock) {
+      throw new PsError(
+        'PS_CLOCK',
+        `the push is of clock ${message.clock}, the worker is at ${session.clock}`,
+      );
+    }
+    if (message.tick !== undefined && message.tick > session.clock + 1) {
+      throw new PsError('PS_CLOCK', `the push ticks to ${message.tick}, the worker is at ${session.clock}`);
+    }
+  }
+
+  /** Updates applied since the version that the push was computed from. */
+  #delayOf({ version }: Push): number {
+    return version === undefined ? 0 : Math.max(0, this.#context.state.version - version.version);
+  }
+
+  #route(message: Push, delay: number): { outcome: Outcome; rateFactor: number } {
+    const { state, options } = this.#context;
+    switch (state.policy.route(message.clock, state.clocks)) {
+      case 'late':
+        return { outcome: 'dropped', rateFactor: 0 };
+      case 'buffer':
+        if (state.buffers.size >= MAX_OPEN_CLOCKS && !state.buffers.has(message.clock)) {
+          throw new PsError(
+            'PS_LIMIT',
+            `the push is of clock ${message.clock}, too far ahead of the open clock`,
+          );
+        }
+        return { outcome: 'buffered', rateFactor: 1 };
+      case 'apply': {
+        const { isDropped, factor } = decideDelay(options.delay, delay);
+        if (isDropped) return { outcome: 'dropped', rateFactor: 0 };
+        return { outcome: factor === 1 ? 'applied' : 'scaled', rateFactor: factor };
+      }
+    }
+  }
+
+  #observe(session: Session, push: IncomingPush, record: PushRecord): void {
+    const { observe, state } = this.#context;
+    const { id } = session;
+    const { clock, delay, outcome } = record;
+    if (outcome === 'refused') {
+      const { code, message } = record.fault as NonNullable<PushRecord['fault']>;
+      observe({ kind: 'rejected', id, error: new PsError(code, message), seq: record.seq });
+      return;
+    }
+    this.#metrics.add(id, clock, push.message.metrics, push.message.examples);
+    if (outcome === 'dropped') observe({ kind: 'dropped', id, clock, delay });
+    else if (outcome !== 'buffered') {
+      observe({
+        kind: 'update',
+        version: state.version,
+        workers: [id],
+        clock,
+        delay,
+        scaled: outcome === 'scaled',
+      });
+    }
+  }
+
+  #answerAgain(session: Session, push: IncomingPush): void {
+    const answer = session.answerOf(push.message.seq);
+    if (answer !== undefined) {
+      this.#answer(session, push, answer, true);
+      return;
+    }
+    const error = new PsError(
+      'PS_SEQUENCE',
+      `push ${push.message.seq} was answered too long ago to be asked again`,
+    );
+    this.#send(session, push, { ...faultOf(error), seq: push.message.seq, duplicate: true });
+  }
+
+  #answer(session: Session, push: IncomingPush, answer: PushAnswer, duplicate: boolean): void {
+    const { seq } = answer;
+    if (answer.outcome === 'refused') {
+      const { code, message, tensor } = answer.fault as NonNullable<PushAnswer['fault']>;
+      const error = new PsError(code, message, { details: tensor === undefined ? {} : { tensor } });
+      this.#send(session, push, { ...faultOf(error), seq, duplicate });
+      return;
+    }
+    this.#send(session, push, {
+      t: MessageType.pushResult,
+      seq,
+      outcome: answer.outcome,
+      duplicate,
+      version: answer.version,
+      delay: answer.delay,
+      clock: session.clock,
+      minClock: this.#context.state.clocks.minClock,
+    });
+  }
+
+  #refuseOutOfOrder(session: Session, push: IncomingPush): void {
+    const expectedSeq = session.decidedSeq + 1;
+    const { seq } = push.message;
+    const error = new PsError('PS_SEQUENCE', `push ${seq} came, push ${expectedSeq} is expected`, {
+      details: { expectedSeq },
+    });
+    this.#context.observe({ kind: 'rejected', id: session.id, error, seq });
+    this.#send(session, push, { ...faultOf(error), seq });
+  }
+
+  /** Sends to the connection that the push came on, if it is still the session's. */
+  #send(session: Session, push: IncomingPush, message: Fault | PushResult): void {
+    if (session.connection !== push.connection) return;
+    this.#context.emit({ kind: 'send', connection: push.connection, message });
+  }
+
+  #release(push: IncomingPush): void {
+    push.release(this.#pool);
+    this.#onRoom();
+  }
+}
+
+/** What the worker is told when the server's own configuration failed. */
+function asRefusal(cause: unknown): PsError {
+  if (cause instanceof PsError && cause.code !== 'PS_INVALID_ARGUMENT') return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new PsError('PS_INTERNAL', `the server could not apply the push: ${reason}`, { cause });
+}

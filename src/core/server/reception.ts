@@ -1,0 +1,125 @@
+/**
+ * The bytes of pushes, chunk by chunk, into their staging areas. A connection whose push finds no room
+ * is not read from until there is; areas are given first come, first served. Nothing is decided here.
+ */
+import { PsError } from '../base/errors.js';
+import type { Push, PushChunk } from '../protocol/messages.js';
+import type { StagingPool } from '../table/stagingPool.js';
+import type { Connection } from './connection.js';
+import type { CoreContext } from './context.js';
+import { IncomingPush, type PushRules } from './intake.js';
+import type { Membership } from './membership.js';
+import type { Session } from './session.js';
+
+/** What the reception tells its owner. */
+export interface ReceptionHandlers {
+  /** A push of `session` has come whole. */
+  complete(session: Session): void;
+  /** The same, when it had waited for room: the owner looks at it later in this turn. */
+  roomGiven(session: Session): void;
+  /** What came is no push: the connection must end. */
+  fail(connection: Connection, error: PsError): void;
+}
+
+/** Gathers pushes of all connections. */
+export class PushReception {
+  readonly #context: CoreContext;
+  readonly #pool: StagingPool;
+  readonly #handlers: ReceptionHandlers;
+  readonly #rules: PushRules;
+  /** Pushes that wait for a staging area, in order of arrival. */
+  readonly #awaitingRoom: { push: IncomingPush; connection: Connection }[] = [];
+
+  constructor(context: CoreContext, pool: StagingPool, handlers: ReceptionHandlers) {
+    this.#context = context;
+    this.#pool = pool;
+    this.#handlers = handlers;
+    const { catalogue, kernels } = context.state.table;
+    const { nonFinite, maxPushNorm } = context.options;
+    this.#rules = { catalogue, kernels, nonFinite, maxPushNorm };
+  }
+
+  /** A push begins, with its first bytes. */
+  begin(connection: Connection, session: Session, message: Push, payload: Uint8Array): void {
+    if (session.isReader) {
+      this.#handlers.fail(connection, new PsError('PS_FORBIDDEN', 'a reader may not push'));
+      return;
+    }
+    const isBroken =
+      connection.incoming !== undefined || payload.length > message.bytes || payload.length % 4 !== 0;
+    if (isBroken) {
+      this.#handlers.fail(connection, new PsError('PS_PROTOCOL', `push ${message.seq} begins wrongly`));
+      return;
+    }
+    const isDecided = message.seq <= session.decidedSeq;
+    const push = new IncomingPush(message, connection.id, this.#rules, isDecided);
+    connection.incoming = push;
+    session.inbox.push({ kind: 'push', push });
+    if (!push.begin(payload, this.#pool)) this.#awaitRoom(push, connection);
+    this.#onBytes(connection, session, push);
+  }
+
+  /** The next bytes of the push that is arriving. */
+  add(connection: Connection, message: PushChunk, payload: Uint8Array): void {
+    const push = connection.incoming;
+    const isNext =
+      push !== undefined &&
+      message.seq === push.message.seq &&
+      message.offset === push.received &&
+      payload.length > 0 &&
+      payload.length % 4 === 0 &&
+      push.received + payload.length <= push.message.bytes;
+    if (!isNext) {
+      const what = `the chunk at ${message.offset} of push ${message.seq} is out of place`;
+      this.#handlers.fail(connection, new PsError('PS_PROTOCOL', what));
+      return;
+    }
+    push.add(payload);
+    this.#onBytes(connection, connection.session as Session, push);
+  }
+
+  /** Nobody wants `push` any more. */
+  drop(push: IncomingPush): void {
+    push.isCancelled = true;
+    push.release(this.#pool);
+  }
+
+  /** Gives room to those that wait for it. */
+  giveRoom(): void {
+    while (this.#awaitingRoom.length > 0) {
+      const { push, connection } = this.#awaitingRoom[0] as { push: IncomingPush; connection: Connection };
+      if (!push.isCancelled && !push.takeRoom(this.#pool)) return;
+      this.#awaitingRoom.shift();
+      this.#resume(connection);
+      if (push.isCancelled || connection.session === undefined) continue;
+      if (push.isComplete) this.#handlers.roomGiven(connection.session);
+      this.#context.isDirty = true;
+    }
+  }
+
+  /** A worker that is not read from cannot show that it lives: its lease is renewed meanwhile. */
+  onTick(membership: Membership): void {
+    for (const { push, connection } of this.#awaitingRoom) {
+      if (!push.isCancelled && connection.session !== undefined) membership.touch(connection.session);
+    }
+  }
+
+  #onBytes(connection: Connection, session: Session, push: IncomingPush): void {
+    if (push.received < push.message.bytes) return;
+    connection.incoming = undefined;
+    if (push.isComplete) this.#handlers.complete(session);
+  }
+
+  #awaitRoom(push: IncomingPush, connection: Connection): void {
+    this.#awaitingRoom.push({ push, connection });
+    if (connection.isPaused) return;
+    connection.isPaused = true;
+    this.#context.emit({ kind: 'pause', connection: connection.id });
+  }
+
+  #resume(connection: Connection): void {
+    if (!connection.isPaused || this.#awaitingRoom.some((each) => each.connection === connection)) return;
+    connection.isPaused = false;
+    this.#context.emit({ kind: 'resume', connection: connection.id });
+  }
+}

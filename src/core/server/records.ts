@@ -1,0 +1,109 @@
+/**
+ * The records of the server's state: every change of durable state is one of these, decided first and
+ * carried out by `ServerState` afterwards, so that a journal of them replays to the same bits. They
+ * carry every number that a user's function or the time gave, so that a replay asks neither.
+ */
+import type { PsErrorCode } from '../base/errors.js';
+import type { Consistency } from '../consistency/consistency.js';
+import type { LearningRate } from '../optim/learningRate.js';
+import type { Optimizer } from '../optim/optimizer.js';
+import type { Outcome } from '../protocol/messages.js';
+
+/** A new session of a worker: a new process under its id, or its first. */
+export interface SessionRecord {
+  readonly kind: 'session';
+  readonly worker: string;
+  readonly key: string;
+  readonly epoch: number;
+}
+
+/** A worker enters the clock table. */
+export interface EnterRecord {
+  readonly kind: 'enter';
+  readonly worker: string;
+}
+
+/** A worker leaves the clock table. */
+export interface LeaveRecord {
+  readonly kind: 'leave';
+  readonly worker: string;
+}
+
+/** A worker completed its iterations up to `clock`. */
+export interface TickRecord {
+  readonly kind: 'tick';
+  readonly worker: string;
+  readonly clock: number;
+}
+
+/** A push was decided. */
+export interface PushRecord {
+  readonly kind: 'push';
+  readonly worker: string;
+  readonly seq: number;
+  readonly clock: number;
+  readonly outcome: Outcome | 'refused';
+  /** Refused: why. */
+  readonly fault?: {
+    readonly code: PsErrorCode;
+    readonly message: string;
+    readonly tensor?: string | undefined;
+  };
+  readonly delay: number;
+  /** Raises the clock after the push. */
+  readonly tick?: number | undefined;
+  /** Positions of the tensors; undefined: all. */
+  readonly tensors?: readonly number[] | undefined;
+  /** The gradient as it came; empty unless applied, scaled or buffered. */
+  readonly gradient: Float32Array;
+  /** Factor of clipping by norm. */
+  readonly factor: number;
+  readonly clipValue: number;
+  /** Learning rate of each optimizer group, the delay factor worked in. */
+  readonly rates: readonly number[];
+}
+
+/** The buffered updates of `clock` are merged and applied. */
+export interface CloseRecord {
+  readonly kind: 'close';
+  readonly clock: number;
+  readonly rates: readonly number[];
+}
+
+/** The consistency model is another from here on. */
+export interface ConsistencyRecord {
+  readonly kind: 'consistency';
+  readonly model: Consistency;
+  readonly rates: readonly number[];
+}
+
+/** The optimizer or its learning rate is another from here on. A journal can keep neither's functions. */
+export interface OptimizerRecord {
+  readonly kind: 'optimizer';
+  readonly optimizer?: Optimizer | undefined;
+  readonly learningRate?: LearningRate | undefined;
+}
+
+/** All parameters are replaced. */
+export interface LoadRecord {
+  readonly kind: 'load';
+  readonly values: Float32Array;
+}
+
+/** A session that was silent for too long is forgotten. */
+export interface ExpireRecord {
+  readonly kind: 'expire';
+  readonly worker: string;
+}
+
+export type JournalRecord =
+  | SessionRecord
+  | EnterRecord
+  | LeaveRecord
+  | TickRecord
+  | PushRecord
+  | CloseRecord
+  | ConsistencyRecord
+  | OptimizerRecord
+  | LoadRecord
+  | ExpireRecord;

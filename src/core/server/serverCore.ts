@@ -1,0 +1,149 @@
+/**
+ * The server's logic as a function of events: `step(event)` returns the effects to carry out. It owns
+ * the parts and routes between them; the rules stand in the parts.
+ *
+ *     connected, message ──▶ handshake ──▶ inbox (order per worker) ──▶ pulls
+ *                                                              └─────▶ pushes ──▶ updates ──▶ state
+ *     tick ──▶ membership, pulls        continue ──▶ updates        persisted ──▶ commits
+ */
+import { PsError } from '../base/errors.js';
+import type { Consistency } from '../consistency/consistency.js';
+import type { DenseTable } from '../table/denseTable.js';
+import type { Job } from '../table/job.js';
+import { CommitLog } from './commits.js';
+import type { CoreContext, ServerCoreOptions } from './context.js';
+import { Dispatcher } from './dispatcher.js';
+import type { ServerEffect, ServerEvent } from './events.js';
+import { ServerState } from './state.js';
+import type { UpdateQueue } from './updates.js';
+
+/** What a server core is made of. */
+export interface ServerCoreParts {
+  readonly options: ServerCoreOptions;
+  readonly table: DenseTable;
+  readonly consistency: Consistency;
+  readonly allocate: (length: number) => Float32Array;
+}
+
+/** The server of one shard, without sockets, timers and files. */
+export class ServerCore {
+  readonly state: ServerState;
+  readonly #context: CoreContext;
+  readonly #dispatcher: Dispatcher;
+  readonly #updates: UpdateQueue;
+  #effects: ServerEffect[] = [];
+  #minClock = 0;
+
+  constructor(parts: ServerCoreParts) {
+    const { options, table, consistency, allocate } = parts;
+    this.state = new ServerState(table, consistency, allocate);
+    const commits = new CommitLog(options.isDurable, (number, record) =>
+      this.#effects.push({ kind: 'persist', number, record }),
+    );
+    this.#context = {
+      options,
+      state: this.state,
+      commits,
+      now: 0,
+      isDirty: false,
+      emit: (effect) => this.#effects.push(effect),
+      observe: (observation) => this.#effects.push({ kind: 'observe', observation }),
+    };
+    this.state.onFailure = (cause) => {
+      const error = new PsError('PS_INTERNAL', `the user's code failed: ${String(cause)}`, { cause });
+      this.#context.observe({ kind: 'error', error });
+    };
+    this.#dispatcher = new Dispatcher(this.#context, allocate);
+    this.#updates = this.#dispatcher.updates;
+  }
+
+  /** The parts that the shell may look at. */
+  get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging'> {
+    return this.#dispatcher;
+  }
+
+  /** Handles one event. The effects are the caller's, to carry out in order. */
+  step(event: ServerEvent): readonly ServerEffect[] {
+    this.#context.now = event.now;
+    this.#handle(event);
+    return this.#settle();
+  }
+
+  /**
+   * Queues a change of the state by its owner (a setting, a snapshot, a load): `change` runs when all
+   * updates before it are done, and returns the job that is left to do.
+   */
+  change(change: (context: CoreContext) => Job | undefined, now: number): readonly ServerEffect[] {
+    this.#context.now = now;
+    this.#updates.add(() => change(this.#context));
+    return this.#settle();
+  }
+
+  /** Runs `action` with the core's context: for commands that need no turn in the queue. */
+  command(
+    action: (context: CoreContext, dispatcher: Dispatcher) => void,
+    now: number,
+  ): readonly ServerEffect[] {
+    this.#context.now = now;
+    action(this.#context, this.#dispatcher);
+    return this.#settle();
+  }
+
+  /** When a `tick` is due at the latest. O(sessions). */
+  nextTickAt(): number {
+    return this.#dispatcher.nextTickAt();
+  }
+
+  #handle(event: ServerEvent): void {
+    switch (event.kind) {
+      case 'connected':
+        this.#dispatcher.onConnected(event.connection, event.principal);
+        break;
+      case 'message':
+        this.#dispatcher.onMessage(event.connection, event.message, event.payload);
+        break;
+      case 'malformed':
+        this.#dispatcher.onMalformed(event.connection, event.error);
+        break;
+      case 'closed':
+        this.#dispatcher.onClosed(event.connection);
+        break;
+      case 'tick':
+        this.#dispatcher.onTick();
+        break;
+      case 'continue':
+        this.#updates.onContinue();
+        break;
+      case 'streamEnded':
+        this.#dispatcher.pulls.onStreamEnded(event.stream);
+        break;
+      case 'persisted':
+        this.#context.commits.onPersisted(event.upTo);
+        break;
+    }
+  }
+
+  /** Runs what has become possible, until nothing more does, within this turn. */
+  #settle(): readonly ServerEffect[] {
+    const context = this.#context;
+    do {
+      context.isDirty = false;
+      this.#updates.run();
+      this.#dispatcher.drainInboxes();
+      if (context.isDirty) this.#dispatcher.pulls.reconsider();
+    } while (context.isDirty);
+    this.#observeClock();
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  #observeClock(): void {
+    const { clocks } = this.state;
+    const { minClock } = clocks;
+    this.#dispatcher.metrics.flush(minClock, clocks.size === 0);
+    if (minClock === this.#minClock) return;
+    this.#minClock = minClock;
+    this.#context.observe({ kind: 'clock', minClock });
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * The durable state of one shard, and the one place that changes it: `apply(record)`. Live decisions
+ * and the replay of a journal both come through here, so recovery gives the same bits. It asks no
+ * user function and no time: whatever such a thing said stands in the record.
+ */
+import { invariant } from '../base/invariant.js';
+import { ClockTable } from '../consistency/clockTable.js';
+import { type Consistency, policyOf } from '../consistency/consistency.js';
+import type { ConsistencyPolicy } from '../consistency/policy.js';
+import { withLearningRate } from '../optim/updateRule.js';
+import { ClockBuffer } from '../table/clockBuffer.js';
+import type { DenseTable, OptimizerGroup } from '../table/denseTable.js';
+import { type Job, JobSequence, JobThen, RangeJob } from '../table/job.js';
+import type { Selection } from '../tensor/catalogue.js';
+import type {
+  CloseRecord,
+  ConsistencyRecord,
+  JournalRecord,
+  LoadRecord,
+  OptimizerRecord,
+  PushRecord,
+} from './records.js';
+import { Session } from './session.js';
+
+/** Parameters, slots, sessions, clocks and buffered updates of one shard. */
+export class ServerState {
+  readonly table: DenseTable;
+  readonly clocks = new ClockTable();
+  readonly sessions = new Map<string, Session>();
+  /** Updates under BSP, by clock. */
+  readonly buffers = new Map<number, ClockBuffer>();
+  model: Consistency;
+  policy: ConsistencyPolicy;
+  /** Told of what the user's own optimizer throws. */
+  onFailure: (error: unknown) => void = () => {};
+  readonly #allocate: (length: number) => Float32Array;
+
+  constructor(table: DenseTable, model: Consistency, allocate: (length: number) => Float32Array) {
+    this.table = table;
+    this.model = model;
+    this.policy = policyOf(model, this.clocks);
+    this.#allocate = allocate;
+  }
+
+  /** Updates applied. */
+  get version(): number {
+    return this.table.versions.version;
+  }
+
+  /** Workers that have ever been in the clock table. O(sessions). */
+  get joinedWorkers(): number {
+    let count = 0;
+    for (const session of this.sessions.values()) if (session.hasEntered) count++;
+    return count;
+  }
+
+  /** Whether some clock's updates wait to be merged. */
+  get hasBuffered(): boolean {
+    return this.buffers.size > 0;
+  }
+
+  /** A worker's session; it must exist. */
+  session(worker: string): Session {
+    const session = this.sessions.get(worker);
+    invariant(session !== undefined, `no session of ${worker}`);
+    return session;
+  }
+
+  /** The clock at which `session` would enter the table now. */
+  entryClock(session: Session): number {
+    return Math.max(this.clocks.minClock, session.clock, this.policy.entryFloor);
+  }
+
+  /**
+   * Carries out what was decided. Returns the job that is left to do, or undefined if nothing is. One
+   * job at a time. `now` only starts the lease of a new session.
+   */
+  apply(record: JournalRecord, now: number): Job | undefined {
+    switch (record.kind) {
+      case 'session': {
+        const before = this.sessions.get(record.worker);
+        const session = new Session(record.worker, record.key, record.epoch, false, now);
+        session.clock = before?.clock ?? 0;
+        session.hasEntered = before?.hasEntered ?? false;
+        this.sessions.set(record.worker, session);
+        return undefined;
+      }
+      case 'enter': {
+        const session = this.session(record.worker);
+        session.clock = this.clocks.enter(record.worker, this.entryClock(session));
+        session.hasEntered = true;
+        return undefined;
+      }
+      case 'leave':
+        this.clocks.leave(record.worker);
+        return undefined;
+      case 'expire':
+        this.clocks.leave(record.worker);
+        this.sessions.delete(record.worker);
+        return undefined;
+      case 'tick':
+        this.#tick(this.session(record.worker), record.clock);
+        return undefined;
+      case 'push':
+        return this.#push(record);
+      case 'close':
+        return this.#close(record);
+      case 'consistency':
+        return this.#setConsistency(record);
+      case 'optimizer':
+        this.#setOptimizer(record);
+        return undefined;
+      case 'load':
+        return this.#load(record);
+    }
+  }
+
+  #tick(session: Session, clock: number): void {
+    session.clock = clock;
+    if (this.clocks.has(session.id)) this.clocks.advance(session.id, clock);
+  }
+
+  #push(record: PushRecord): Job {
+    const session = this.session(record.worker);
+    const finish = (decided: Pick<PushRecord, 'outcome' | 'fault'>): void => {
+      const { seq, delay } = record;
+      const { outcome, fault } = decided;
+      session.remember({
+        seq,
+        outcome,
+        delay,
+        version: this.version,
+        ...(fault === undefined ? {} : { fault }),
+      });
+    };
+    const onDone = (): void => {
+      if (record.outcome === 'applied' || record.outcome === 'scaled') {
+        this.#publish();
+        session.ownVersion = this.version;
+      }
+      finish(record);
+      if (record.tick !== undefined) this.#tick(session, record.tick);
+    };
+    return new JobThen(this.#pushJob(record), onDone, (error) => {
+      this.#abandon(error);
+      finish({
+        outcome: 'refused',
+        fault: { code: 'PS_INTERNAL', message: `the optimizer failed: ${String(error)}` },
+      });
+    });
+  }
+
+  #pushJob(record: PushRecord): Job | undefined {
+    const { gradient, factor, clipValue, rates } = record;
+    if (record.outcome === 'refused' || record.outcome === 'dropped') return undefined;
+    const selection = this.table.catalogue.select(record.tensors);
+    if (record.outcome !== 'buffered')
+      return this.table.update({ selection, gradient, factor, clipValue, rates });
+    let buffer = this.buffers.get(record.clock);
+    if (buffer === undefined) {
+      buffer = new ClockBuffer(this.table.catalogue, this.table.kernels, this.#allocate);
+      this.buffers.set(record.clock, buffer);
+    }
+    return buffer.add(record.worker, selection, gradient, { factor, clipValue });
+  }
+
+  #close(record: CloseRecord): Job {
+    const buffer = this.buffers.get(record.clock);
+    const contributors = buffer?.contributions.map((each) => each.worker) ?? [];
+    const merge = buffer?.merge((selection, gradient) =>
+      this.#plainUpdate(selection, gradient, record.rates),
+    );
+    const onClosed = (): void => {
+      this.buffers.delete(record.clock);
+      const openClock = this.policy.onClosed(record.clock, this.clocks);
+      for (const { id } of this.clocks.below(openClock)) this.#tick(this.session(id), openClock);
+    };
+    const onDone = (): void => {
+      if (buffer !== undefined) this.#publish();
+      for (const worker of contributors) this.#markOwn(worker);
+      onClosed();
+    };
+    return new JobThen(merge, onDone, (error) => {
+      this.#abandon(error);
+      onClosed();
+    });
+  }
+
+  /** From BSP: what is buffered is applied at once, clock by clock and in id order, each sum on its own. */
+  #setConsistency(record: ConsistencyRecord): Job {
+    const clocks = [...this.buffers.keys()].sort((a, b) => a - b);
+    const sums = clocks.flatMap((clock) => (this.buffers.get(clock) as ClockBuffer).contributions);
+    const updates = function* (state: ServerState): Generator<Job> {
+      for (const { worker, sum, touched } of sums) {
+        const selection = state.table.catalogue.select([...touched].sort((a, b) => a - b));
+        for (const run of selection.runs) sum.copyWithin(run.at, run.offset, run.offset + run.length);
+        const update = state.#plainUpdate(selection, sum.subarray(0, selection.length), record.rates);
+        const onDone = (): void => {
+          state.#publish();
+          state.#markOwn(worker);
+        };
+        yield new JobThen(update, onDone, (error) => state.#abandon(error));
+      }
+    };
+    return new JobThen(new JobSequence(updates(this)), () => {
+      this.buffers.clear();
+      this.model = record.model;
+      this.policy = policyOf(record.model, this.clocks);
+    });
+  }
+
+  #setOptimizer(record: OptimizerRecord): void {
+    if (record.optimizer !== undefined) this.table.setOptimizer(record.optimizer);
+    if (record.learningRate === undefined) return;
+    const group = this.table.groups[0] as OptimizerGroup;
+    group.optimizer = withLearningRate(group.optimizer, record.learningRate);
+    group.learningRate = record.learningRate;
+  }
+
+  #load(record: LoadRecord): Job {
+    const target = this.table.versions.begin(false);
+    const job = new RangeJob(record.values.length, (begin, end) => {
+      this.table.kernels.copy(target.subarray(begin, end), record.values.subarray(begin, end));
+    });
+    return new JobThen(job, () => {
+      this.#publish();
+      this.table.restartSlots();
+    });
+  }
+
+  /** An update of gradients that are clipped and scaled already. */
+  #plainUpdate(selection: Selection, gradient: Float32Array, rates: readonly number[]): Job {
+    return this.table.update({ selection, gradient, factor: 1, clipValue: Number.POSITIVE_INFINITY, rates });
+  }
+
+  /** The updates of `worker` so far are in the current version. */
+  #markOwn(worker: string): void {
+    const session = this.sessions.get(worker);
+    if (session !== undefined) session.ownVersion = this.version;
+  }
+
+  /** The user's optimizer threw: what it was to write is no version. */
+  #abandon(error: unknown): void {
+    this.table.versions.abandon();
+    this.onFailure(error);
+  }
+
+  #publish(): void {
+    this.table.versions.publish(this.version + 1, this.clocks.minClock);
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Everything that changes parameters, one after the other: complete pushes in the order in which their
+ * turn came, clocks that close, and changes of settings. Each is decided when its turn comes, recorded,
+ * and carried out as a job in slices; then it is acknowledged, as soon as its record is committed.
+ */
+import { type Budget, type Job, JobThen, SLICE_ELEMENTS } from '../table/job.js';
+import type { CoreContext } from './context.js';
+
+/** Begins one change; returns the job that is left to do. */
+export type Change = () => Job | undefined;
+
+/** The queue of changes of one shard. */
+export class UpdateQueue {
+  readonly #context: CoreContext;
+  readonly #changes: Change[] = [];
+  #active: Job | undefined;
+  #isContinuing = false;
+  #isGateOpen = false;
+
+  constructor(context: CoreContext) {
+    this.#context = context;
+  }
+
+  /** Whether nothing is under way or waiting. */
+  get isIdle(): boolean {
+    return this.#active === undefined && this.#changes.length === 0;
+  }
+
+  /** Appends a change. It begins when those before it are done. */
+  add(change: Change): void {
+    this.#changes.push(change);
+  }
+
+  /** The turn after a `continue` effect has come. */
+  onContinue(): void {
+    this.#isContinuing = false;
+  }
+
+  /** Works on what is queued, for one slice at most; asks for another turn if something is left. */
+  run(): void {
+    if (this.#isContinuing) return;
+    const budget: Budget = { elements: SLICE_ELEMENTS };
+    while (budget.elements > 0) {
+      this.#active ??= this.#next();
+      if (this.#active === undefined) return;
+      // A change without a job costs a little too, so that a long queue of them is no endless turn.
+      budget.elements -= 64;
+      if (this.#active.run(budget)) this.#active = undefined;
+    }
+    if (this.isIdle) return;
+    this.#isContinuing = true;
+    this.#context.emit({ kind: 'continue' });
+  }
+
+  /** A clock that can close goes first: nothing of the next clock may come before. */
+  #next(): Job | undefined {
+    const close = this.#close();
+    if (close !== undefined) return close;
+    while (this.#changes.length > 0) {
+      const job = (this.#changes.shift() as Change)();
+      this.#context.isDirty = true;
+      if (job !== undefined) return job;
+    }
+    return this.#close();
+  }
+
+  #close(): Job | undefined {
+    const { state, options, observe } = this.#context;
+    this.#isGateOpen ||= state.joinedWorkers >= options.minWorkers;
+    if (!this.#isGateOpen) return undefined;
+    const clock = state.policy.closable(state.clocks, state.hasBuffered);
+    if (clock === undefined) return undefined;
+    const workers = state.buffers.get(clock)?.contributions.map((each) => each.worker) ?? [];
+    const record = { kind: 'close', clock, rates: this.#rates() } as const;
+    this.#context.commits.append(record);
+    return new JobThen(state.apply(record, this.#context.now), () => {
+      this.#context.isDirty = true;
+      if (workers.length === 0) return;
+      observe({ kind: 'update', version: state.version, workers, clock, delay: 0, scaled: false });
+    });
+  }
+
+  /** Rates for a clock that must close whatever a schedule says: one that fails leaves the parameters alone. */
+  #rates(): number[] {
+    const { table, onFailure } = this.#context.state;
+    try {
+      return table.ratesNow(1);
+    } catch (error) {
+      onFailure(error);
+      return table.groups.map(() => 0);
+    }
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The model as its owner describes it (`parameters` of a server) → catalogue, first values and
+ * optimizers. Everything is checked here, with the name of the parameter that is wrong.
+ */
+import { invalidArgument, PsError } from '../base/errors.js';
+import type { Optimizer } from '../optim/optimizer.js';
+import { checkOptimizer } from '../optim/updateRule.js';
+import { MAX_TENSORS } from '../protocol/limits.js';
+import { Catalogue, type TensorSpec } from '../tensor/catalogue.js';
+import { checkInitialValues, type Initialiser, initialise } from '../tensor/initialise.js';
+import { type Dtype, lengthOfShape } from '../tensor/tensor.js';
+
+/** One parameter as its owner describes it. */
+export interface ParameterSpec {
+  /** Sizes of the dimensions, outermost first; [] is a scalar. Sizes are integers from 0. */
+  readonly shape: readonly number[];
+  /** Default, and only choice, `'float32'`. */
+  readonly dtype?: Dtype;
+  /** How the first values are made, from the server's `seed`. Default `'zeros'`. Not with `data`. */
+  readonly init?: Initialiser;
+  /** The first values; copied. Not with `init`. */
+  readonly data?: Float32Array;
+  /** Its own optimizer; default the server's. */
+  readonly optimizer?: Optimizer;
+  /** False: it is pulled but never pushed. Default true. */
+  readonly trainable?: boolean;
+}
+
+/** A model's parameters, by name. */
+export type ParameterSpecs = Readonly<Record<string, ParameterSpec>>;
+
+/** A checked model, before its memory is made. */
+export interface Model {
+  readonly catalogue: Catalogue;
+  readonly ownOptimizers: ReadonlyMap<string, Optimizer>;
+  /** Fills `values` (the whole model, flat) with the first values. */
+  initialise(values: Float32Array): void;
+}
+
+const KEYS = ['shape', 'dtype', 'init', 'data', 'optimizer', 'trainable'];
+/** Longest name of a tensor. */
+const MAX_NAME_LENGTH = 256;
+
+/** Checks `parameters`. Throws `PS_INVALID_ARGUMENT` that names the option. */
+export function modelOf(parameters: unknown, seed: number): Model {
+  if (parameters === null || typeof parameters !== 'object' || Array.isArray(parameters)) {
+    throw invalidArgument('parameters', parameters, 'an object of { shape, … } by name');
+  }
+  const given = Object.entries(parameters as ParameterSpecs);
+  if (given.length === 0)
+    throw invalidArgument('parameters', parameters, 'an object with at least one parameter');
+  if (given.length > MAX_TENSORS) {
+    throw new PsError('PS_LIMIT', `a model has at most ${MAX_TENSORS} tensors, this one has ${given.length}`);
+  }
+  const ownOptimizers = new Map<string, Optimizer>();
+  const specs = given.map(([name, spec]) => {
+    if (spec?.optimizer !== undefined) {
+      ownOptimizers.set(name, checkOptimizer(`parameters.${name}.optimizer`, spec.optimizer));
+    }
+    return checkSpec(name, spec);
+  });
+  const catalogue = new Catalogue(specs);
+  return {
+    catalogue,
+    ownOptimizers,
+    initialise(values) {
+      for (const [name, { shape, init, data }] of given) {
+        const { offset, length } = catalogue.get(name);
+        initialise(values.subarray(offset, offset + length), { name, shape, init, data }, seed);
+      }
+    },
+  };
+}
+
+function checkSpec(name: string, spec: ParameterSpec | undefined): TensorSpec {
+  const option = `parameters.${name}`;
+  if (name.length === 0 || name.length > MAX_NAME_LENGTH || name === '__proto__') {
+    throw invalidArgument('parameters', name, `names of 1 to ${MAX_NAME_LENGTH} characters, not "__proto__"`);
+  }
+  if (spec === null || typeof spec !== 'object')
+    throw invalidArgument(option, spec, 'an object { shape, … }');
+  for (const key of Object.keys(spec)) {
+    if (!KEYS.includes(key)) throw invalidArgument(`${option}.${key}`, key, `one of ${KEYS.join(', ')}`);
+  }
+  const { shape, dtype = 'float32', init, data, trainable = true } = spec;
+  const isShape =
+    Array.isArray(shape) &&
+    shape.length <= 64 &&
+    shape.every((size) => Number.isSafeInteger(size) && size >= 0);
+  if (!isShape || !Number.isSafeInteger(lengthOfShape(shape) * 4)) {
+    throw invalidArgument(`${option}.shape`, shape, 'an array of integers from 0');
+  }
+  if (dtype !== 'float32') throw invalidArgument(`${option}.dtype`, dtype, "'float32'");
+  if (typeof trainable !== 'boolean')
+    throw invalidArgument(`${option}.trainable`, trainable, 'true or false');
+  checkInitialValues({ name, shape, init, data });
+  return { name, shape, dtype, trainable };
+}

@@ -1,0 +1,176 @@
+/**
+ * Runs a server core: feeds it the transports' events and the passing of time, and carries out its
+ * effects in order, within the turn. What effects bring about meanwhile waits in a queue, so the core
+ * is never entered twice at once.
+ */
+import { PsError } from '../../core/base/errors.js';
+import { decodeFrame } from '../../core/protocol/codec.js';
+import { MAX_HEADER_BYTES } from '../../core/protocol/limits.js';
+import { MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
+import type { Observation, Principal, ServerEffect, ServerEvent } from '../../core/server/events.js';
+import type { ServerCore } from '../../core/server/serverCore.js';
+import { monotonicNow } from '../time.js';
+import { Outbox } from '../transport/outbox.js';
+import type { Transport, TransportHandlers } from '../transport/transport.js';
+
+/** Transfers to one connection that the system has not taken: about so many bytes at a time. */
+const WINDOW_BYTES = 2_097_152;
+/** Time-outs are looked at in steps of this. */
+const TICK_MS = 50;
+
+interface Link {
+  readonly transport: Transport;
+  readonly outbox: Outbox;
+}
+
+/** What has passed through, for `stats()`. */
+export interface Traffic {
+  receivedBytes: number;
+  receivedMessages: number;
+  sentBytes: number;
+}
+
+/** Drives one core. */
+export class CoreRunner {
+  readonly traffic: Traffic = { receivedBytes: 0, receivedMessages: 0, sentBytes: 0 };
+  readonly #core: ServerCore;
+  readonly #observe: (observation: Observation) => void;
+  readonly #links = new Map<number, Link>();
+  readonly #queue: (() => readonly ServerEffect[])[] = [];
+  #isRunning = false;
+  #nextConnection = 1;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #onDrained: (() => void) | undefined;
+
+  constructor(core: ServerCore, observe: (observation: Observation) => void) {
+    this.#core = core;
+    this.#observe = observe;
+  }
+
+  /** Open connections. */
+  get connections(): number {
+    return this.#links.size;
+  }
+
+  /** Starts the passing of time. Does not keep the process alive. */
+  start(): void {
+    this.#timer = setInterval(() => this.dispatch({ kind: 'tick', now: monotonicNow() }), TICK_MS);
+    this.#timer.unref?.();
+  }
+
+  /** Takes a connection over. `open` makes its transport with the handlers that it is given. */
+  connect(principal: Principal, open: (handlers: TransportHandlers) => Transport): void {
+    const connection = this.#nextConnection++;
+    const transport = open({
+      onFrame: (frame) => this.#onFrame(connection, frame),
+      onText: () =>
+        this.#onMalformed(connection, new PsError('PS_PROTOCOL', 'text messages are not spoken here')),
+      onClose: () => this.#onClose(connection),
+    });
+    const outbox = new Outbox(transport, WINDOW_BYTES, (stream) =>
+      this.dispatch({ kind: 'streamEnded', stream, now: monotonicNow() }),
+    );
+    this.#links.set(connection, { transport, outbox });
+    this.dispatch({ kind: 'connected', connection, principal, now: monotonicNow() });
+  }
+
+  /** Gives an event to the core. */
+  dispatch(event: ServerEvent): void {
+    this.run((core) => core.step(event));
+  }
+
+  /** Runs `action` on the core and carries out what it returns, after what is under way. */
+  run(action: (core: ServerCore) => readonly ServerEffect[]): void {
+    this.#queue.push(() => action(this.#core));
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        for (const effect of next()) this.#carryOut(effect);
+      }
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** Resolves when all connections have closed; those that have not after `timeoutMs` are cut off. */
+  async stop(timeoutMs: number): Promise<void> {
+    if (this.#links.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(() => {
+          for (const { transport } of this.#links.values()) transport.terminate();
+        }, timeoutMs);
+        this.#onDrained = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    clearInterval(this.#timer);
+  }
+
+  #onFrame(connection: number, frame: Uint8Array): void {
+    this.traffic.receivedBytes += frame.length;
+    this.traffic.receivedMessages++;
+    let decoded: ReturnType<typeof decodeFrame>;
+    try {
+      decoded = decodeFrame(frame);
+      if (decoded.message.t >= MessageType.welcome)
+        throw new PsError('PS_PROTOCOL', 'this is a message of servers');
+    } catch (error) {
+      this.#onMalformed(connection, error as PsError);
+      return;
+    }
+    const message = decoded.message as WorkerMessage;
+    this.dispatch({ kind: 'message', connection, message, payload: decoded.payload, now: monotonicNow() });
+  }
+
+  #onMalformed(connection: number, error: PsError): void {
+    this.dispatch({ kind: 'malformed', connection, error, now: monotonicNow() });
+  }
+
+  #onClose(connection: number): void {
+    const link = this.#links.get(connection);
+    if (link === undefined) return;
+    this.#links.delete(connection);
+    this.dispatch({ kind: 'closed', connection, now: monotonicNow() });
+    link.outbox.close();
+    if (this.#links.size === 0) this.#onDrained?.();
+  }
+
+  #carryOut(effect: ServerEffect): void {
+    switch (effect.kind) {
+      case 'send':
+        this.#links.get(effect.connection)?.outbox.send(effect.message, effect.payload);
+        break;
+      case 'stream': {
+        const link = this.#links.get(effect.connection);
+        if (link !== undefined) link.outbox.stream(effect.stream);
+        else this.dispatch({ kind: 'streamEnded', stream: effect.stream.id, now: monotonicNow() });
+        break;
+      }
+      case 'close':
+        this.#links.get(effect.connection)?.transport.close(effect.code, effect.reason);
+        break;
+      case 'pause':
+        this.#links.get(effect.connection)?.transport.pause();
+        break;
+      case 'resume':
+        this.#links.get(effect.connection)?.transport.resume();
+        break;
+      case 'continue':
+        setImmediate(() => this.dispatch({ kind: 'continue', now: monotonicNow() }));
+        break;
+      case 'observe':
+        this.#observe(effect.observation);
+        break;
+      case 'persist':
+        break;
+    }
+  }
+}
+
+/** Largest message that a server takes: one chunk and its header. */
+export function maxMessageBytes(chunkBytes: number): number {
+  return chunkBytes + MAX_HEADER_BYTES + 64;
+}

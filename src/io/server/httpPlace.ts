@@ -1,0 +1,90 @@
+/**
+ * Where a server gets its upgrade requests from: an HTTP server of its own on a port, one of the user's
+ * that it only attaches to, or nowhere (`handleUpgrade`).
+ */
+import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { PsError } from '../../core/base/errors.js';
+import type { CheckedServerOptions } from './serverOptions.js';
+import { refuse } from './upgrade.js';
+
+type HandleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+
+/** The source of upgrade requests of one `ParameterServer`. */
+export class HttpPlace {
+  readonly #options: Pick<CheckedServerOptions, 'place' | 'path'>;
+  readonly #handle: HandleUpgrade;
+  #own: HttpServer | undefined;
+  readonly #onAttached = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    this.#handle(request, socket, head);
+  };
+
+  constructor(options: Pick<CheckedServerOptions, 'place' | 'path'>, handle: HandleUpgrade) {
+    this.#options = options;
+    this.#handle = handle;
+  }
+
+  /** Listens or attaches. Rejects with `PS_CONNECT_FAILED` when the port can't be had. */
+  async open(): Promise<void> {
+    const { place } = this.#options;
+    if (place.kind === 'server') place.server.on('upgrade', this.#onAttached);
+    if (place.kind !== 'port') return;
+    const own = createServer((_request, response) => {
+      response.writeHead(426, { Connection: 'close', 'Content-Length': '0', Upgrade: 'websocket' }).end();
+    });
+    own.on('upgrade', (request, socket, head) => {
+      if (!this.#handle(request, socket, head)) refuse(socket, '404 Not Found');
+    });
+    await new Promise<void>((resolve, reject) => {
+      own.once('error', (cause) => {
+        reject(
+          new PsError('PS_CONNECT_FAILED', `cannot listen on ${place.host}:${place.port}: ${cause.message}`, {
+            cause,
+          }),
+        );
+      });
+      own.listen(place.port, place.host, resolve);
+    });
+    this.#own = own;
+  }
+
+  /** Where it listens; null while it does not, or listens nowhere. */
+  address(): AddressInfo | null {
+    const { place } = this.#options;
+    const address = place.kind === 'server' ? place.server.address() : (this.#own?.address() ?? null);
+    return typeof address === 'string' ? null : address;
+  }
+
+  /** `ws://host:port/path`; undefined while it is not known. */
+  url(): string | undefined {
+    const address = this.address();
+    if (address === null) return undefined;
+    const { place, path } = this.#options;
+    const isTls = place.kind === 'server' && 'setSecureContext' in place.server;
+    const host = hostOf(place.kind === 'port' ? place.host : address.address);
+    return `${isTls ? 'wss' : 'ws'}://${host}:${address.port}${path}`;
+  }
+
+  /** Takes no more requests. A server of the user's goes on. */
+  detach(): void {
+    const { place } = this.#options;
+    if (place.kind === 'server') place.server.off('upgrade', this.#onAttached);
+    this.#own?.close();
+  }
+
+  /** Ends the connections of its own server that are not WebSockets. */
+  async close(): Promise<void> {
+    const own = this.#own;
+    if (own === undefined) return;
+    this.#own = undefined;
+    own.closeAllConnections();
+    if (own.listening) await new Promise((resolve) => own.once('close', resolve));
+  }
+}
+
+/** A host as a URL writes it; addresses that mean "everywhere" become one that reaches this machine. */
+function hostOf(address: string): string {
+  if (address === '::' || address === '0.0.0.0') return '127.0.0.1';
+  return address.includes(':') ? `[${address}]` : address;
+}

@@ -1,0 +1,285 @@
+/**
+ * `ParameterServer`: a server core with sockets and time. This class checks arguments, starts and stops
+ * things and turns commands into changes of the core; every rule stands in the core.
+ */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { EventEmitter } from 'eventemitter3';
+import { PsError } from '../../core/base/errors.js';
+import { type Consistency, checkConsistency } from '../../core/consistency/consistency.js';
+import { referenceKernels } from '../../core/kernels/reference.js';
+import { checkLearningRate, type LearningRate } from '../../core/optim/learningRate.js';
+import type { Optimizer } from '../../core/optim/optimizer.js';
+import { checkOptimizer } from '../../core/optim/updateRule.js';
+import type { CoreContext } from '../../core/server/context.js';
+import type { JournalRecord } from '../../core/server/records.js';
+import { ServerCore } from '../../core/server/serverCore.js';
+import { DenseTable } from '../../core/table/denseTable.js';
+import { type Job, JobThen } from '../../core/table/job.js';
+import type { ParameterSpecs } from '../../core/table/model.js';
+import { monotonicNow } from '../time.js';
+import { WsTransport } from '../transport/wsTransport.js';
+import { CoreRunner, maxMessageBytes } from './coreRunner.js';
+import { HttpPlace } from './httpPlace.js';
+import { emitObservation, type ParameterServerEvents } from './serverEvents.js';
+import {
+  type CheckedServerOptions,
+  checkServerOptions,
+  type ParameterServerOptions,
+} from './serverOptions.js';
+import { copyJob, flatValues, type Snapshot } from './snapshot.js';
+import { UpgradeDesk } from './upgrade.js';
+import { type WorkerInfo, workerInfos } from './workerInfo.js';
+
+/** How long `close` waits for connections to end. */
+const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Counts of a server, as `stats()` gives them. */
+export interface ServerStats {
+  /** Updates applied. */
+  readonly version: number;
+  readonly minClock: number;
+  /** Workers in the clock table. */
+  readonly training: number;
+  /** Open connections. */
+  readonly connections: number;
+  /** Pulls that wait. */
+  readonly waitingPulls: number;
+  /** Versions held for readers. */
+  readonly pinnedVersions: number;
+  /** Bytes of staging areas in use. */
+  readonly stagingBytes: number;
+  readonly receivedBytes: number;
+  readonly receivedMessages: number;
+}
+
+/**
+ * Holds a model's parameters; workers pull them, and it applies what they push, within the bounds of
+ * its consistency model.
+ *
+ * Throws `PS_INVALID_ARGUMENT` for wrong options. Nothing happens before `listen`.
+ */
+export class ParameterServer<
+  P extends ParameterSpecs = ParameterSpecs,
+> extends EventEmitter<ParameterServerEvents> {
+  readonly #options: CheckedServerOptions;
+  readonly #core: ServerCore;
+  readonly #runner: CoreRunner;
+  readonly #upgrades: UpgradeDesk;
+  readonly #place: HttpPlace;
+  #state: 'new' | 'listening' | 'closed' = 'new';
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ParameterServerOptions<P>) {
+    super();
+    this.#options = checkServerOptions(options);
+    this.#core = makeCore(this.#options);
+    this.#runner = new CoreRunner(this.#core, (observation) => {
+      emitObservation(observation, (name, ...args) => this.#emit(name, ...args));
+    });
+    this.#upgrades = new UpgradeDesk({
+      path: this.#options.path,
+      allowedOrigins: this.#options.allowedOrigins,
+      maxMessageBytes: maxMessageBytes(this.#options.core.limits.chunkBytes),
+      onOpen: (socket) =>
+        this.#runner.connect({ role: 'worker' }, (handlers) => new WsTransport(socket, handlers)),
+    });
+    this.#place = new HttpPlace(this.#options, (request, socket, head) =>
+      this.#upgrades.handle(request, socket, head),
+    );
+  }
+
+  /**
+   * Begins to serve. With `port` it resolves when the port is open; attached to a server of yours it
+   * does not make that one listen.
+   *
+   * Rejects with `PS_CONNECT_FAILED` when the port can't be had, `PS_ABORTED` when `signal` aborts first,
+   * `PS_CLOSED` after `close`, `PS_INVALID_ARGUMENT` when called twice.
+   */
+  async listen(options: { signal?: AbortSignal } = {}): Promise<void> {
+    if (this.#state === 'closed') throw closedError();
+    if (this.#state !== 'new') throw new PsError('PS_INVALID_ARGUMENT', 'listen was called before');
+    this.#state = 'listening';
+    options.signal?.throwIfAborted();
+    await this.#place.open();
+    if (options.signal?.aborted === true) {
+      await this.close();
+      throw new PsError('PS_ABORTED', 'listen was aborted', { cause: options.signal.reason });
+    }
+    this.#runner.start();
+    this.#emit('listening', { url: this.url });
+  }
+
+  /** Where workers connect: `ws://…`; undefined before it listens, or with `noServer`. */
+  get url(): string | undefined {
+    return this.#place.url();
+  }
+
+  /** The address it listens at, or null. */
+  address(): AddressInfo | null {
+    return this.#place.address();
+  }
+
+  /** The consistency model in force. */
+  get consistency(): Consistency {
+    return this.#core.state.model;
+  }
+
+  /**
+   * Takes an upgrade request of an HTTP server of yours, if its path is this server's; returns whether it
+   * was. A request that was not is left untouched.
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    return this.#state === 'listening' && this.#upgrades.handle(request, socket, head);
+  }
+
+  /** A copy of all parameters at one version. Rejects with `PS_CLOSED` after `close`. O(parameters). */
+  async parameters(): Promise<Snapshot<Extract<keyof P, string>>> {
+    if (this.#state === 'closed') throw closedError();
+    return new Promise((resolve) => {
+      this.#change((context) => copyJob(context, (snapshot) => resolve(snapshot as never)));
+    });
+  }
+
+  /**
+   * Replaces all parameters by those of `snapshot`; optimizer slots start anew and the version rises by 1.
+   * Rejects with `PS_INVALID_ARGUMENT`, `PS_UNKNOWN_TENSOR` or `PS_NOT_FINITE`, and changes nothing, unless it
+   * holds exactly this model's tensors.
+   */
+  async load(snapshot: Pick<Snapshot, 'tensors'>): Promise<void> {
+    const values = flatValues(this.#core.state.table.catalogue, snapshot);
+    await this.#record({ kind: 'load', values });
+  }
+
+  /** Changes the consistency model; pulls that wait are looked at again at once. See `docs/guides/consistency.md`. */
+  async setConsistency(consistency: Consistency): Promise<void> {
+    const model = checkConsistency('consistency', consistency);
+    await this.#record((context) => ({ kind: 'consistency', model, rates: context.state.table.ratesNow(1) }));
+  }
+
+  /** Changes the optimizer of all parameters that have none of their own; its slots start anew. */
+  async setOptimizer(optimizer: Optimizer): Promise<void> {
+    await this.#record({ kind: 'optimizer', optimizer: checkOptimizer('optimizer', optimizer) });
+  }
+
+  /** Changes the learning rate of the server's optimizer, and leaves its slots as they are. */
+  async setLearningRate(learningRate: LearningRate): Promise<void> {
+    await this.#record({ kind: 'optimizer', learningRate: checkLearningRate('learningRate', learningRate) });
+  }
+
+  /** Every worker and reader, the slowest first. */
+  workers(): WorkerInfo[] {
+    return workerInfos(this.#core, monotonicNow());
+  }
+
+  /** Counts, for monitoring. */
+  stats(): ServerStats {
+    const { state, view } = this.#core;
+    const { receivedBytes, receivedMessages } = this.#runner.traffic;
+    return {
+      version: state.version,
+      minClock: state.clocks.minClock,
+      training: state.clocks.size,
+      connections: this.#runner.connections,
+      waitingPulls: view.pulls.waiting,
+      pinnedVersions: state.table.versions.pinnedVersions,
+      stagingBytes: view.staging.usedBytes,
+      receivedBytes,
+      receivedMessages,
+    };
+  }
+
+  /** Tells every worker to end its `run` after the step that it is in; also those that connect later. */
+  finish(reason = 'finished'): void {
+    this.#command((_context, dispatcher) => dispatcher.finish(reason));
+  }
+
+  /**
+   * Ends all connections and stops listening. A server of yours that it was attached to goes on. Connections
+   * that do not close within `timeoutMs` (default 5,000) are cut off. Repeating it waits for the same end.
+   */
+  close(options: { timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.timeoutMs ?? CLOSE_TIMEOUT_MS);
+    return this.#closing;
+  }
+
+  /** The same as `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    this.#state = 'closed';
+    this.#place.detach();
+    this.#command((_context, dispatcher) =>
+      dispatcher.closeAll(new PsError('PS_DRAINING', 'the server is closing')),
+    );
+    await this.#runner.stop(timeoutMs);
+    await this.#place.close();
+    this.#emit('close');
+  }
+
+  /** Records a change of settings in its turn, and resolves when it is carried out. */
+  async #record(record: JournalRecord | ((context: CoreContext) => JournalRecord)): Promise<void> {
+    if (this.#state === 'closed') throw closedError();
+    await new Promise<void>((resolve, reject) => {
+      this.#change((context) => {
+        try {
+          const decided = typeof record === 'function' ? record(context) : record;
+          const number = context.commits.append(decided);
+          const job = context.state.apply(decided, context.now);
+          return new JobThen(job, () => {
+            context.isDirty = true;
+            context.commits.whenCommitted(number, resolve);
+          });
+        } catch (error) {
+          reject(error as Error);
+          return undefined;
+        }
+      });
+    });
+  }
+
+  #change(change: (context: CoreContext) => Job | undefined): void {
+    this.#runner.run((core) => core.change(change, monotonicNow()));
+  }
+
+  #command(action: Parameters<ServerCore['command']>[0]): void {
+    this.#runner.run((core) => core.command(action, monotonicNow()));
+  }
+
+  /** Calls the listeners. One that throws is the user's bug: it surfaces as such, and harms nothing here. */
+  #emit<K extends keyof ParameterServerEvents>(name: K, ...args: Parameters<ParameterServerEvents[K]>): void {
+    try {
+      (this.emit as (name: K, ...args: unknown[]) => boolean)(name, ...args);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+}
+
+function makeCore(options: CheckedServerOptions): ServerCore {
+  const { model, optimizer, consistency, core } = options;
+  const allocate = (length: number): Float32Array => new Float32Array(length);
+  const values = allocate(model.catalogue.length);
+  model.initialise(values);
+  const table = new DenseTable({
+    catalogue: model.catalogue,
+    values,
+    optimizer,
+    ownOptimizers: model.ownOptimizers,
+    pinnedVersions: core.limits.pinnedVersions,
+    kernels: referenceKernels,
+    allocate,
+  });
+  const coreOptions = { ...core, incarnation: randomUUID(), lineage: randomUUID() };
+  return new ServerCore({ options: coreOptions, table, consistency, allocate });
+}
+
+function closedError(): PsError {
+  return new PsError('PS_CLOSED', 'the server is closed');
+}

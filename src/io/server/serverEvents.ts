@@ -1,0 +1,87 @@
+/** The events of a `ParameterServer`, and what the core observes as those events. */
+import type { PsError } from '../../core/base/errors.js';
+import type { LeaveReason, Observation } from '../../core/server/events.js';
+
+/** The events of a server, by name, with their listeners' arguments. */
+export interface ParameterServerEvents {
+  /** It listens (or is attached). */
+  listening: (event: { readonly url: string | undefined }) => void;
+  /** A worker or reader is connected. */
+  'worker:join': (event: {
+    readonly id: string;
+    readonly epoch: number;
+    readonly role: 'worker' | 'reader';
+  }) => void;
+  /** It said goodbye, or lost its place, and why. */
+  'worker:leave': (event: { readonly id: string; readonly reason: LeaveReason }) => void;
+  /** The parameters changed: their version rose by 1. */
+  update: (event: {
+    readonly version: number;
+    /** Who pushed it; under BSP all whose updates were merged, in order. */
+    readonly workers: readonly string[];
+    /** The clock it was made in. */
+    readonly clock: number;
+    /** Updates applied since the version it was computed from. */
+    readonly delay: number;
+    /** Whether the `delay` option reduced its learning rate. */
+    readonly scaled: boolean;
+  }) => void;
+  /** minClock rose. */
+  clock: (event: { readonly minClock: number }) => void;
+  /** The metrics that workers sent with their pushes of one clock, averaged by examples. */
+  metrics: (event: {
+    readonly clock: number;
+    readonly workers: number;
+    readonly examples: number;
+    readonly metrics: Readonly<Record<string, number>>;
+  }) => void;
+  /** A message was refused, or a push dropped as too late (then `error` is undefined). */
+  rejected: (event: {
+    readonly id: string | undefined;
+    readonly error: PsError | undefined;
+    readonly clock?: number;
+    readonly delay?: number;
+  }) => void;
+  /** Something that its owner may want to know. */
+  warning: (event: { readonly message: string }) => void;
+  /** The user's own code failed, or the server could not do what it promised. */
+  error: (error: PsError) => void;
+  /** It is closed. */
+  close: () => void;
+}
+
+/** Hands `observation` to `emit` as an event. */
+export function emitObservation(
+  observation: Observation,
+  emit: <K extends keyof ParameterServerEvents>(
+    name: K,
+    ...args: Parameters<ParameterServerEvents[K]>
+  ) => void,
+): void {
+  const { kind, ...event } = observation;
+  switch (observation.kind) {
+    case 'join':
+      emit('worker:join', event as never);
+      break;
+    case 'leave':
+      emit('worker:leave', event as never);
+      break;
+    case 'update':
+    case 'clock':
+    case 'metrics':
+    case 'warning':
+      emit(observation.kind, event as never);
+      break;
+    case 'rejected':
+      emit('rejected', { id: observation.id, error: observation.error });
+      break;
+    case 'dropped': {
+      const { id, clock, delay } = observation;
+      emit('rejected', { id, error: undefined, clock, delay });
+      break;
+    }
+    case 'error':
+      emit('error', observation.error);
+      break;
+  }
+}

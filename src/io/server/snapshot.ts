@@ -1,0 +1,62 @@
+/** Snapshots: the model's tensors in memory, copied out of a running server and back into one. */
+import { invalidArgument, PsError } from '../../core/base/errors.js';
+import type { CoreContext } from '../../core/server/context.js';
+import type { Job } from '../../core/table/job.js';
+import { JobThen, RangeJob } from '../../core/table/job.js';
+import type { Catalogue } from '../../core/tensor/catalogue.js';
+import type { Tensor } from '../../core/tensor/tensor.js';
+
+/** All tensors of a model at one version. */
+export interface Snapshot<Name extends string = string> {
+  readonly version: number;
+  readonly tensors: Readonly<Record<Name, Tensor>>;
+}
+
+/** Copies the current version in slices, between updates; `done` gets it. */
+export function copyJob(context: CoreContext, done: (snapshot: Snapshot) => void): Job {
+  const { table, version } = context.state;
+  const values = new Float32Array(table.catalogue.length);
+  const copy = new RangeJob(values.length, (begin, end) => {
+    table.kernels.copy(values.subarray(begin, end), table.versions.current.subarray(begin, end));
+  });
+  return new JobThen(copy, () => done({ version, tensors: tensorsOf(table.catalogue, values) }));
+}
+
+/** The tensors of a model whose values stand flat in `values`, as views. */
+export function tensorsOf(catalogue: Catalogue, values: Float32Array): Record<string, Tensor> {
+  const tensors: Record<string, Tensor> = {};
+  for (const { name, shape, dtype, offset, length } of catalogue.entries) {
+    tensors[name] = { shape, dtype, data: values.subarray(offset, offset + length) };
+  }
+  return tensors;
+}
+
+/**
+ * The flat values of `snapshot`, which must have exactly the tensors of `catalogue`.
+ * Throws `PS_INVALID_ARGUMENT` that names the tensor.
+ */
+export function flatValues(catalogue: Catalogue, snapshot: Pick<Snapshot, 'tensors'>): Float32Array {
+  const tensors: Readonly<Record<string, Tensor>> | undefined = snapshot?.tensors;
+  if (tensors === null || typeof tensors !== 'object') {
+    throw invalidArgument('snapshot', snapshot, 'a snapshot { tensors }');
+  }
+  for (const name of Object.keys(tensors)) catalogue.get(name);
+  const values = new Float32Array(catalogue.length);
+  for (const { name, shape, offset, length } of catalogue.entries) {
+    const tensor = tensors[name];
+    if (!(tensor?.data instanceof Float32Array) || tensor.data.length !== length) {
+      throw invalidArgument(
+        `snapshot.tensors.${name}`,
+        tensor?.data,
+        `a tensor of shape [${shape.join(', ')}]`,
+      );
+    }
+    if (!tensor.data.every(Number.isFinite)) {
+      throw new PsError('PS_NOT_FINITE', `the snapshot's "${name}" holds a value that is not finite`, {
+        details: { tensor: name },
+      });
+    }
+    values.set(tensor.data, offset);
+  }
+  return values;
+}

@@ -1,0 +1,68 @@
+/**
+ * Upgrade requests: which are ours, and which of those may become connections. A request that is not
+ * ours is left untouched, so other WebSocket servers can share the HTTP server. The socket of ours has
+ * one owner from here on.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { SUBPROTOCOL } from '../../core/protocol/messages.js';
+
+/** What decides about upgrade requests. */
+export interface UpgradeOptions {
+  readonly path: string;
+  readonly allowedOrigins: ReadonlySet<string>;
+  readonly maxMessageBytes: number;
+  /** Takes an open socket over. */
+  onOpen(socket: WebSocket): void;
+}
+
+/** Turns upgrade requests into WebSockets. */
+export class UpgradeDesk {
+  readonly #options: UpgradeOptions;
+  readonly #sockets: WebSocketServer;
+
+  constructor(options: UpgradeOptions) {
+    this.#options = options;
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: options.maxMessageBytes,
+      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    });
+  }
+
+  /** Handles `request` if its path is ours and returns whether it was. */
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    if (pathOf(request) !== this.#options.path) return false;
+    const refusal = this.#refusal(request);
+    if (refusal === undefined) {
+      this.#sockets.handleUpgrade(request, socket, head, (open) => this.#options.onOpen(open));
+    } else {
+      refuse(socket, refusal);
+    }
+    return true;
+  }
+
+  #refusal(request: IncomingMessage): string | undefined {
+    const { origin } = request.headers;
+    if (origin !== undefined && !this.#options.allowedOrigins.has(origin.toLowerCase()))
+      return '403 Forbidden';
+    const offered = request.headers['sec-websocket-protocol']?.split(',').map((each) => each.trim());
+    if (offered?.includes(SUBPROTOCOL) !== true) return '400 Bad Request';
+    return undefined;
+  }
+}
+
+/** Answers an upgrade request with an HTTP status and ends its socket. */
+export function refuse(socket: Duplex, status: string): void {
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function pathOf(request: IncomingMessage): string {
+  const target = request.url ?? '/';
+  const query = target.indexOf('?');
+  return query < 0 ? target : target.slice(0, query);
+}

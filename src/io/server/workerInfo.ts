@@ -1,0 +1,53 @@
+/** What a server knows of each worker, for `workers()`. */
+import type { Dispatcher } from '../../core/server/dispatcher.js';
+import type { ServerCore } from '../../core/server/serverCore.js';
+import type { Session } from '../../core/server/session.js';
+
+/** One worker or reader, as the server sees it now. */
+export interface WorkerInfo {
+  readonly id: string;
+  readonly role: 'worker' | 'reader';
+  /** Which process under this id. */
+  readonly epoch: number;
+  /** Iterations completed. */
+  readonly clock: number;
+  /** Clock − minClock; undefined while it does not train. */
+  readonly lead: number | undefined;
+  /** Delay of its last push, in updates. */
+  readonly delay: number;
+  /** Milliseconds since anything arrived from it. */
+  readonly lastSeenMs: number;
+  /**
+   * `training`: in the clock table; `waiting`: so, and a pull of its waits; `computing`: so, and it announced that
+   * it computes; `idle`: connected, not training; `disconnected`: its socket closed, its place is kept for a while.
+   */
+  readonly state: 'training' | 'waiting' | 'computing' | 'idle' | 'disconnected';
+}
+
+/** Everyone who has joined and not left, slowest first among those that train, then the others. */
+export function workerInfos(core: ServerCore, now: number): WorkerInfo[] {
+  const infos = [...core.view.membership.present].map((session) => infoOf(session, core, now));
+  return infos.sort((a, b) => (a.lead ?? Infinity) - (b.lead ?? Infinity) || (a.id < b.id ? -1 : 1));
+}
+
+function infoOf(session: Session, core: ServerCore, now: number): WorkerInfo {
+  const { clocks } = core.state;
+  const isTraining = !session.isReader && clocks.has(session.id);
+  return {
+    id: session.id,
+    role: session.isReader ? 'reader' : 'worker',
+    epoch: session.epoch,
+    clock: session.clock,
+    lead: isTraining ? session.clock - clocks.minClock : undefined,
+    delay: session.lastDelay,
+    lastSeenMs: Math.max(0, Math.round(now - session.lastSeen)),
+    state: stateOf(session, isTraining, core.view.pulls),
+  };
+}
+
+function stateOf(session: Session, isTraining: boolean, pulls: Dispatcher['pulls']): WorkerInfo['state'] {
+  if (session.connection === undefined) return 'disconnected';
+  if (!isTraining) return 'idle';
+  if (session.isComputing) return 'computing';
+  return pulls.isWaiting(session) ? 'waiting' : 'training';
+}
