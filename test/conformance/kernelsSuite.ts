@@ -213,9 +213,12 @@ function describeSumSquares(
   kernels: Kernels,
   place: (values: ArrayLike<number>, at?: number) => Float32Array,
 ): void {
-  /** Numbers whose squares do not add exactly, so that every other order shows. */
+  /** Numbers of sizes from 2^-20 to 2^20, so that neither float32 nor float64 adds exactly and every other order shows. */
   const uneven = (length: number): Float32Array =>
-    Float32Array.from({ length }, (_, i) => Math.sin(i * i + 1) * 3);
+    Float32Array.from(
+      { length },
+      (_, i) => Math.sin(i * i + 1) * 2 ** (((i * 7 + Math.floor(i / 512) * 11) % 41) - 20),
+    );
 
   describe('sumSquares', () => {
     it.each([0, 1, 3, 4, 15, 511, 512, 513, 1024, 1030, 16_383, 16_384, 16_385, 16_384 * 2 + 512 + 5])(

@@ -9,7 +9,10 @@ import { updateRuleOf } from '../../../src/core/optim/updateRule.js';
 import { Trained } from '../../unit/optim/trained.js';
 
 const number = fc.double({ min: -3, max: 3, noNaN: true }).map(Math.fround);
-const rate = fc.double({ min: 0.01, max: 1, noNaN: true });
+const rate = fc.oneof(
+  { weight: 5, arbitrary: fc.double({ min: 0.01, max: 1, noNaN: true }) },
+  fc.constant(0),
+);
 
 describe('McMahan et al. 2013: FTRL-Proximal', () => {
   it('without regularisation is online gradient descent with the rates α/(β + √Σg²), from any start, at any rates', () => {
@@ -20,7 +23,8 @@ describe('McMahan et al. 2013: FTRL-Proximal', () => {
         let [expected, squares] = [start, 0];
         let scale = Math.abs(start);
         for (const { gradient, learningRate } of rounds) {
-          squares += gradient ** 2;
+          // At rate 0 a gradient is not taken in at all.
+          if (learningRate > 0) squares += gradient ** 2;
           expected -= (gradient * learningRate) / (1 + Math.sqrt(squares));
           trained.update([gradient], learningRate);
           scale = Math.max(scale, Math.abs(expected));
