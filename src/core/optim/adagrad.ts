@@ -5,6 +5,7 @@ import { type BuiltInKind, describe, notNegative, positive, stepOnly } from './b
 import type { LearningRate } from './learningRate.js';
 import type { BuiltInOptimizer, UpdateRule } from './optimizer.js';
 
+/** Options of `adagrad`. */
 export interface AdagradOptions {
   /** Default 0.01. */
   readonly learningRate?: LearningRate;
@@ -30,6 +31,7 @@ export function adagrad(options: AdagradOptions = {}): Adagrad {
   return describe(adagradKind, options) as Adagrad;
 }
 
+/** What `updateRuleOf` knows of `adagrad`. */
 export const adagradKind: BuiltInKind = {
   name: 'adagrad',
   slots: ['accumulator'],

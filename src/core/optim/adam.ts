@@ -6,6 +6,7 @@ import { type BuiltInKind, describe, fraction, positive } from './builtIn.js';
 import type { LearningRate } from './learningRate.js';
 import type { BuiltInOptimizer, UpdateRule } from './optimizer.js';
 
+/** Options of `adam`. */
 export interface AdamOptions {
   /** Default 0.001. */
   readonly learningRate?: LearningRate;
@@ -35,6 +36,7 @@ export function adam(options: AdamOptions = {}): Adam {
   return describe(adamKind, options) as Adam;
 }
 
+/** What `updateRuleOf` knows of `adam`. */
 export const adamKind: BuiltInKind = {
   name: 'adam',
   slots: ['firstMoment', 'secondMoment'],

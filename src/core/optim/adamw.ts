@@ -6,6 +6,7 @@ import { adamRule } from './adamRule.js';
 import { type BuiltInKind, describe, fraction, notNegative, positive } from './builtIn.js';
 import type { BuiltInOptimizer, UpdateRule } from './optimizer.js';
 
+/** Options of `adamw`. */
 export interface AdamwOptions extends AdamOptions {
   /** The part of each parameter taken off per update is this times the learning rate; ≥ 0. Default 0.01. */
   readonly weightDecay?: number;
@@ -30,6 +31,7 @@ export function adamw(options: AdamwOptions = {}): Adamw {
   return describe(adamwKind, options) as Adamw;
 }
 
+/** What `updateRuleOf` knows of `adamw`. */
 export const adamwKind: BuiltInKind = {
   name: 'adamw',
   slots: ['firstMoment', 'secondMoment'],

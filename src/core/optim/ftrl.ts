@@ -10,6 +10,7 @@ import { type BuiltInKind, countStep, describe, notNegative } from './builtIn.js
 import type { LearningRate } from './learningRate.js';
 import type { BuiltInOptimizer, UpdateRule } from './optimizer.js';
 
+/** Options of `ftrl`. */
 export interface FtrlOptions {
   /** α of the paper. Default 0.1. At 0 an update changes nothing. */
   readonly learningRate?: LearningRate;
@@ -39,6 +40,7 @@ export function ftrl(options: FtrlOptions = {}): Ftrl {
   return describe(ftrlKind, options) as Ftrl;
 }
 
+/** What `updateRuleOf` knows of `ftrl`. */
 export const ftrlKind: BuiltInKind = {
   name: 'ftrl',
   slots: ['z', 'n'],

@@ -5,6 +5,7 @@ import { type BuiltInKind, describe, fraction, stepOnly } from './builtIn.js';
 import type { LearningRate } from './learningRate.js';
 import type { BuiltInOptimizer, UpdateRule } from './optimizer.js';
 
+/** Options of `momentum`. */
 export interface MomentumOptions {
   /** Default 0.01. */
   readonly learningRate?: LearningRate;
@@ -27,6 +28,7 @@ export function momentum(options: MomentumOptions = {}): Momentum {
   return describe(momentumKind, options) as Momentum;
 }
 
+/** What `updateRuleOf` knows of `momentum`. */
 export const momentumKind: BuiltInKind = {
   name: 'momentum',
   slots: ['velocity'],

@@ -7,6 +7,7 @@ import { type BuiltInKind, describe, fraction, stepOnly } from './builtIn.js';
 import type { LearningRate } from './learningRate.js';
 import type { BuiltInOptimizer, UpdateRule } from './optimizer.js';
 
+/** Options of `nesterov`. */
 export interface NesterovOptions {
   /** Default 0.01. */
   readonly learningRate?: LearningRate;
@@ -29,6 +30,7 @@ export function nesterov(options: NesterovOptions = {}): Nesterov {
   return describe(nesterovKind, options) as Nesterov;
 }
 
+/** What `updateRuleOf` knows of `nesterov`. */
 export const nesterovKind: BuiltInKind = {
   name: 'nesterov',
   slots: ['velocity'],

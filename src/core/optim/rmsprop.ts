@@ -5,6 +5,7 @@ import { type BuiltInKind, describe, fraction, positive, stepOnly } from './buil
 import type { LearningRate } from './learningRate.js';
 import type { BuiltInOptimizer, UpdateRule } from './optimizer.js';
 
+/** Options of `rmsprop`. */
 export interface RmspropOptions {
   /** Default 0.001. */
   readonly learningRate?: LearningRate;
@@ -30,6 +31,7 @@ export function rmsprop(options: RmspropOptions = {}): Rmsprop {
   return describe(rmspropKind, options) as Rmsprop;
 }
 
+/** What `updateRuleOf` knows of `rmsprop`. */
 export const rmspropKind: BuiltInKind = {
   name: 'rmsprop',
   slots: ['meanSquare'],

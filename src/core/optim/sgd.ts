@@ -5,6 +5,7 @@ import { type BuiltInKind, describe, stepOnly } from './builtIn.js';
 import type { LearningRate } from './learningRate.js';
 import type { BuiltInOptimizer, UpdateRule } from './optimizer.js';
 
+/** Options of `sgd`. */
 export interface SgdOptions {
   /** Default 0.01. */
   readonly learningRate?: LearningRate;
@@ -23,6 +24,7 @@ export function sgd(options: SgdOptions = {}): Sgd {
   return describe(sgdKind, options) as Sgd;
 }
 
+/** What `updateRuleOf` knows of `sgd`. */
 export const sgdKind: BuiltInKind = {
   name: 'sgd',
   slots: [],
