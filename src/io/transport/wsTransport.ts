@@ -1,0 +1,67 @@
+/**
+ * A connection of the `ws` package as a `Transport`: the server's ends and Node workers' ends. It
+ * copies nothing: what is sent is the caller's memory until the system has taken it.
+ */
+import type { WebSocket } from 'ws';
+import { truncateReason } from './closeReason.js';
+import { FrameGate } from './frameGate.js';
+import type { Transport, TransportHandlers } from './transport.js';
+
+const OPEN = 1;
+
+/** A transport over an open WebSocket. */
+export class WsTransport implements Transport {
+  readonly #socket: WebSocket;
+  readonly #frames: FrameGate<Uint8Array>;
+  /** The system's reason for an end that no close frame explains. */
+  #failure = '';
+
+  /** `socket` must be open, and belongs to the transport from now on. */
+  constructor(socket: WebSocket, handlers: TransportHandlers) {
+    this.#socket = socket;
+    this.#frames = new FrameGate((frame) => handlers.onFrame(frame));
+    // Large messages then are whole buffers of their own: aligned, and without another copy.
+    socket.binaryType = 'arraybuffer';
+    socket.on('message', (data, isBinary) => {
+      if (isBinary) this.#frames.push(new Uint8Array(data as ArrayBuffer));
+      else handlers.onText();
+    });
+    socket.on('error', (error) => {
+      this.#failure = error.message;
+    });
+    socket.once('close', (code, reason) => {
+      this.#frames.clear();
+      handlers.onClose(code, reason.length > 0 ? reason.toString() : this.#failure);
+    });
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(frame: Uint8Array, whenTaken?: () => void): void {
+    if (this.#socket.readyState === OPEN) {
+      this.#socket.send(frame, { binary: true }, whenTaken === undefined ? undefined : () => whenTaken());
+    } else if (whenTaken !== undefined) {
+      queueMicrotask(whenTaken);
+    }
+  }
+
+  pause(): void {
+    this.#frames.pause();
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#frames.resume();
+    this.#socket.resume();
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, truncateReason(reason));
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+}
