@@ -7,9 +7,9 @@ import type { Kernels } from '../kernels/kernels.js';
 import { type LearningRate, learningRateAt } from '../optim/learningRate.js';
 import type { Optimizer, ScalarState, UpdateRule } from '../optim/optimizer.js';
 import { isUserOptimizer, learningRateOf, updateRuleOf } from '../optim/updateRule.js';
-import type { Catalogue, CatalogueEntry, Selection } from '../tensor/catalogue.js';
+import type { Catalogue, CatalogueEntry } from '../tensor/catalogue.js';
 import { type Job, SLICE_ELEMENTS } from './job.js';
-import { UpdateJob } from './updateJob.js';
+import { type DenseUpdate, UpdateJob } from './updateJob.js';
 import { VersionStore } from './versionStore.js';
 
 /** Tensors that share one optimizer. */
@@ -17,19 +17,6 @@ export interface OptimizerGroup {
   optimizer: Optimizer;
   rule: UpdateRule;
   learningRate: LearningRate;
-}
-
-/** One update of some tensors. */
-export interface DenseUpdate {
-  readonly selection: Selection;
-  /** The selection's elements; read only, and not changed before the job is done. */
-  readonly gradient: Float32Array;
-  /** Multiplies the gradient: the factor of clipping by norm. */
-  readonly factor: number;
-  /** Bound of each element after that; Infinity: none. */
-  readonly clipValue: number;
-  /** The learning rate of each optimizer group, the delay factor worked in. */
-  readonly rates: readonly number[];
 }
 
 /** What a dense table is made of. */

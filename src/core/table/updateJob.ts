@@ -4,11 +4,38 @@
  * may still be reading it), then the optimizer. When the next version is written into other memory,
  * what the update does not touch is copied.
  */
-import type { CatalogueEntry } from '../tensor/catalogue.js';
-import type { DenseTable, DenseUpdate } from './denseTable.js';
+import type { Kernels } from '../kernels/kernels.js';
+import type { ScalarState, UpdateRule } from '../optim/optimizer.js';
+import type { Catalogue, CatalogueEntry, Selection } from '../tensor/catalogue.js';
 import type { Budget, Job } from './job.js';
 
 const SCRATCH_ELEMENTS = 16_384;
+
+/** One update of some tensors. */
+export interface DenseUpdate {
+  readonly selection: Selection;
+  /** The selection's elements; read only, and not changed before the job is done. */
+  readonly gradient: Float32Array;
+  /** Multiplies the gradient: the factor of clipping by norm. */
+  readonly factor: number;
+  /** Bound of each element after that; Infinity: none. */
+  readonly clipValue: number;
+  /** The learning rate of each optimizer group, the delay factor worked in. */
+  readonly rates: readonly number[];
+}
+
+/** What an update changes, beside the values: the dense table. */
+export interface UpdatedTable {
+  readonly catalogue: Catalogue;
+  readonly kernels: Kernels;
+  /** Group of each tensor, by position. */
+  readonly groupOf: readonly number[];
+  /** Slot arrays; a tensor uses the first ones, as many as its rule has. */
+  readonly slots: readonly Float32Array[];
+  /** The rule's few numbers for each tensor, by position. */
+  readonly scalars: readonly ScalarState[];
+  ruleOf(entry: CatalogueEntry): UpdateRule;
+}
 
 interface Piece {
   readonly entry: CatalogueEntry;
@@ -18,7 +45,7 @@ interface Piece {
 
 /** A running update of a dense table. */
 export class UpdateJob implements Job {
-  readonly #table: DenseTable;
+  readonly #table: UpdatedTable;
   readonly #update: DenseUpdate;
   readonly #source: Float32Array;
   readonly #target: Float32Array;
@@ -27,7 +54,7 @@ export class UpdateJob implements Job {
   #piece = 0;
   #done = 0;
 
-  constructor(table: DenseTable, update: DenseUpdate, source: Float32Array, target: Float32Array) {
+  constructor(table: UpdatedTable, update: DenseUpdate, source: Float32Array, target: Float32Array) {
     this.#table = table;
     this.#update = update;
     this.#source = source;
@@ -107,7 +134,7 @@ export class UpdateJob implements Job {
 const scratch = new Float32Array(SCRATCH_ELEMENTS);
 
 /** What to do tensor by tensor; tensors without a gradient only if they must be copied. */
-function piecesOf(table: DenseTable, update: DenseUpdate, isCopied: boolean): Piece[] {
+function piecesOf(table: UpdatedTable, update: DenseUpdate, isCopied: boolean): Piece[] {
   let at = 0;
   const pieces: Piece[] = [];
   const given = new Map<number, number>();
