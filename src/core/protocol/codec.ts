@@ -58,6 +58,16 @@ export function encodeFrame(
   return frame;
 }
 
+/** All of a frame but its payload, which is sent behind it and has `payloadBytes`. */
+export function encodeHead(message: Message, payloadBytes: number): Uint8Array {
+  const header = encodeHeader(message);
+  const head = new Uint8Array(payloadOffset(header.length));
+  writeUint32(head, 0, header.length);
+  writeUint32(head, 4, payloadBytes);
+  head.set(header, PREAMBLE_BYTES);
+  return head;
+}
+
 /** The msgpack header of `message`: a view that is valid until the next call. */
 function encodeHeader(message: Message): Uint8Array {
   const fields: Record<string, unknown> = { t: message.t };
@@ -99,7 +109,7 @@ export function decodeHeader(header: Uint8Array, payloadBytes: number): Message 
   } catch (cause) {
     throw malformed('header is not msgpack', cause);
   }
-  const type = Object.hasOwn(fields, 't') ? fields['t'] : undefined;
+  const type = Object.hasOwn(fields, 't') ? fields.t : undefined;
   const schema = typeof type === 'number' ? SCHEMAS.get(type) : undefined;
   if (schema === undefined) throw malformed(`unknown message type ${String(type).slice(0, 20)}`);
   if (payloadBytes > 0 && !schema.hasPayload) throw malformed(`${schema.name} carries no payload`);

@@ -12,6 +12,8 @@ export interface Connection {
   session: Session | undefined;
   /** The push whose chunks are arriving. */
   incoming: IncomingPush | undefined;
+  /** A staging area that the first payload of a push is being written to. */
+  reserved: Float32Array | undefined;
   protocolErrors: number;
   isPaused: boolean;
 }

@@ -77,6 +77,7 @@ export class Dispatcher {
       helloBy,
       session: undefined,
       incoming: undefined,
+      reserved: undefined,
       protocolErrors: 0,
       isPaused: false,
     });
@@ -116,6 +117,15 @@ export class Dispatcher {
     }
     this.membership.touch(session);
     this.#route(connection, session, message, payload);
+  }
+
+  /** Where the payload of `message` may be written by a transport that can; it must stop when it is closed. */
+  placeOf(id: number, message: WorkerMessage, bytes: number): Uint8Array | undefined {
+    const connection = this.#connections.get(id);
+    if (connection?.session === undefined) return undefined;
+    if (message.t === MessageType.push) return this.#reception.reserve(connection, message, bytes);
+    if (message.t === MessageType.pushChunk) return this.#reception.placeOf(connection, message, bytes);
+    return undefined;
   }
 
   onTick(): void {
@@ -348,6 +358,7 @@ export class Dispatcher {
       if (item.kind === 'push') this.#reception.drop(item.push);
     }
     connection.incoming = undefined;
+    this.#reception.unreserve(connection);
     this.#reception.giveRoom();
   }
 }

@@ -67,14 +67,18 @@ export class IncomingPush {
     return this.#received;
   }
 
-  /** Takes the first payload. Returns false if it needs an area and the pool has no room now. */
-  begin(payload: Uint8Array, pool: StagingPool): boolean {
+  /**
+   * Takes the first payload, which may stand in an area already. Returns false if it needs one and the pool has
+   * no room now.
+   */
+  begin(payload: Uint8Array, pool: StagingPool, area?: Float32Array): boolean {
     if (this.isDiscarded) {
       this.#received = payload.length;
       return true;
     }
     if (payload.length === this.message.bytes) {
-      this.gradient = floatsOf(payload);
+      this.#area = area;
+      this.gradient = area ?? floatsOf(payload);
       this.#received = payload.length;
       this.#check();
       return true;
@@ -102,10 +106,18 @@ export class IncomingPush {
     return true;
   }
 
-  /** Takes the next chunk. REQUIRES: it begins at `received` and does not go past the end. */
+  /** Where the next `bytes` bytes may be written; undefined: they are to be brought by `add`. */
+  placeOf(bytes: number): Uint8Array | undefined {
+    if (this.#area === undefined || this.#received + bytes > this.message.bytes) return undefined;
+    return bytesOf(this.#area).subarray(this.#received, this.#received + bytes);
+  }
+
+  /** Takes the next chunk, which may stand in its place already. REQUIRES: it begins at `received` and does not go past the end. */
   add(payload: Uint8Array): void {
     if (this.isAwaitingRoom) this.#kept.push(payload);
-    else if (this.gradient !== undefined) bytesOf(this.gradient).set(payload, this.#received);
+    else if (this.#area !== undefined && !this.#isInPlace(payload)) {
+      bytesOf(this.#area).set(payload, this.#received);
+    }
     this.#received += payload.length;
     if (this.gradient !== undefined) this.#check();
   }
@@ -135,6 +147,11 @@ export class IncomingPush {
       this.#checked = end;
     }
     if (isLast) this.fault ??= this.#judge();
+  }
+
+  #isInPlace(payload: Uint8Array): boolean {
+    const area = this.#area as Float32Array;
+    return payload.buffer === area.buffer && payload.byteOffset === area.byteOffset + this.#received;
   }
 
   #judge(): PsError | undefined {

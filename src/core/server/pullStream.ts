@@ -1,5 +1,5 @@
 /**
- * The answer to one pull, as messages: PullResult with the first bytes, then PullChunk. The bytes are
+ * The answer to one pull, as messages: PullResult with all bytes if they are one chunk, else PullChunk…. The bytes are
  * views of a pinned version, or, for a pull that does not ask for one cut, of whatever is current.
  */
 import { MessageType, type PullResult } from '../protocol/messages.js';
@@ -48,13 +48,18 @@ export class PullStream implements OutgoingStream {
     const { selection, pin, request } = this.answer;
     if (this.isCancelled || (this.#isBegun && this.#at >= selection.length)) return undefined;
     const begin = this.#at;
-    const end = Math.min(selection.length, begin + this.#chunkElements);
+    // Of several chunks the first message brings none: then every payload has its place when it comes.
+    const isAlone = selection.length <= this.#chunkElements;
+    const end = this.#isBegun || isAlone ? Math.min(selection.length, begin + this.#chunkElements) : begin;
     const values = pin?.values ?? this.#versions.current;
     const version = pin?.version ?? this.#versions.version;
-    const payload = gather(values, selection, begin, end, () => new Float32Array(end - begin));
+    const bytes = gather(values, selection, begin, end, () => new Float32Array(end - begin));
+    // What nobody holds changes as soon as this turn ends.
+    const payload = pin === undefined ? bytes.slice() : bytes;
     this.#at = end;
-    if (this.#isBegun)
+    if (this.#isBegun) {
       return { message: { t: MessageType.pullChunk, request, offset: begin * 4, version }, payload };
+    }
     this.#isBegun = true;
     return { message: this.#result(version), payload };
   }

@@ -4,6 +4,7 @@
  */
 import { PsError } from '../base/errors.js';
 import type { Push, PushChunk } from '../protocol/messages.js';
+import { bytesOf } from '../protocol/modelStream.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import type { Connection } from './connection.js';
 import type { CoreContext } from './context.js';
@@ -55,8 +56,38 @@ export class PushReception {
     const push = new IncomingPush(message, connection.id, this.#rules, isDecided);
     connection.incoming = push;
     session.inbox.push({ kind: 'push', push });
-    if (!push.begin(payload, this.#pool)) this.#awaitRoom(push, connection);
+    const area = this.#reservedFor(connection, payload);
+    if (!push.begin(payload, this.#pool, push.isDiscarded ? undefined : area))
+      this.#awaitRoom(push, connection);
+    if (area !== undefined && !push.isDiscarded) connection.reserved = undefined;
+    this.unreserve(connection);
     this.#onBytes(connection, session, push);
+  }
+
+  /** Where the payload of a push of one chunk may be written before the push begins, if there is room. */
+  reserve(connection: Connection, message: Push, bytes: number): Uint8Array | undefined {
+    const isPlausible =
+      connection.incoming === undefined &&
+      connection.reserved === undefined &&
+      bytes === message.bytes &&
+      bytes % 4 === 0 &&
+      bytes <= this.#rules.catalogue.length * 4;
+    if (!isPlausible) return undefined;
+    connection.reserved = this.#pool.take(bytes / 4);
+    return connection.reserved === undefined ? undefined : bytesOf(connection.reserved);
+  }
+
+  /** Gives back an area that no push has taken over. */
+  unreserve(connection: Connection): void {
+    if (connection.reserved !== undefined) this.#pool.give(connection.reserved);
+    connection.reserved = undefined;
+  }
+
+  /** Where the payload of a chunk may be written before it is added, if it is the next and has a place. */
+  placeOf(connection: Connection, message: PushChunk, bytes: number): Uint8Array | undefined {
+    const push = connection.incoming;
+    const isNext = push !== undefined && message.seq === push.message.seq && message.offset === push.received;
+    return isNext ? push.placeOf(bytes) : undefined;
   }
 
   /** The next bytes of the push that is arriving. */
@@ -102,6 +133,12 @@ export class PushReception {
     for (const { push, connection } of this.#awaitingRoom) {
       if (!push.isCancelled && connection.session !== undefined) membership.touch(connection.session);
     }
+  }
+
+  /** The reserved area, if `payload` stands in it. */
+  #reservedFor({ reserved }: Connection, payload: Uint8Array): Float32Array | undefined {
+    const isThere = reserved?.buffer === payload.buffer && reserved.byteOffset === payload.byteOffset;
+    return isThere ? reserved : undefined;
   }
 
   #onBytes(connection: Connection, session: Session, push: IncomingPush): void {

@@ -8,6 +8,7 @@
  */
 import { PsError } from '../base/errors.js';
 import type { Consistency } from '../consistency/consistency.js';
+import type { WorkerMessage } from '../protocol/messages.js';
 import type { DenseTable } from '../table/denseTable.js';
 import type { Job } from '../table/job.js';
 import { CommitLog } from './commits.js';
@@ -60,6 +61,11 @@ export class ServerCore {
   /** The parts that the shell may look at. */
   get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging'> {
     return this.#dispatcher;
+  }
+
+  /** Where a transport may write the payload of `message`, whose event follows. Changes nothing. */
+  placeOf(connection: number, message: WorkerMessage, bytes: number): Uint8Array | undefined {
+    return this.#dispatcher.placeOf(connection, message, bytes);
   }
 
   /** Handles one event. The effects are the caller's, to carry out in order. */

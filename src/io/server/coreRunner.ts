@@ -6,12 +6,12 @@
 import { PsError } from '../../core/base/errors.js';
 import { decodeFrame } from '../../core/protocol/codec.js';
 import { MAX_HEADER_BYTES } from '../../core/protocol/limits.js';
-import { MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
+import { type Message, MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
 import type { Observation, Principal, ServerEffect, ServerEvent } from '../../core/server/events.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import { monotonicNow } from '../time.js';
 import { Outbox } from '../transport/outbox.js';
-import type { Transport, TransportHandlers } from '../transport/transport.js';
+import type { StreamHandlers, Transport } from '../transport/transport.js';
 
 /** Transfers to one connection that the system has not taken: about so many bytes at a time. */
 const WINDOW_BYTES = 2_097_152;
@@ -59,10 +59,14 @@ export class CoreRunner {
   }
 
   /** Takes a connection over. `open` makes its transport with the handlers that it is given. */
-  connect(principal: Principal, open: (handlers: TransportHandlers) => Transport): void {
+  connect(principal: Principal, open: (handlers: StreamHandlers) => Transport): void {
     const connection = this.#nextConnection++;
     const transport = open({
       onFrame: (frame) => this.#onFrame(connection, frame),
+      onMessage: (message, payload) => this.#onMessage(connection, message, payload),
+      onMalformed: (error) => this.#onMalformed(connection, error),
+      place: (message, bytes) =>
+        isFromWorker(message) ? this.#core.placeOf(connection, message, bytes) : undefined,
       onText: () =>
         this.#onMalformed(connection, new PsError('PS_PROTOCOL', 'text messages are not spoken here')),
       onClose: () => this.#onClose(connection),
@@ -110,19 +114,24 @@ export class CoreRunner {
   }
 
   #onFrame(connection: number, frame: Uint8Array): void {
-    this.traffic.receivedBytes += frame.length;
-    this.traffic.receivedMessages++;
     let decoded: ReturnType<typeof decodeFrame>;
     try {
       decoded = decodeFrame(frame);
-      if (decoded.message.t >= MessageType.welcome)
-        throw new PsError('PS_PROTOCOL', 'this is a message of servers');
     } catch (error) {
       this.#onMalformed(connection, error as PsError);
       return;
     }
-    const message = decoded.message as WorkerMessage;
-    this.dispatch({ kind: 'message', connection, message, payload: decoded.payload, now: monotonicNow() });
+    this.#onMessage(connection, decoded.message, decoded.payload);
+  }
+
+  #onMessage(connection: number, message: Message, payload: Uint8Array): void {
+    this.traffic.receivedBytes += payload.length;
+    this.traffic.receivedMessages++;
+    if (isFromWorker(message)) {
+      this.dispatch({ kind: 'message', connection, message, payload, now: monotonicNow() });
+    } else {
+      this.#onMalformed(connection, new PsError('PS_PROTOCOL', 'this is a message of servers'));
+    }
   }
 
   #onMalformed(connection: number, error: PsError): void {
@@ -168,6 +177,10 @@ export class CoreRunner {
         break;
     }
   }
+}
+
+function isFromWorker(message: Message): message is WorkerMessage {
+  return message.t < MessageType.welcome;
 }
 
 /** Largest message that a server takes: one chunk and its header. */

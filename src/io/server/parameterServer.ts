@@ -20,7 +20,6 @@ import { DenseTable } from '../../core/table/denseTable.js';
 import { type Job, JobThen } from '../../core/table/job.js';
 import type { ParameterSpecs } from '../../core/table/model.js';
 import { monotonicNow } from '../time.js';
-import { WsTransport } from '../transport/wsTransport.js';
 import { CoreRunner, maxMessageBytes } from './coreRunner.js';
 import { HttpPlace } from './httpPlace.js';
 import { emitObservation, type ParameterServerEvents } from './serverEvents.js';
@@ -83,8 +82,7 @@ export class ParameterServer<
       path: this.#options.path,
       allowedOrigins: this.#options.allowedOrigins,
       maxMessageBytes: maxMessageBytes(this.#options.core.limits.chunkBytes),
-      onOpen: (socket) =>
-        this.#runner.connect({ role: 'worker' }, (handlers) => new WsTransport(socket, handlers)),
+      onOpen: (open) => this.#runner.connect({ role: 'worker' }, open),
     });
     this.#place = new HttpPlace(this.#options, (request, socket, head) =>
       this.#upgrades.handle(request, socket, head),

@@ -5,16 +5,19 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { SUBPROTOCOL } from '../../core/protocol/messages.js';
+import { isStreamRequest, streamAccept } from '../transport/stream/streamAccept.js';
+import type { StreamHandlers, Transport } from '../transport/transport.js';
+import { WsTransport } from '../transport/wsTransport.js';
 
 /** What decides about upgrade requests. */
 export interface UpgradeOptions {
   readonly path: string;
   readonly allowedOrigins: ReadonlySet<string>;
   readonly maxMessageBytes: number;
-  /** Takes an open socket over. */
-  onOpen(socket: WebSocket): void;
+  /** Takes a connection over: `open` makes its transport. */
+  onOpen(open: (handlers: StreamHandlers) => Transport): void;
 }
 
 /** Turns upgrade requests into WebSockets. */
@@ -37,10 +40,13 @@ export class UpgradeDesk {
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     if (pathOf(request) !== this.#options.path) return false;
     const refusal = this.#refusal(request);
-    if (refusal === undefined) {
-      this.#sockets.handleUpgrade(request, socket, head, (open) => this.#options.onOpen(open));
-    } else {
-      refuse(socket, refusal);
+    const { onOpen, maxMessageBytes } = this.#options;
+    if (refusal !== undefined) refuse(socket, refusal);
+    else if (isStreamRequest(request)) onOpen(streamAccept(request, socket, head, maxMessageBytes));
+    else {
+      this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+        onOpen((handlers) => new WsTransport(webSocket, handlers));
+      });
     }
     return true;
   }
@@ -50,7 +56,8 @@ export class UpgradeDesk {
     if (origin !== undefined && !this.#options.allowedOrigins.has(origin.toLowerCase()))
       return '403 Forbidden';
     const offered = request.headers['sec-websocket-protocol']?.split(',').map((each) => each.trim());
-    if (offered?.includes(SUBPROTOCOL) !== true) return '400 Bad Request';
+    const isSpoken = offered?.includes(SUBPROTOCOL) === true || isStreamRequest(request);
+    if (!isSpoken) return '400 Bad Request';
     return undefined;
   }
 }

@@ -3,21 +3,31 @@
  * system takes them. So at most a window of a transfer is in memory, and a small message never
  * waits behind more than that window. Transfers go out one after the other, in order.
  */
-import { encodeFrame } from '../../core/protocol/codec.js';
+import { encodeFrame, encodeHead } from '../../core/protocol/codec.js';
 import type { Message } from '../../core/protocol/messages.js';
-import type { OutgoingStream } from '../../core/protocol/outgoingStream.js';
+import type { OutgoingPart, OutgoingStream } from '../../core/protocol/outgoingStream.js';
 import type { Transport } from './transport.js';
+
+interface Sending {
+  readonly stream: OutgoingStream;
+  /** Parts that the system has not taken, where they are sent from the stream's own memory. */
+  untaken: number;
+  isWhole: boolean;
+}
 
 /** Sends messages and streams over one transport. */
 export class Outbox {
   readonly #transport: Transport;
   readonly #windowBytes: number;
   readonly #onStreamEnded: (id: number) => void;
-  readonly #streams: OutgoingStream[] = [];
+  /** Streams that are not wholly handed over, in order. */
+  readonly #streams: Sending[] = [];
+  /** Streams that are handed over and not wholly taken. */
+  readonly #leaving = new Set<Sending>();
   #isPumping = false;
   #isClosed = false;
 
-  /** `onStreamEnded` is called once per stream: when its last bytes are copied, or at `close`. */
+  /** `onStreamEnded` is called once per stream: when its memory is no longer needed, or at `close`. */
   constructor(transport: Transport, windowBytes: number, onStreamEnded: (id: number) => void) {
     this.#transport = transport;
     this.#windowBytes = windowBytes;
@@ -34,9 +44,13 @@ export class Outbox {
     return this.#streams.length;
   }
 
-  /** Sends one message now; its payload is copied before this returns. */
-  send(message: Message, payload?: Uint8Array): void {
-    if (!this.#isClosed) this.#transport.send(encodeFrame(message, payload));
+  /**
+   * Sends one message now; its payload is copied before this returns. `whenTaken` is called once, when
+   * the system has taken the message, or the connection has ended.
+   */
+  send(message: Message, payload?: Uint8Array, whenTaken?: () => void): void {
+    if (!this.#isClosed) this.#transport.send(encodeFrame(message, payload), whenTaken);
+    else if (whenTaken !== undefined) queueMicrotask(whenTaken);
   }
 
   /** Sends a transfer after those before it. */
@@ -45,30 +59,52 @@ export class Outbox {
       this.#onStreamEnded(stream.id);
       return;
     }
-    this.#streams.push(stream);
+    this.#streams.push({ stream, untaken: 0, isWhole: false });
     this.#pump();
   }
 
-  /** Drops what is not sent. Every stream is reported as ended. */
+  /** Drops what is not sent. Every stream is reported as ended. REQUIRES: the transport has ended. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const stream of this.#streams.splice(0)) this.#onStreamEnded(stream.id);
+    const ended = [...this.#leaving, ...this.#streams.splice(0)];
+    this.#leaving.clear();
+    for (const { stream } of ended) this.#onStreamEnded(stream.id);
   }
 
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (!this.#isClosed && this.#streams.length > 0 && this.#transport.bufferedBytes < this.#windowBytes) {
-      const stream = this.#streams[0] as OutgoingStream;
-      const part = stream.next();
-      if (part === undefined) {
-        this.#streams.shift();
-        this.#onStreamEnded(stream.id);
+      const sending = this.#streams[0] as Sending;
+      const part = sending.stream.next();
+      if (part !== undefined) {
+        this.#sendPart(sending, part);
         continue;
       }
-      this.#transport.send(encodeFrame(part.message, part.payload), () => this.#pump());
+      this.#streams.shift();
+      sending.isWhole = true;
+      this.#leaving.add(sending);
+      this.#endIfTaken(sending);
     }
     this.#isPumping = false;
+  }
+
+  #sendPart(sending: Sending, { message, payload }: OutgoingPart): void {
+    if (this.#transport.sendParts === undefined) {
+      this.#transport.send(encodeFrame(message, payload), () => this.#pump());
+      return;
+    }
+    sending.untaken++;
+    this.#transport.sendParts(encodeHead(message, payload.length), payload, () => {
+      sending.untaken--;
+      this.#endIfTaken(sending);
+      this.#pump();
+    });
+  }
+
+  #endIfTaken(sending: Sending): void {
+    if (!sending.isWhole || sending.untaken > 0 || !this.#leaving.delete(sending)) return;
+    this.#onStreamEnded(sending.stream.id);
   }
 }

@@ -3,6 +3,8 @@
  * end. The WebSocket transports and the in-memory one implement it and are held to one conformance
  * suite; nothing else in pslib knows a socket.
  */
+import type { PsError } from '../../core/base/errors.js';
+import type { Message } from '../../core/protocol/messages.js';
 
 /** One open connection that carries frames. */
 export interface Transport {
@@ -13,6 +15,11 @@ export interface Transport {
    * the connection has ended; until then the bytes must not change.
    */
   send(frame: Uint8Array, whenTaken?: () => void): void;
+  /**
+   * Sends a frame in two parts without copying the second; the same promise about `whenTaken`. Only where
+   * a transport can: others are given whole frames.
+   */
+  sendParts?(head: Uint8Array, payload: Uint8Array | undefined, whenTaken?: () => void): void;
   /** Stops `onFrame` until `resume`; what the system has buffered waits. */
   pause(): void;
   resume(): void;
@@ -29,6 +36,15 @@ export interface TransportHandlers {
   /** A text message: never valid in this protocol. */
   onText(): void;
   onClose(code: number, reason: string): void;
+}
+
+/** What a transport tells its owner that reads messages itself and brings payloads to their place. */
+export interface StreamHandlers extends TransportHandlers {
+  /** Where the payload of `message` goes: exactly `payloadBytes` long; undefined: memory of its own. */
+  place(message: Message, payloadBytes: number): Uint8Array | undefined;
+  onMessage(message: Message, payload: Uint8Array): void;
+  /** Bytes that are no message of this protocol; the connection goes on. */
+  onMalformed(error: PsError): void;
 }
 
 /** Opens a connection; `onOpen` or `onClose` follows. */

@@ -1,0 +1,324 @@
+/**
+ * An incremental reader of RFC 6455 frames that carry pslib messages. It never joins what it is fed:
+ * headers are kept across reads (at most 16 KiB), and payload bytes go from each read straight to where
+ * its owner wants them, one copy in all.
+ *
+ *     frame ──▶ preamble ──▶ header ──place()──▶ payload ──▶ message()
+ *       ├──▶ control
+ *       └──▶ discard (a message that is not one of ours; counted by its owner)
+ *
+ * Messages of more than one fragment are not part of this subprotocol and are refused, as are wrong masks,
+ * reserved bits, unknown opcodes and messages over the limit, before a byte of their payload is taken.
+ */
+import { PsError } from '../../../core/base/errors.js';
+import { decodeHeader, payloadOffset } from '../../../core/protocol/codec.js';
+import { MAX_HEADER_BYTES, PREAMBLE_BYTES } from '../../../core/protocol/limits.js';
+import type { Message } from '../../../core/protocol/messages.js';
+
+/** Takes what a reader finds. */
+export interface FrameSink {
+  /** Where the payload of `message` goes: exactly `payloadBytes` long; undefined: memory of its own. */
+  place(message: Message, payloadBytes: number): Uint8Array | undefined;
+  /** A whole message. Its payload is the owner's from now on. */
+  message(message: Message, payload: Uint8Array): void;
+  /** A message that is none of this protocol; reading goes on behind it. */
+  malformed(error: PsError): void;
+  /** A close, ping or pong frame; the data is valid during the call. */
+  control(opcode: number, data: Uint8Array): void;
+  /** The stream is broken for good; `code` is the close code. */
+  fail(code: number, reason: string): void;
+}
+
+/** Opcodes of RFC 6455, section 5.2. */
+export const OPCODE = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+
+const NO_BYTES = new Uint8Array(0);
+const LONGEST_CONTROL = 125;
+
+type State = 'frame' | 'length' | 'preamble' | 'header' | 'payload' | 'control' | 'discard' | 'failed';
+
+/** Reads the frames of one connection. */
+export class FrameReader {
+  readonly #isMasked: boolean;
+  readonly #maxMessageBytes: number;
+  readonly #sink: FrameSink;
+  #state: State = 'frame';
+  /** Bytes that the state needs, and those it has kept from earlier reads. */
+  #needed = 2;
+  #kept = 0;
+  readonly #keep = new Uint8Array(MAX_HEADER_BYTES + 64);
+  #opcode = 0;
+  /** Bytes of the frame's payload that are not read yet. */
+  #left = 0;
+  readonly #mask = new Uint8Array(4);
+  #hasMask = false;
+  /** Position within the masked payload. */
+  #position = 0;
+  #headerBytes = 0;
+  #payloadBytes = 0;
+  #message: Message | undefined;
+  #target: Uint8Array = NO_BYTES;
+  #filled = 0;
+  #isPaused = false;
+  #rest: Uint8Array[] = [];
+
+  /** `isMasked`: frames must be masked (they come from a client), or must not be. */
+  constructor(isMasked: boolean, maxMessageBytes: number, sink: FrameSink) {
+    this.#isMasked = isMasked;
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#sink = sink;
+  }
+
+  /** Whether part of a message has come. */
+  get isInMessage(): boolean {
+    return this.#state !== 'frame' || this.#kept > 0;
+  }
+
+  /** Takes the next bytes of the stream. */
+  feed(bytes: Uint8Array): void {
+    if (this.#isPaused) {
+      this.#rest.push(bytes);
+      return;
+    }
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#state === 'failed') return;
+      if (this.#isPaused) {
+        this.#rest.unshift(bytes.subarray(at));
+        return;
+      }
+      at = this.#step(bytes, at);
+    }
+  }
+
+  /** Stops inside the current read; what was read is kept. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** Goes on with what was kept. Returns false if it was paused again on the way. */
+  resume(): boolean {
+    this.#isPaused = false;
+    while (this.#rest.length > 0 && !this.#isPaused) this.feed(this.#rest.shift() as Uint8Array);
+    return !this.#isPaused;
+  }
+
+  /** Takes nothing more. */
+  stop(): void {
+    this.#state = 'failed';
+    this.#rest = [];
+    this.#target = NO_BYTES;
+    this.#message = undefined;
+  }
+
+  #step(bytes: Uint8Array, at: number): number {
+    if (this.#state === 'payload') return this.#fill(bytes, at);
+    if (this.#state === 'discard') return this.#discard(bytes, at);
+    const missing = this.#needed - this.#kept;
+    const available = Math.min(missing, bytes.length - at);
+    const end = at + available;
+    if (available < missing || this.#kept > 0 || this.#hasMask) {
+      this.#keep.set(bytes.subarray(at, end), this.#kept);
+      this.#kept += available;
+      if (available < missing) return end;
+      this.#kept = 0;
+      this.#parse(this.#keep.subarray(0, this.#needed));
+    } else {
+      this.#parse(bytes.subarray(at, end));
+    }
+    return end;
+  }
+
+  #parse(part: Uint8Array): void {
+    switch (this.#state) {
+      case 'frame':
+        this.#parseFrame(part);
+        break;
+      case 'length':
+        this.#parseLength(part);
+        break;
+      case 'preamble':
+        this.#unmask(part);
+        this.#parsePreamble(part);
+        break;
+      case 'header':
+        this.#unmask(part);
+        this.#parseHeader(part);
+        break;
+      case 'control':
+        this.#unmask(part);
+        this.#left = 0;
+        this.#expect('frame', 2);
+        this.#sink.control(this.#opcode, part);
+        break;
+    }
+  }
+
+  #parseFrame([first = 0, second = 0]: Uint8Array): void {
+    const fault = faultOfFrame(first, second, this.#isMasked);
+    if (fault !== undefined) {
+      this.#fail(fault.code, fault.reason);
+      return;
+    }
+    const length = second & 127;
+    this.#opcode = first & 15;
+    this.#left = length;
+    const extended = length === 126 ? 2 : length === 127 ? 8 : 0;
+    const more = extended + (this.#isMasked ? 4 : 0);
+    if (more > 0) this.#expect('length', more);
+    else this.#begin();
+  }
+
+  #parseLength(part: Uint8Array): void {
+    const extended = part.length - (this.#isMasked ? 4 : 0);
+    if (extended > 0) {
+      let length = 0;
+      for (let i = 0; i < extended; i++) length = length * 256 + (part[i] as number);
+      this.#left = length;
+    }
+    if (this.#isMasked) {
+      this.#mask.set(part.subarray(extended));
+      this.#hasMask = this.#mask.some((byte) => byte !== 0);
+    }
+    this.#begin();
+  }
+
+  #begin(): void {
+    this.#position = 0;
+    if (this.#opcode >= OPCODE.close) this.#beginControl();
+    else if (this.#left > this.#maxMessageBytes) this.#fail(1009, 'message is too long');
+    else if (this.#left < PREAMBLE_BYTES) this.#refuse('frame is shorter than its preamble');
+    else this.#expect('preamble', PREAMBLE_BYTES);
+  }
+
+  #beginControl(): void {
+    if (this.#left > 0) {
+      this.#expect('control', this.#left);
+      return;
+    }
+    this.#expect('frame', 2);
+    this.#sink.control(this.#opcode, NO_BYTES);
+  }
+
+  #parsePreamble(part: Uint8Array): void {
+    this.#left -= PREAMBLE_BYTES;
+    this.#headerBytes = uint32(part, 0);
+    this.#payloadBytes = uint32(part, 4);
+    const start = payloadOffset(this.#headerBytes);
+    if (this.#headerBytes > MAX_HEADER_BYTES) this.#refuse('header is too long');
+    else if (this.#left + PREAMBLE_BYTES !== start + this.#payloadBytes) {
+      this.#refuse('frame length does not match its preamble');
+    } else if (start === PREAMBLE_BYTES) this.#refuse('empty header');
+    else this.#expect('header', start - PREAMBLE_BYTES);
+  }
+
+  #parseHeader(part: Uint8Array): void {
+    this.#left -= part.length;
+    let message: Message;
+    try {
+      for (let i = this.#headerBytes; i < part.length; i++) if (part[i] !== 0) throw notZero();
+      message = decodeHeader(part.subarray(0, this.#headerBytes), this.#payloadBytes);
+    } catch (error) {
+      this.#sink.malformed(error as PsError);
+      this.#state = 'discard';
+      this.#endIfDone();
+      return;
+    }
+    if (this.#payloadBytes === 0) {
+      this.#expect('frame', 2);
+      this.#sink.message(message, NO_BYTES);
+      return;
+    }
+    this.#message = message;
+    this.#target = this.#sink.place(message, this.#payloadBytes) ?? new Uint8Array(this.#payloadBytes);
+    this.#filled = 0;
+    this.#state = 'payload';
+  }
+
+  #fill(bytes: Uint8Array, at: number): number {
+    const count = Math.min(this.#left, bytes.length - at);
+    const part = bytes.subarray(at, at + count);
+    this.#target.set(part, this.#filled);
+    if (this.#hasMask) this.#unmask(this.#target.subarray(this.#filled, this.#filled + count));
+    this.#filled += count;
+    this.#left -= count;
+    if (this.#left === 0) {
+      const message = this.#message as Message;
+      const target = this.#target;
+      this.#message = undefined;
+      this.#target = NO_BYTES;
+      this.#expect('frame', 2);
+      this.#sink.message(message, target);
+    }
+    return at + count;
+  }
+
+  #discard(bytes: Uint8Array, at: number): number {
+    const count = Math.min(this.#left, bytes.length - at);
+    this.#left -= count;
+    this.#endIfDone();
+    return at + count;
+  }
+
+  #refuse(what: string): void {
+    this.#sink.malformed(new PsError('PS_PROTOCOL', `malformed message: ${what}`));
+    this.#state = 'discard';
+    this.#endIfDone();
+  }
+
+  #endIfDone(): void {
+    if (this.#state === 'discard' && this.#left === 0) this.#expect('frame', 2);
+  }
+
+  /** Undoes the mask in place. Only kept bytes and targets come here: memory of our own. */
+  #unmask(part: Uint8Array): void {
+    if (this.#hasMask) {
+      for (let i = 0; i < part.length; i++) {
+        part[i] = (part[i] as number) ^ (this.#mask[(this.#position + i) & 3] as number);
+      }
+    }
+    this.#position += part.length;
+  }
+
+  #expect(state: State, needed: number): void {
+    if (this.#state === 'failed') return;
+    this.#state = state;
+    this.#needed = needed;
+    this.#kept = 0;
+    if (state === 'frame') this.#hasMask = false;
+  }
+
+  #fail(code: number, reason: string): void {
+    this.stop();
+    this.#sink.fail(code, reason);
+  }
+}
+
+/** What is wrong with the first two bytes of a frame, and the close code for it. */
+function faultOfFrame(
+  first: number,
+  second: number,
+  isMasked: boolean,
+): { code: number; reason: string } | undefined {
+  const opcode = first & 15;
+  const isControl = opcode >= OPCODE.close;
+  if ((first & 0x70) !== 0) return { code: 1002, reason: 'reserved bits are set' };
+  if ((first & 0x80) === 0) return { code: 1002, reason: 'fragments are not spoken here' };
+  if (((second & 0x80) !== 0) !== isMasked) return { code: 1002, reason: 'wrong masking' };
+  if (opcode === OPCODE.text) return { code: 1003, reason: 'text messages are not spoken here' };
+  if (opcode > OPCODE.pong || (!isControl && opcode !== OPCODE.binary)) {
+    return { code: 1002, reason: 'unknown opcode' };
+  }
+  if (isControl && (second & 127) > LONGEST_CONTROL)
+    return { code: 1002, reason: 'control frame is too long' };
+  return undefined;
+}
+
+function notZero(): PsError {
+  return new PsError('PS_PROTOCOL', 'malformed message: padding is not zero');
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  const [a = 0, b = 0, c = 0, d = 0] = bytes.subarray(at, at + 4);
+  return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
+}
