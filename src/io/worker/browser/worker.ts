@@ -1,0 +1,27 @@
+/** The `Worker` of browsers and other runtimes: connects with the platform's WebSocket, or a given one. */
+import { PsError } from '../../../core/base/errors.js';
+import type { Tensor } from '../../../core/tensor/tensor.js';
+import type { Connect } from '../../transport/transport.js';
+import { type WebSocketConstructor, webSocketConnect } from '../../transport/webSocketConnect.js';
+import { WorkerBase } from '../workerBase.js';
+import type { WorkerOptions, WorkerUrl } from '../workerOptions.js';
+
+/**
+ * A worker of a parameter server: pulls parameters, pushes gradients. `P` names the parameters, as in
+ * `new Worker<typeof parameters>(url)`.
+ */
+export class Worker<P = Record<string, Tensor>> extends WorkerBase<P> {
+  /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
+  constructor(url: WorkerUrl, options: WorkerOptions = {}) {
+    super(platformConnect, url, options);
+  }
+}
+
+const platformConnect: Connect = (url, options, handlers) => {
+  const { WebSocket } = globalThis as { WebSocket?: WebSocketConstructor };
+  if (WebSocket === undefined) {
+    const text = 'WebSocket must be given as an option: this platform has none of its own';
+    throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'WebSocket' } });
+  }
+  return webSocketConnect(WebSocket)(url, options, handlers);
+};

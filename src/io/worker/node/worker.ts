@@ -1,0 +1,16 @@
+/** The `Worker` of Node: connects with the `ws` package, unless it is given a WebSocket constructor. */
+import type { Tensor } from '../../../core/tensor/tensor.js';
+import { wsConnect } from '../../transport/wsConnect.js';
+import { WorkerBase } from '../workerBase.js';
+import type { WorkerOptions, WorkerUrl } from '../workerOptions.js';
+
+/**
+ * A worker of a parameter server: pulls parameters, pushes gradients. `P` names the parameters, as in
+ * `new Worker<typeof parameters>(url)`.
+ */
+export class Worker<P = Record<string, Tensor>> extends WorkerBase<P> {
+  /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
+  constructor(url: WorkerUrl, options: WorkerOptions = {}) {
+    super(wsConnect, url, options);
+  }
+}

@@ -1,0 +1,76 @@
+/** Parameters by name, as callers see them, and by position, as the core does. */
+import { describe, invalidArgument, PsError } from '../../core/base/errors.js';
+import type { Catalogue, CatalogueEntry } from '../../core/tensor/catalogue.js';
+import type { Tensor } from '../../core/tensor/tensor.js';
+import { isFloat32Array } from '../../core/worker/gradients.js';
+
+/** The parameters of a model described by `P` (any record with its names as keys). */
+export type TensorsOf<P> = { readonly [Name in keyof P & string]: Tensor };
+
+/** Gradients by name; one that is left out is none. */
+export type GradientsOf<P> = { readonly [Name in keyof P & string]?: Float32Array };
+
+/** Arrays, or tensors, to put pulled parameters into, by name. */
+export type DestinationsOf<P> = { readonly [Name in keyof P & string]?: Tensor | Float32Array };
+
+/** What to pull: tensors in catalogue order, and what goes on the wire for them. */
+export interface Selected {
+  readonly entries: readonly CatalogueEntry[];
+  /** Undefined: all. */
+  readonly tensors: readonly number[] | undefined;
+}
+
+/** The tensors called `names`, or all. Throws `PS_UNKNOWN_TENSOR`, `PS_INVALID_ARGUMENT`. */
+export function selectNames(catalogue: Catalogue, names: readonly string[] | undefined): Selected {
+  if (names === undefined) return { entries: catalogue.entries, tensors: undefined };
+  if (!Array.isArray(names)) throw invalidArgument('names', names, 'an array of names');
+  const chosen = new Set<CatalogueEntry>();
+  for (const name of names as unknown[]) {
+    if (typeof name !== 'string') throw invalidArgument('names', name, 'names of tensors');
+    chosen.add(catalogue.get(name));
+  }
+  if (chosen.size === catalogue.entries.length) return { entries: catalogue.entries, tensors: undefined };
+  const entries = [...chosen].sort((a, b) => a.index - b.index);
+  return { entries, tensors: entries.map((entry) => entry.index) };
+}
+
+/**
+ * The arrays of `into` for `entries`; undefined where there is none. Throws `PS_UNKNOWN_TENSOR`,
+ * `PS_WRONG_LENGTH`, `PS_INVALID_ARGUMENT`.
+ */
+export function destinationsOf(
+  catalogue: Catalogue,
+  entries: readonly CatalogueEntry[],
+  into: Readonly<Record<string, unknown>> | undefined,
+): readonly (Float32Array | undefined)[] | undefined {
+  if (into === undefined) return undefined;
+  if (into === null || typeof into !== 'object') throw invalidArgument('into', into, 'an object by name');
+  const arrays = new Map<CatalogueEntry, Float32Array>();
+  for (const [name, given] of Object.entries(into)) {
+    if (given !== undefined) arrays.set(catalogue.get(name), destinationOf(catalogue.get(name), given));
+  }
+  return entries.map((entry) => arrays.get(entry));
+}
+
+function destinationOf(entry: CatalogueEntry, given: unknown): Float32Array {
+  const data = given !== null && typeof given === 'object' && 'data' in given ? given.data : given;
+  if (!isFloat32Array(data)) {
+    throw invalidArgument(`into.${entry.name}`, given, 'a Float32Array, or a tensor');
+  }
+  if (data.length === entry.length) return data;
+  const text = `into.${entry.name} has ${data.length} elements, the tensor ${entry.length}`;
+  throw new PsError('PS_WRONG_LENGTH', text, { details: { tensor: entry.name } });
+}
+
+/** Tensors by name over `arrays`, which stand in the order of `entries`. */
+export function tensorsOf<P>(
+  entries: readonly CatalogueEntry[],
+  arrays: readonly Float32Array[],
+): TensorsOf<P> {
+  const pairs = entries.map(({ name, shape, dtype }, i): [string, Tensor] => {
+    const data = arrays[i];
+    if (data === undefined) throw new PsError('PS_INTERNAL', `no array for ${describe(name)}`);
+    return [name, { shape, dtype, data }];
+  });
+  return Object.fromEntries(pairs) as TensorsOf<P>;
+}

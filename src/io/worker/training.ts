@@ -1,0 +1,149 @@
+/** `run` and `steps`: what a training loop looks like from outside, over `StepLoop`. */
+import type { Outcome } from '../../core/protocol/messages.js';
+import type { Catalogue } from '../../core/tensor/catalogue.js';
+import type { PushAnswer } from '../../core/worker/events.js';
+import {
+  checkExamples,
+  checkGradientResult,
+  checkGradients,
+  checkMetrics,
+} from '../../core/worker/gradients.js';
+import { isPromiseLike, quiet } from './abort.js';
+import type { BatchData } from './batchSource.js';
+import { type GradientsOf, type TensorsOf, tensorsOf } from './parameters.js';
+import type { RunSummary, StepLoop } from './stepLoop.js';
+
+/** How long and on what to train. */
+export interface RunOptions<B> {
+  /** The batches: an iterable, an async iterable, or a function of the step. Default none: batches are undefined. */
+  readonly data?: BatchData<B>;
+  /** How many steps. Default: as long as there is data, or until the server's `finish`. */
+  readonly steps?: number;
+  /** Its abort ends the run with `PS_ABORTED`. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a gradient function is told beside the parameters and the batch. */
+export interface StepContext {
+  /** Counts from 0. */
+  readonly step: number;
+  /** The worker's clock. */
+  readonly clock: number;
+  /** Aborted when the run fails or is aborted. */
+  readonly signal: AbortSignal;
+}
+
+/** What a gradient function returns. */
+export interface GradientResult<P> {
+  /** By name, each a Float32Array of its tensor's length; they belong to pslib until the step ends. */
+  readonly gradients: GradientsOf<P>;
+  /** At most 32 numbers, sent with the push. */
+  readonly metrics?: Readonly<Record<string, number>>;
+  /** Examples of the batch. Default its `length`, if it has one. */
+  readonly examples?: number;
+}
+
+/**
+ * Computes the gradients of one batch. The arrays of `parameters` are valid until the step ends, and are
+ * reused.
+ */
+export type GradientFunction<P, B> = (
+  parameters: TensorsOf<P>,
+  batch: B,
+  context: StepContext,
+) => GradientResult<P> | PromiseLike<GradientResult<P>>;
+
+/** What happened to a push. */
+export interface PushResult {
+  /**
+   * `'applied'`; `'buffered'`: it will be, when its clock closes; `'scaled'`: applied, scaled down for its delay;
+   * `'dropped'`: not applied, since it came too late or the server lost what it was computed from.
+   */
+  readonly outcome: Outcome;
+  /** Whether the server had decided this push before (the first answer was lost). */
+  readonly duplicate: boolean;
+  /** The server's version after it. */
+  readonly version: number;
+  /** Updates applied between the pull it was computed from and the push. */
+  readonly delay: number;
+}
+
+/** One step of a training loop of your own; see `Worker.steps`. */
+export interface Step<P, B> extends StepContext {
+  /** Valid until `push`, or until the step ends. */
+  readonly parameters: TensorsOf<P>;
+  readonly batch: B;
+  /**
+   * Pushes the gradients and ends the step; at most once. A step without it only ticks. Rejects, and ends
+   * the loop, as `Worker.push` does.
+   */
+  push(
+    gradients: GradientsOf<P>,
+    options?: { readonly metrics?: Readonly<Record<string, number>>; readonly examples?: number },
+  ): Promise<PushResult>;
+}
+
+/** The caller's part of a push's answer. */
+export function pushResultOf({ outcome, duplicate, version, delay }: PushAnswer): PushResult {
+  return { outcome, duplicate, version, delay };
+}
+
+/** Takes steps with `gradientFn` until the loop ends. The caller ends the loop, whatever happens. */
+export async function runSteps<P, B>(
+  loop: StepLoop<B>,
+  catalogue: Catalogue,
+  clock: () => number,
+  gradientFn: GradientFunction<P, B>,
+): Promise<RunSummary> {
+  const parameters = tensorsOf<P>(catalogue.entries, loop.arrays);
+  await loop.begin();
+  for (let input = await loop.next(); input !== undefined; input = await loop.next()) {
+    const { batch } = input;
+    await loop.announce();
+    const { signal, step } = loop;
+    const returned = gradientFn(parameters, batch, { step, clock: clock(), signal });
+    const result = checkGradientResult(isPromiseLike(returned) ? await loop.orFailure(returned) : returned);
+    const metrics = checkMetrics(result.metrics);
+    const examples = checkExamples(result.examples) ?? lengthOf(batch);
+    await loop.endStep(checkGradients(catalogue, result.gradients), { metrics, examples });
+  }
+  return loop.summary();
+}
+
+/** The steps of `loop`, for a loop of the caller's. The loop is ended when the iteration is. */
+export async function* iterateSteps<P, B>(
+  loop: StepLoop<B>,
+  catalogue: Catalogue,
+  clock: () => number,
+  onEnd: () => Promise<void>,
+): AsyncGenerator<Step<P, B>, void, undefined> {
+  const parameters = tensorsOf<P>(catalogue.entries, loop.arrays);
+  try {
+    await loop.begin();
+    for (let input = await loop.next(); input !== undefined; input = await loop.next()) {
+      const { batch } = input;
+      await loop.announce();
+      let ended: Promise<PushAnswer | undefined> | undefined;
+      const push: Step<P, B>['push'] = async (gradients, options = {}) => {
+        const metrics = checkMetrics(options.metrics);
+        const examples = checkExamples(options.examples) ?? lengthOf(batch);
+        const checked = checkGradients(catalogue, gradients);
+        ended ??= quiet(loop.endStep(checked, { metrics, examples }));
+        return pushResultOf((await ended) as PushAnswer);
+      };
+      const { signal, step } = loop;
+      const quietPush: Step<P, B>['push'] = (...given) => quiet(push(...given));
+      yield { step, clock: clock(), signal, parameters, batch, push: quietPush };
+      await (ended ?? loop.endStep(undefined, { metrics: undefined, examples: undefined }));
+    }
+  } finally {
+    await onEnd();
+  }
+}
+
+/** The number of examples in a batch that has a length. */
+function lengthOf(batch: unknown): number | undefined {
+  if (batch === null || typeof batch !== 'object' || !('length' in batch)) return undefined;
+  const { length } = batch;
+  return typeof length === 'number' && Number.isSafeInteger(length) && length >= 0 ? length : undefined;
+}

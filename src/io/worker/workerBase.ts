@@ -1,0 +1,315 @@
+/**
+ * The public `Worker`, but for the platform's way to connect, which each entry point adds. It checks
+ * arguments, turns calls into requests of the core, and answers into results by name. A promise of
+ * its that nobody awaits never ends the process.
+ */
+import { EventEmitter } from 'eventemitter3';
+import { invalidArgument, PsError } from '../../core/base/errors.js';
+import type { Catalogue } from '../../core/tensor/catalogue.js';
+import type { Tensor } from '../../core/tensor/tensor.js';
+import type { ClockAnswer, WorkerObservation } from '../../core/worker/events.js';
+import { WorkerCore } from '../../core/worker/workerCore.js';
+import type { Connect } from '../transport/transport.js';
+import { webSocketConnect } from '../transport/webSocketConnect.js';
+import { abortedError, quiet } from './abort.js';
+import { batchSource } from './batchSource.js';
+import {
+  callPull,
+  callPush,
+  type NotModified,
+  type PullManner,
+  type PullOptions,
+  type PullResult,
+  type PushOptions,
+  type TickResult,
+} from './calls.js';
+import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
+import { type RunSummary, StepLoop } from './stepLoop.js';
+import {
+  type GradientFunction,
+  iterateSteps,
+  type PushResult,
+  pushResultOf,
+  type RunOptions,
+  runSteps,
+  type Step,
+} from './training.js';
+import { type WatchOptions, watchParameters } from './watch.js';
+import { eventOf, type WorkerEvents } from './workerEvents.js';
+import { WorkerHost } from './workerHost.js';
+import {
+  type CheckedWorkerOptions,
+  checkWorkerOptions,
+  type WorkerOptions,
+  type WorkerUrl,
+} from './workerOptions.js';
+
+/** What `Worker` does on every platform; `P` names the parameters. */
+export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerEvents> {
+  /** The stable name of this worker. */
+  readonly id: string;
+  readonly #options: CheckedWorkerOptions;
+  readonly #host: WorkerHost;
+  /** The run that is under way. */
+  #loop: Pick<StepLoop<unknown>, 'fail' | 'onFinish' | 'onRollback'> | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
+  constructor(connect: Connect, url: WorkerUrl, options: WorkerOptions = {}) {
+    super();
+    const checked = checkWorkerOptions(url, options);
+    const { readOnly, reconnect, connectTimeoutMs, limits, trustedNetwork, WebSocket, token } = checked;
+    this.#options = checked;
+    this.id = checked.id ?? `worker-${randomHex(4)}`;
+    const core = new WorkerCore({
+      id: this.id,
+      session: randomHex(16),
+      readOnly,
+      seed: Number.parseInt(randomHex(6), 16),
+      reconnect,
+      connectTimeoutMs,
+      limits,
+    });
+    const dialling = {
+      connect: WebSocket === undefined ? connect : webSocketConnect(WebSocket),
+      url: checked.url,
+      token,
+      maxMessageBytes: limits.maxMessageBytes,
+      trustedNetwork,
+    };
+    this.#host = new WorkerHost(core, dialling, (observation) => this.#onObservation(observation));
+    this.#closeOnAbort(checked.signal);
+  }
+
+  /** Iterations completed, as the server has confirmed them. */
+  get clock(): number {
+    return this.#host.core.clock;
+  }
+
+  /** Whether a connection is open. */
+  get connected(): boolean {
+    return this.#host.core.isOpen;
+  }
+
+  /**
+   * Connects; the server need not listen yet. Other methods do so by themselves. Rejects with
+   * `PS_CONNECT_TIMEOUT` (its cause says why), or at once with what the server refused it for.
+   */
+  connect(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return quiet(this.#host.call<undefined>({ kind: 'connect' }, options.signal).answer);
+  }
+
+  /**
+   * The parameters `names`, or all, of one version. A worker that is not `readOnly` enters the clock table
+   * and waits until the consistency model allows the pull; with `PS_PULL_TIMEOUT`, which names who it waits
+   * for, when it has waited too long. Throws `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH` (of `into`).
+   * With `ifNewerThan` the result may be that there is nothing newer (`modified: false`).
+   */
+  pull<N extends keyof P & string>(
+    names: readonly N[] | undefined,
+    options: PullOptions<P> & { readonly ifNewerThan: number },
+  ): Promise<PullResult<TensorsOf<Pick<P, N>>> | NotModified>;
+  pull<N extends keyof P & string>(
+    names?: readonly N[],
+    options?: PullOptions<P>,
+  ): Promise<PullResult<TensorsOf<Pick<P, N>>>>;
+  pull(
+    names?: readonly string[],
+    options: PullOptions<P> = {},
+  ): Promise<PullResult<TensorsOf<P>> | NotModified> {
+    return this.#whenConnected(async (catalogue) => {
+      return callPull<P>(this.#host, catalogue, names, options, this.#manner()).answer;
+    }, options.signal);
+  }
+
+  /**
+   * Sends gradients, by name, to be applied. They must not change until this settles. Rejects with
+   * `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH`, `PS_GRADIENT_INVALID`, `PS_NOT_TRAINABLE`, `PS_NOT_FINITE`, and
+   * nothing is changed; with `PS_OUTCOME_UNKNOWN` if the worker ends before it is answered.
+   */
+  push(gradients: GradientsOf<P>, options: PushOptions = {}): Promise<PushResult> {
+    return this.#whenConnected(async (catalogue) => {
+      this.#mustTrain('push');
+      return pushResultOf(await callPush(this.#host, catalogue, gradients, false, options).answer);
+    }, options.signal);
+  }
+
+  /** Completes an iteration: raises the worker's clock by 1. */
+  tick(options: { readonly signal?: AbortSignal } = {}): Promise<TickResult> {
+    return this.#whenConnected(async () => {
+      this.#mustTrain('tick');
+      const call = this.#host.call<ClockAnswer>({ kind: 'clock', operation: 'tick' }, options.signal);
+      const { clock, minClock } = await call.answer;
+      return { clock, minClock };
+    }, options.signal);
+  }
+
+  /** Push, tick and pull in one exchange. Rejects as `push` and `pull` do. */
+  pushPull(
+    gradients: GradientsOf<P>,
+    options: PushOptions & { readonly into?: DestinationsOf<P>; readonly consistent?: boolean } = {},
+  ): Promise<{ readonly push: PushResult; readonly pull: PullResult<TensorsOf<P>> }> {
+    return this.#whenConnected(async (catalogue) => {
+      this.#mustTrain('pushPull');
+      const push = callPush(this.#host, catalogue, gradients, true, options);
+      const pull = callPull<P>(this.#host, catalogue, undefined, options, this.#manner());
+      void quiet(pull.answer);
+      try {
+        const pushed = pushResultOf(await push.answer);
+        return { push: pushed, pull: (await pull.answer) as PullResult<TensorsOf<P>> };
+      } catch (error) {
+        pull.cancel(new PsError('PS_ABORTED', 'the push failed'));
+        throw error;
+      }
+    }, options.signal);
+  }
+
+  /**
+   * Trains: pull → gradient → push → tick per step, through lost connections, until the steps are done, the
+   * data has ended, or the server says so. Rejects with what the gradient function or the data throws, with
+   * `PS_GRADIENT_INVALID` for a result that is none, with `PS_STATE_LOST` if the server lost updates (see
+   * `onRollback`), and as `pull` and `push` do. One run at a time.
+   */
+  run<B = undefined>(gradientFn: GradientFunction<P, B>, options: RunOptions<B> = {}): Promise<RunSummary> {
+    return this.#whenConnected(async (catalogue) => {
+      if (typeof gradientFn !== 'function') throw invalidArgument('gradientFn', gradientFn, 'a function');
+      const loop = this.#startLoop(catalogue, options);
+      try {
+        return await runSteps(loop, catalogue, () => this.clock, gradientFn);
+      } finally {
+        await this.#endLoop(loop);
+      }
+    }, options.signal);
+  }
+
+  /** As `run`, for a loop of your own: `for await (const step of worker.steps({ … })) await step.push(…)`. */
+  async *steps<B = undefined>(options: RunOptions<B> = {}): AsyncGenerator<Step<P, B>, void, undefined> {
+    const catalogue = await this.#whenConnected(async (known) => known, options.signal);
+    const loop = this.#startLoop(catalogue, options);
+    yield* iterateSteps<P, B>(
+      loop,
+      catalogue,
+      () => this.clock,
+      () => this.#endLoop(loop),
+    );
+  }
+
+  /**
+   * Fresh parameters, now and whenever there is a newer version, in fresh arrays; versions in between are
+   * passed over. It holds nobody back. Ends when the worker is closed or `signal` is aborted.
+   */
+  watch<N extends keyof P & string>(
+    names?: readonly N[],
+    options: WatchOptions = {},
+  ): AsyncGenerator<PullResult<TensorsOf<Pick<P, N>>>, void, undefined> {
+    const manner = { training: false, wait: true, timeoutMs: Number.POSITIVE_INFINITY };
+    const pull = (version: number | undefined, signal: AbortSignal) => {
+      const given = version === undefined ? { signal } : { signal, ifNewerThan: version };
+      return this.#whenConnected(async (catalogue) => {
+        return callPull<Pick<P, N>>(this.#host, catalogue, names, given, manner).answer;
+      }, signal);
+    };
+    return watchParameters(pull, options);
+  }
+
+  /** Ends the worker for good: it leaves the clock table, and what is pending rejects. Never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close('closed', undefined);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #close(reason: string, error: PsError | undefined): Promise<void> {
+    return quiet(this.#host.call<undefined>({ kind: 'close', reason, error }).answer);
+  }
+
+  #closeOnAbort(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const onAbort = () => {
+      this.#closing ??= this.#close('aborted', abortedError(signal.reason));
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    this.once('close', () => signal.removeEventListener('abort', onAbort));
+  }
+
+  /** `action`, at once if the model is known, else after connecting. */
+  #whenConnected<T>(
+    action: (catalogue: Catalogue) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    const { catalogue } = this.#host.core;
+    if (signal?.aborted) return quiet(Promise.reject(abortedError(signal.reason)));
+    if (catalogue !== undefined) return quiet(action(catalogue));
+    const connected = this.connect(signal === undefined ? {} : { signal });
+    return quiet(connected.then(() => action(this.#host.core.catalogue as Catalogue)));
+  }
+
+  #manner(): PullManner {
+    const { readOnly, pullTimeoutMs } = this.#options;
+    return { training: !readOnly, wait: false, timeoutMs: pullTimeoutMs };
+  }
+
+  #mustTrain(method: string): void {
+    if (this.#options.readOnly) throw new PsError('PS_FORBIDDEN', `${method}: this worker is readOnly`);
+  }
+
+  #startLoop<B>(catalogue: Catalogue, options: RunOptions<B>): StepLoop<B> {
+    this.#mustTrain('run');
+    const { data, steps = Number.POSITIVE_INFINITY, signal } = options;
+    if (typeof steps !== 'number' || !(steps >= 0)) throw invalidArgument('steps', steps, 'a number from 0');
+    if (this.#loop !== undefined) {
+      throw new PsError('PS_INVALID_ARGUMENT', 'this worker is already in a run: one at a time');
+    }
+    const { pullTimeoutMs, maxStepMs, onRollback } = this.#options;
+    const loop = new StepLoop<B>(this.#host, catalogue.entries, {
+      source: batchSource(data),
+      maxSteps: steps,
+      signal,
+      pullTimeoutMs,
+      maxStepMs,
+      onRollback,
+      onStep: (event) => this.#emit('step', event),
+    });
+    this.#loop = loop;
+    return loop;
+  }
+
+  async #endLoop(loop: Pick<StepLoop<unknown>, 'end'>): Promise<void> {
+    await loop.end();
+    this.#loop = undefined;
+  }
+
+  /** Tells the loop and the listeners. */
+  #onObservation(observation: WorkerObservation): void {
+    const { logger } = this.#options;
+    if (observation.kind === 'finish') this.#loop?.onFinish(observation.reason);
+    if (observation.kind === 'rollback') this.#loop?.onRollback(observation.rollback);
+    if (observation.kind === 'closed') {
+      this.#loop?.fail(observation.error ?? new PsError('PS_CLOSED', 'the worker is closed'));
+      const isOwn = observation.error !== undefined && observation.error.code !== 'PS_ABORTED';
+      if (isOwn) this.#emit('error', observation.error);
+    }
+    const { level, text, name, event } = eventOf(observation);
+    logger?.[level](`worker ${this.id}: ${text}`);
+    if (name !== undefined) this.#emit(name, event as never);
+  }
+
+  /** Tells the listeners of `name`; what one throws goes to the listeners of `error`, and no further. */
+  #emit<E extends keyof WorkerEvents>(name: E, event: Parameters<WorkerEvents[E]>[0]): void {
+    try {
+      this.emit(name, ...([event] as never));
+    } catch (error) {
+      this.#options.logger?.error(`worker ${this.id}: a listener of "${name}" threw: ${String(error)}`);
+      if (name !== 'error') this.#emit('error', error as never);
+    }
+  }
+}
+
+function randomHex(bytes: number): string {
+  const random = crypto.getRandomValues(new Uint8Array(bytes));
+  return Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

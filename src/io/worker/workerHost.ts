@@ -1,0 +1,281 @@
+/**
+ * Runs a worker core: opens its connections, feeds it what arrives and the passing of time, carries
+ * out its effects in order within the turn, and keeps the promise behind each request. What effects
+ * bring about meanwhile waits in a queue, so the core is never entered twice at once.
+ */
+import { PsError } from '../../core/base/errors.js';
+import { decodeFrame } from '../../core/protocol/codec.js';
+import type {
+  NetworkEvent,
+  RequestValue,
+  WorkerCommand,
+  WorkerEffect,
+  WorkerEvent,
+  WorkerObservation,
+} from '../../core/worker/events.js';
+import type { WorkerCore } from '../../core/worker/workerCore.js';
+import { monotonicNow } from '../time.js';
+import { Outbox } from '../transport/outbox.js';
+import type { Connect, Transport } from '../transport/transport.js';
+import { abortedError } from './abort.js';
+
+/** Transfers that the system has not taken: about so many bytes at a time. */
+const WINDOW_BYTES = 4_194_304;
+/** Longest delay of setTimeout. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** How a host opens connections. */
+export interface Dialling {
+  readonly connect: Connect;
+  readonly url: () => Promise<string>;
+  readonly token: () => Promise<string | undefined>;
+  readonly maxMessageBytes: number;
+  readonly trustedNetwork: boolean;
+}
+
+/** A command without its number, which the host gives. */
+export type Command = WorkerCommand extends infer C
+  ? C extends WorkerCommand
+    ? Omit<C, 'request'>
+    : never
+  : never;
+
+/** A request under way. */
+export interface Call<T> {
+  readonly answer: Promise<T>;
+  /** Gives it up: `answer` rejects with `error`, if it is not settled yet. */
+  cancel(error: PsError): void;
+}
+
+interface Pending {
+  resolve(value: RequestValue): void;
+  reject(error: unknown): void;
+}
+
+/** Distributes over the union, unlike Omit. */
+type Timeless<E> = E extends WorkerEvent ? Omit<E, 'now'> : never;
+
+/** One attempt to connect, or the connection it became. */
+interface Link {
+  readonly connection: number;
+  isOver: boolean;
+  abort: (() => void) | undefined;
+  transport: Transport | undefined;
+  outbox: Outbox | undefined;
+}
+
+/** Drives one core. */
+export class WorkerHost {
+  readonly #core: WorkerCore;
+  readonly #dialling: Dialling;
+  readonly #observe: (observation: WorkerObservation) => void;
+  readonly #pending = new Map<number, Pending>();
+  readonly #queue: WorkerEvent[] = [];
+  #isStepping = false;
+  #lastRequest = 0;
+  #failure: PsError | undefined;
+  #link: Link | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+
+  /** `observe` must not throw. */
+  constructor(core: WorkerCore, dialling: Dialling, observe: (observation: WorkerObservation) => void) {
+    this.#core = core;
+    this.#dialling = dialling;
+    this.#observe = observe;
+  }
+
+  get core(): WorkerCore {
+    return this.#core;
+  }
+
+  /** Makes a request. An abort of `signal` gives it up with `PS_ABORTED`. */
+  call<T extends RequestValue>(command: Command, signal?: AbortSignal): Call<T> {
+    const request = ++this.#lastRequest;
+    const cancel = (error: PsError) => this.#dispatch({ kind: 'cancel', request, error });
+    const onAbort = () => cancel(abortedError(signal?.reason));
+    const answer = new Promise<RequestValue>((resolve, reject) => {
+      this.#pending.set(request, { resolve, reject });
+      this.#dispatch({ ...command, request } as Timeless<WorkerCommand & WorkerEvent>);
+    });
+    if (signal !== undefined) {
+      const forget = () => signal.removeEventListener('abort', onAbort);
+      answer.then(forget, forget);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort);
+    }
+    return { answer: answer as Promise<T>, cancel };
+  }
+
+  #dispatch(event: Timeless<WorkerEvent>): void {
+    this.#queue.push({ ...event, now: monotonicNow() } as WorkerEvent);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) this.#step(next);
+      this.#arm();
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isStepping = false;
+    }
+  }
+
+  #step(event: WorkerEvent): void {
+    if (this.#failure === undefined) {
+      for (const effect of this.#core.step(event)) this.#carryOut(effect);
+    } else if ('request' in event) {
+      this.#take(event.request)?.reject(this.#failure);
+    }
+  }
+
+  /** A bug of pslib's: this worker has ended, but nothing else is to be hurt. */
+  #fail(cause: unknown): void {
+    const error =
+      cause instanceof PsError ? cause : new PsError('PS_INTERNAL', 'the worker failed', { cause });
+    this.#failure = error;
+    clearTimeout(this.#timer);
+    this.#queue.length = 0;
+    this.#terminate();
+    for (const request of [...this.#pending.keys()]) this.#take(request)?.reject(error);
+    this.#observe({ kind: 'closed', error });
+  }
+
+  #carryOut(effect: WorkerEffect): void {
+    switch (effect.kind) {
+      case 'connect':
+        void this.#open(effect.connection);
+        break;
+      case 'send': {
+        const { whenTaken: request } = effect;
+        const whenTaken = request === undefined ? undefined : () => this.#settle(request, undefined);
+        this.#link?.outbox?.send(effect.message, effect.payload, whenTaken);
+        break;
+      }
+      case 'stream':
+        this.#link?.outbox?.stream(effect.stream);
+        break;
+      case 'close':
+        this.#link?.transport?.close(effect.code, effect.reason);
+        break;
+      case 'terminate':
+        this.#terminate();
+        break;
+      case 'settle':
+        this.#settle(effect.request, effect.value);
+        break;
+      case 'fail':
+        this.#take(effect.request)?.reject(effect.error);
+        break;
+      case 'observe':
+        this.#observe(effect.observation);
+        break;
+    }
+  }
+
+  #settle(request: number, value: RequestValue): void {
+    this.#take(request)?.resolve(value);
+  }
+
+  #take(request: number): Pending | undefined {
+    const pending = this.#pending.get(request);
+    this.#pending.delete(request);
+    return pending;
+  }
+
+  /** Opens connection number `connection`. Never rejects: a failure is the core's `closed` event. */
+  async #open(connection: number): Promise<void> {
+    const link: Link = {
+      connection,
+      isOver: false,
+      abort: undefined,
+      transport: undefined,
+      outbox: undefined,
+    };
+    this.#link = link;
+    try {
+      const { connect, maxMessageBytes, trustedNetwork } = this.#dialling;
+      const [url, token] = await Promise.all([this.#dialling.url(), this.#dialling.token()]);
+      if (link.isOver) return;
+      const attempt = connect(
+        url,
+        { token, maxMessageBytes, trustedNetwork },
+        {
+          onOpen: (transport) => this.#onOpen(link, transport),
+          onFrame: (frame) => this.#onFrame(link, frame),
+          onText: () => this.#onMalformed(link, new PsError('PS_PROTOCOL', 'the server sent text')),
+          onClose: (code, reason) => this.#onClose(link, code, reason),
+        },
+      );
+      link.abort = () => attempt.abort();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      this.#onClose(link, 1006, reason, cause);
+    }
+  }
+
+  #onOpen(link: Link, transport: Transport): void {
+    if (link.isOver) {
+      transport.terminate();
+      return;
+    }
+    link.transport = transport;
+    link.outbox = new Outbox(transport, WINDOW_BYTES, (stream) =>
+      this.#dispatch({ kind: 'streamEnded', stream }),
+    );
+    this.#tell(link, { kind: 'opened', connection: link.connection });
+  }
+
+  #onFrame(link: Link, frame: Uint8Array): void {
+    if (link.isOver) return;
+    let decoded: ReturnType<typeof decodeFrame>;
+    try {
+      decoded = decodeFrame(frame);
+    } catch (error) {
+      this.#onMalformed(link, error as PsError);
+      return;
+    }
+    const { message, payload } = decoded;
+    this.#tell(link, { kind: 'message', connection: link.connection, message, payload });
+  }
+
+  #onMalformed(link: Link, error: PsError): void {
+    this.#tell(link, { kind: 'malformed', connection: link.connection, error });
+  }
+
+  #onClose(link: Link, code: number, reason: string, cause?: unknown): void {
+    if (!link.isOver) this.#tell(link, { kind: 'closed', connection: link.connection, code, reason, cause });
+    link.isOver = true;
+    link.outbox?.close();
+  }
+
+  #tell(link: Link, event: NetworkEvent): void {
+    if (!link.isOver) this.#dispatch(event);
+  }
+
+  #terminate(): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    link.isOver = true;
+    if (link.transport !== undefined) link.transport.terminate();
+    else link.abort?.();
+    link.outbox?.close();
+  }
+
+  /** Sees to it that the core is woken in time: a timer that is too early only looks again. */
+  #arm(): void {
+    const dueAt = this.#core.nextTickAt();
+    if (this.#timerAt <= dueAt && dueAt !== Number.POSITIVE_INFINITY) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = dueAt;
+    if (dueAt === Number.POSITIVE_INFINITY) return;
+    const delayMs = Math.min(MAX_TIMER_MS, Math.max(0, dueAt - monotonicNow()));
+    this.#timer = setTimeout(() => this.#onTimer(), delayMs);
+  }
+
+  #onTimer(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    if (monotonicNow() >= this.#core.nextTickAt()) this.#dispatch({ kind: 'tick' });
+    else this.#arm();
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * The options of a worker: what they mean, their defaults, and their checks. Wrong options throw at
+ * once, with the option's name, what was given and what is expected.
+ */
+import { describe, invalidArgument, PsError } from '../../core/base/errors.js';
+import { MAX_ID_LENGTH } from '../../core/protocol/limits.js';
+import type { ReconnectPolicy } from '../../core/worker/reconnection.js';
+import type { Logger } from '../logger.js';
+import type { WebSocketConstructor } from '../transport/webSocketConnect.js';
+
+/** Where the server is: a url, or a function that is asked before each connection. */
+export type WorkerUrl =
+  | string
+  | readonly string[]
+  | (() => string | readonly string[] | Promise<string | readonly string[]>);
+
+/** Who the worker is to the server: a token, or a function that is asked before each connection. */
+export type WorkerToken = string | (() => string | Promise<string>);
+
+/** How a worker comes back after a lost connection: exponential backoff with full jitter. */
+export interface ReconnectOptions {
+  /** Attempts before the worker gives up; 0: none. Default Infinity. */
+  readonly retries?: number;
+  /** The first delay is uniform in [0, minDelayMs]; the bound doubles each time. Default 500. */
+  readonly minDelayMs?: number;
+  /** Largest bound of a delay. Default 30,000. */
+  readonly maxDelayMs?: number;
+  /** How long the worker may be without a connection before it gives up. Default 600,000. */
+  readonly maxOfflineMs?: number;
+}
+
+/** Bounds of a worker. */
+export interface WorkerLimits {
+  /** Pushes that may be unanswered at once; more wait their turn. The server may allow fewer. Default 4. */
+  readonly maxUnansweredPushes?: number;
+  /** Bytes of gradients kept for resending; counts as one whole model at least. Default 64 MiB. */
+  readonly maxUnansweredBytes?: number;
+  /** Largest message taken from the server. Default 64 MiB. */
+  readonly maxMessageBytes?: number;
+}
+
+/** What a `Worker` may be told. */
+export interface WorkerOptions {
+  /** Stable name of this worker, 1–128 characters. Default random. */
+  readonly id?: string;
+  /** Sent at each connection. Default none. */
+  readonly token?: WorkerToken;
+  /** Never in the clock table: for serving, evaluation, monitoring. Default false. */
+  readonly readOnly?: boolean;
+  /** What to do after a lost connection; false: give up at once. */
+  readonly reconnect?: ReconnectOptions | false;
+  /** Bound of `connect()`, with all its attempts. Default 30,000. */
+  readonly connectTimeoutMs?: number;
+  /** Bound of a pull's wait for its answer, and of each pause within it. Default 60,000; Infinity: none. */
+  readonly pullTimeoutMs?: number;
+  /** How long a step may keep the event loop busy before the server gives this worker up. Default 600,000. */
+  readonly maxStepMs?: number;
+  /** What `run` does when the server lost updates: reject with `PS_STATE_LOST`, or go on. Default `'reject'`. */
+  readonly onRollback?: 'reject' | 'continue';
+  readonly limits?: WorkerLimits;
+  /** Its abort closes the worker. */
+  readonly signal?: AbortSignal;
+  /** Silent by default. */
+  readonly logger?: Logger;
+  /** Send with a zero mask on plain `ws:` beyond loopback too. Default false. */
+  readonly trustedNetwork?: boolean;
+  /** Constructor of standard WebSockets. Default the platform's, in Node pslib's own transport. */
+  readonly WebSocket?: WebSocketConstructor;
+}
+
+/** Options after their checks, with defaults. */
+export interface CheckedWorkerOptions {
+  readonly id: string | undefined;
+  readonly url: () => Promise<string>;
+  readonly token: () => Promise<string | undefined>;
+  readonly readOnly: boolean;
+  readonly reconnect: ReconnectPolicy;
+  readonly connectTimeoutMs: number;
+  readonly pullTimeoutMs: number;
+  readonly maxStepMs: number;
+  readonly onRollback: 'reject' | 'continue';
+  readonly limits: Required<WorkerLimits>;
+  readonly signal: AbortSignal | undefined;
+  readonly logger: Logger | undefined;
+  readonly trustedNetwork: boolean;
+  readonly WebSocket: WebSocketConstructor | undefined;
+}
+
+const MIB = 1_048_576;
+const KEYS = new Set([
+  ...['id', 'token', 'readOnly', 'reconnect', 'connectTimeoutMs', 'pullTimeoutMs', 'maxStepMs', 'onRollback'],
+  ...['limits', 'signal', 'logger', 'trustedNetwork', 'WebSocket'],
+]);
+
+/** Checks `url` and `options`. Throws `PS_INVALID_ARGUMENT` that names the option. */
+export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): CheckedWorkerOptions {
+  checkKeys('options', options, KEYS);
+  const { id, token, onRollback = 'reject', signal, WebSocket } = options;
+  if (id !== undefined && (typeof id !== 'string' || id.length === 0 || id.length > MAX_ID_LENGTH)) {
+    throw invalidArgument('id', id, `a string of 1 to ${MAX_ID_LENGTH} characters`);
+  }
+  if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') {
+    throw invalidArgument('token', typeof token, 'a string or a function');
+  }
+  if (onRollback !== 'reject' && onRollback !== 'continue') {
+    throw invalidArgument('onRollback', onRollback, "'reject' or 'continue'");
+  }
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+    throw invalidArgument('signal', signal, 'an AbortSignal');
+  }
+  if (WebSocket !== undefined && typeof WebSocket !== 'function') {
+    throw invalidArgument('WebSocket', WebSocket, 'a constructor');
+  }
+  return {
+    id,
+    url: urlSource(url),
+    token: tokenSource(token),
+    readOnly: flag('readOnly', options.readOnly),
+    reconnect: checkReconnect(options.reconnect),
+    connectTimeoutMs: positive('connectTimeoutMs', options.connectTimeoutMs, 30_000),
+    pullTimeoutMs: positive('pullTimeoutMs', options.pullTimeoutMs, 60_000),
+    maxStepMs: positive('maxStepMs', options.maxStepMs, 600_000),
+    onRollback,
+    limits: checkLimits(options.limits),
+    signal,
+    logger: options.logger,
+    trustedNetwork: flag('trustedNetwork', options.trustedNetwork),
+    WebSocket,
+  };
+}
+
+function checkReconnect(given: ReconnectOptions | false | undefined): ReconnectPolicy {
+  if (given === false) return { retries: 0, minDelayMs: 0, maxDelayMs: 0, maxOfflineMs: 0 };
+  const options = given ?? {};
+  checkKeys('reconnect', options, new Set(['retries', 'minDelayMs', 'maxDelayMs', 'maxOfflineMs']));
+  const { retries = Number.POSITIVE_INFINITY } = options;
+  if (typeof retries !== 'number' || !(retries >= 0)) {
+    throw invalidArgument('reconnect.retries', retries, 'a number from 0');
+  }
+  return {
+    retries,
+    minDelayMs: positive('reconnect.minDelayMs', options.minDelayMs, 500),
+    maxDelayMs: positive('reconnect.maxDelayMs', options.maxDelayMs, 30_000),
+    maxOfflineMs: positive('reconnect.maxOfflineMs', options.maxOfflineMs, 600_000),
+  };
+}
+
+function checkLimits(given: WorkerLimits = {}): Required<WorkerLimits> {
+  checkKeys('limits', given, new Set(['maxUnansweredPushes', 'maxUnansweredBytes', 'maxMessageBytes']));
+  const maxMessageBytes = positive('limits.maxMessageBytes', given.maxMessageBytes, 64 * MIB);
+  // ws coerces its bound to 32 bits: a larger one would silently be none.
+  if (!Number.isInteger(maxMessageBytes) || maxMessageBytes >= 2 ** 31) {
+    throw invalidArgument('limits.maxMessageBytes', maxMessageBytes, 'an integer below 2^31');
+  }
+  return {
+    maxUnansweredPushes: Math.max(1, positive('limits.maxUnansweredPushes', given.maxUnansweredPushes, 4)),
+    maxUnansweredBytes: positive('limits.maxUnansweredBytes', given.maxUnansweredBytes, 64 * MIB),
+    maxMessageBytes,
+  };
+}
+
+/** A function that gives the url of the next connection. Throws at once if a given url can't be one. */
+function urlSource(url: WorkerUrl): () => Promise<string> {
+  if (typeof url === 'function') return async () => checkUrl(await url());
+  const checked = checkUrl(url);
+  return async () => checked;
+}
+
+function checkUrl(given: unknown): string {
+  const urls: unknown[] = Array.isArray(given) ? given : [given];
+  if (urls.length !== 1) {
+    throw invalidArgument('url', given, 'one url (groups of servers are not supported yet)');
+  }
+  const [url] = urls;
+  if (!isSocketUrl(url)) throw invalidArgument('url', url, 'a ws: or wss: url');
+  return url;
+}
+
+function isSocketUrl(given: unknown): given is string {
+  if (typeof given !== 'string') return false;
+  try {
+    const { protocol, hash } = new URL(given);
+    return (protocol === 'ws:' || protocol === 'wss:') && hash === '';
+  } catch {
+    return false;
+  }
+}
+
+function tokenSource(token: WorkerToken | undefined): () => Promise<string | undefined> {
+  return async () => {
+    const given: unknown = typeof token === 'function' ? await token() : token;
+    // Never in a message: it is a secret.
+    if (given !== undefined && (typeof given !== 'string' || !/^[\x21-\x7e]+$/.test(given))) {
+      throw new PsError('PS_INVALID_ARGUMENT', 'token must be a string of printable ASCII characters', {
+        details: { option: 'token' },
+      });
+    }
+    return given;
+  };
+}
+
+function checkKeys(option: string, given: object, known: ReadonlySet<string>): void {
+  if (given === null || typeof given !== 'object') throw invalidArgument(option, given, 'an object');
+  for (const key of Object.keys(given)) {
+    if (known.has(key)) continue;
+    const text = `${option} has no ${describe(key)}; it has ${[...known].join(', ')}`;
+    throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: key } });
+  }
+}
+
+function positive(option: string, value: number | undefined, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  if (typeof value !== 'number' || !(value > 0)) throw invalidArgument(option, value, 'a number > 0');
+  return value;
+}
+
+function flag(option: string, value: boolean | undefined): boolean {
+  if (value !== undefined && typeof value !== 'boolean')
+    throw invalidArgument(option, value, 'true or false');
+  return value ?? false;
+}

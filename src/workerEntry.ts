@@ -1,0 +1,37 @@
+/** `pslib/worker`: `Worker` and its types alone, for browsers, Web Workers and small bundles. */
+
+export type { Laggard, PsErrorCode, PsErrorDetails } from './core/base/errors.js';
+export { PsError } from './core/base/errors.js';
+export type { Outcome, WaitReason } from './core/protocol/messages.js';
+export type { Dtype, Tensor } from './core/tensor/tensor.js';
+export type { Logger } from './io/logger.js';
+export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
+export type { BatchData } from './io/worker/batchSource.js';
+export { Worker } from './io/worker/browser/worker.js';
+export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
+export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
+export type { RunSummary } from './io/worker/stepLoop.js';
+export type {
+  GradientFunction,
+  GradientResult,
+  PushResult,
+  RunOptions,
+  Step,
+  StepContext,
+} from './io/worker/training.js';
+export type { WatchOptions } from './io/worker/watch.js';
+export type {
+  OpenEvent,
+  ReconnectingEvent,
+  RollbackEvent,
+  StepEvent,
+  WaitingEvent,
+  WorkerEvents,
+} from './io/worker/workerEvents.js';
+export type {
+  ReconnectOptions,
+  WorkerLimits,
+  WorkerOptions,
+  WorkerToken,
+  WorkerUrl,
+} from './io/worker/workerOptions.js';
