@@ -15,13 +15,45 @@ export { nesterov } from './core/optim/nesterov.js';
 export type { ApplyInfo, BuiltInOptimizer, Optimizer, UserOptimizer } from './core/optim/optimizer.js';
 export { rmsprop } from './core/optim/rmsprop.js';
 export { sgd } from './core/optim/sgd.js';
+export type { Outcome, WaitReason } from './core/protocol/messages.js';
 export type { LeaveReason } from './core/server/events.js';
 export type { ParameterSpec, ParameterSpecs } from './core/table/model.js';
 export type { Initialiser } from './core/tensor/initialise.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
+export type { Logger } from './io/logger.js';
 export type { ServerStats } from './io/server/parameterServer.js';
 export { ParameterServer } from './io/server/parameterServer.js';
 export type { ParameterServerEvents } from './io/server/serverEvents.js';
-export type { LimitOptions, Logger, ParameterServerOptions } from './io/server/serverOptions.js';
+export type { LimitOptions, ParameterServerOptions } from './io/server/serverOptions.js';
 export type { Snapshot } from './io/server/snapshot.js';
 export type { WorkerInfo } from './io/server/workerInfo.js';
+export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
+export type { BatchData } from './io/worker/batchSource.js';
+export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
+export { Worker } from './io/worker/node/worker.js';
+export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
+export type { RunSummary } from './io/worker/stepLoop.js';
+export type {
+  GradientFunction,
+  GradientResult,
+  PushResult,
+  RunOptions,
+  Step,
+  StepContext,
+} from './io/worker/training.js';
+export type { WatchOptions } from './io/worker/watch.js';
+export type {
+  OpenEvent,
+  ReconnectingEvent,
+  RollbackEvent,
+  StepEvent,
+  WaitingEvent,
+  WorkerEvents,
+} from './io/worker/workerEvents.js';
+export type {
+  ReconnectOptions,
+  WorkerLimits,
+  WorkerOptions,
+  WorkerToken,
+  WorkerUrl,
+} from './io/worker/workerOptions.js';
