@@ -41,7 +41,8 @@ export class PushDesk {
   begin(session: Session, push: IncomingPush): Job | undefined {
     const { commits, state } = this.#context;
     const { seq } = push.message;
-    if (push.isCancelled || state.sessions.get(session.id) !== session) {
+    // Its connection is gone: a worker that is still there sends it again, one that left changes nothing.
+    if (push.connection !== session.connection || state.sessions.get(session.id) !== session) {
       this.#release(push);
       return undefined;
     }

@@ -117,7 +117,9 @@ export class ServerState {
 
   #tick(session: Session, clock: number): void {
     session.clock = clock;
-    if (this.clocks.has(session.id)) this.clocks.advance(session.id, clock);
+    // A push that was half applied when another process took the id over ends with the old session.
+    const isCurrent = this.sessions.get(session.id) === session;
+    if (isCurrent && this.clocks.has(session.id)) this.clocks.advance(session.id, clock);
   }
 
   #push(record: PushRecord): Job {

@@ -1,0 +1,39 @@
+/**
+ * One hash over everything durable in a server's state: values, slots, scalars, learning rates, sessions,
+ * clocks, buffered updates and the consistency policy. Equal hashes, equal states.
+ */
+import { createHash } from 'node:crypto';
+import type { ServerState } from '../../../src/core/server/state.js';
+
+/** The hash of `state`. */
+export function hashOf(state: ServerState): string {
+  const hash = createHash('sha256');
+  const { table, clocks, sessions, buffers, policy, model } = state;
+  const addFloats = (floats: Float32Array): void => {
+    hash.update(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength));
+  };
+  addFloats(table.versions.current);
+  for (const slot of table.slots) addFloats(slot);
+  for (const [clock, buffer] of [...buffers].sort(([a], [b]) => a - b)) {
+    hash.update(`clock ${clock}`);
+    for (const { worker, sum, touched } of buffer.contributions) {
+      hash.update(JSON.stringify([worker, [...touched].sort((a, b) => a - b)]));
+      addFloats(sum);
+    }
+  }
+  const known = [...sessions.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const plain = {
+    version: state.version,
+    scalars: table.scalars,
+    rates: table.groups.map((group) => String(group.learningRate)),
+    model,
+    policy: policy.save(),
+    minClock: clocks.minClock,
+    clocks: [...clocks.entries()].sort(([a], [b]) => (a < b ? -1 : 1)),
+    sessions: known.map(({ id, key, epoch, clock, decidedSeq, committedSeq, hasEntered, answers }) => ({
+      ...{ id, key, epoch, clock, decidedSeq, committedSeq, hasEntered, answers },
+    })),
+  };
+  hash.update(JSON.stringify(plain));
+  return hash.digest('hex');
+}
