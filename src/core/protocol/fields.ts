@@ -97,13 +97,28 @@ const metrics: FieldKind = {
   encode: same,
 };
 
+/** The name of a kind in a message's layout. */
+export type FieldKindName =
+  | 'uint'
+  | 'count'
+  | 'boolean'
+  | 'number'
+  | 'id'
+  | 'text'
+  | 'outcome'
+  | 'waitReason'
+  | 'tensorSet'
+  | 'stamp'
+  | 'laggards'
+  | 'metrics';
+
 /** Every kind of field that a header can hold. */
-export const FIELD_KINDS = {
-  uint: { decode: decodeUint, encode: same } as FieldKind,
+export const FIELD_KINDS: Readonly<Record<FieldKindName, FieldKind>> = {
+  uint: { decode: decodeUint, encode: same },
   /** An integer from 1. */
-  count: { decode: (value) => (isUint(value) && value > 0 ? value : undefined), encode: same } as FieldKind,
-  boolean: { decode: (value) => (typeof value === 'boolean' ? value : undefined), encode: same } as FieldKind,
-  number: { decode: (value) => (typeof value === 'number' ? value : undefined), encode: same } as FieldKind,
+  count: { decode: (value) => (isUint(value) && value > 0 ? value : undefined), encode: same },
+  boolean: { decode: (value) => (typeof value === 'boolean' ? value : undefined), encode: same },
+  number: { decode: (value) => (typeof value === 'number' ? value : undefined), encode: same },
   id: text(MAX_ID_LENGTH, 1),
   text: text(MAX_TEXT_LENGTH),
   outcome: oneOf(OUTCOMES),
@@ -112,4 +127,4 @@ export const FIELD_KINDS = {
   stamp,
   laggards,
   metrics,
-} as const;
+};

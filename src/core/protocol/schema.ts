@@ -3,7 +3,7 @@
  * may be absent; a flag (`boolean`) that is absent is false. Fields that stand in no list are
  * ignored when read, so that later versions can add some.
  */
-import { FIELD_KINDS, type FieldKind } from './fields.js';
+import { FIELD_KINDS, type FieldKind, type FieldKindName } from './fields.js';
 import { MessageType } from './messages.js';
 
 /** One field of a message. */
@@ -27,7 +27,7 @@ function schema(name: string, layout: string, hasPayload = false): MessageSchema
     .split(' ')
     .filter((part) => part !== '')
     .map((part) => {
-      const [key, kindName] = part.split(':') as [string, keyof typeof FIELD_KINDS];
+      const [key, kindName] = part.split(':') as [string, FieldKindName];
       const isOptional = key.endsWith('?');
       return {
         name: isOptional ? key.slice(0, -1) : key,

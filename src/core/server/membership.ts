@@ -13,7 +13,7 @@ import type { Session } from './session.js';
 export class Membership {
   readonly #context: CoreContext;
   /** Sessions of readers: they are in no table and in no journal. */
-  readonly readers = new Set<Session>();
+  readonly readers: Set<Session> = new Set();
   readonly #present = new Set<Session>();
   readonly #detach: (session: Session) => void;
   #lastNow: number | undefined;
