@@ -43,6 +43,12 @@ export class Answers {
     this.#answeredSeq = seq;
   }
 
+  /** Where the payload of `message` may be written before it is handed in; undefined: nowhere. */
+  place(message: PullResult | PullChunk, bytes: number): Uint8Array | undefined {
+    const operation = this.#parts.operations.withWire(message.request);
+    return operation?.kind === 'pull' ? operation.place(message, bytes) : undefined;
+  }
+
   /** Takes the head of an answer to a pull. Throws `PS_PROTOCOL` if it does not fit. */
   onPullResult(result: PullResult, payload: Uint8Array, now: number): void {
     const pull = this.#findPull(result.request);

@@ -88,11 +88,9 @@ export class PullOperation {
     this.#result = result;
     this.#version = result.version;
     if (result.notModified) return true;
-    this.#range ??= new TensorRange(
-      this.#entries.map((entry, i) => this.command.into?.[i] ?? new Float32Array(entry.length)),
-    );
-    if (result.bytes !== this.#range.byteLength) {
-      throw unexpected(`${result.bytes} bytes for tensors of ${this.#range.byteLength}`);
+    const range = this.#destination();
+    if (result.bytes !== range.byteLength) {
+      throw unexpected(`${result.bytes} bytes for tensors of ${range.byteLength}`);
     }
     return this.#take(payload, now);
   }
@@ -105,6 +103,16 @@ export class PullOperation {
     // A pull that need not be consistent counts as pulled at its oldest bytes.
     this.#version = Math.min(this.#version, chunk.version);
     return this.#take(payload, now);
+  }
+
+  /** Where the payload of `message`, the next of the answer, may be written before it is taken. */
+  place(message: PullResult | PullChunk, bytes: number): Uint8Array | undefined {
+    const isHead = message.t === MessageType.pullResult;
+    const isNext = isHead
+      ? this.#result === undefined && !message.notModified
+      : message.offset === this.#received;
+    if (!isNext || (!isHead && this.#result === undefined)) return undefined;
+    return this.#destination().view(this.#received, this.#received + bytes);
   }
 
   /** The server says why it does not answer yet. */
@@ -140,6 +148,23 @@ export class PullOperation {
     }));
     const text = laggards.length > 0 ? `it waits for ${describeLaggards(laggards)}` : `it waits (${reason})`;
     return new PsError('PS_PULL_TIMEOUT', `${limit}: ${text}`, { details: { laggards } });
+  }
+
+  /** The caller's arrays, or new ones that stand one behind the other, so that a chunk is one copy. */
+  #destination(): TensorRange {
+    if (this.#range !== undefined) return this.#range;
+    const { into } = this.command;
+    let length = 0;
+    for (const entry of this.#entries) length += entry.length;
+    const all = into === undefined ? new Float32Array(length) : undefined;
+    let at = 0;
+    const arrays = this.#entries.map((entry, i) => {
+      const own = all?.subarray(at, at + entry.length) ?? into?.[i] ?? new Float32Array(entry.length);
+      at += entry.length;
+      return own;
+    });
+    this.#range = new TensorRange(arrays);
+    return this.#range;
   }
 
   #take(payload: Uint8Array, now: number): boolean {

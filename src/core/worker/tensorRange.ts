@@ -11,6 +11,8 @@ export class TensorRange {
   readonly arrays: readonly Float32Array[];
   readonly byteLength: number;
   readonly #starts: readonly number[];
+  /** All bytes, where the arrays stand one behind the other in one buffer. */
+  readonly #whole: Uint8Array | undefined;
   /** The array that the last access ended in; chunks come in order. */
   #cursor = 0;
 
@@ -23,6 +25,7 @@ export class TensorRange {
       return start;
     });
     this.byteLength = byteLength;
+    this.#whole = wholeOf(arrays, byteLength);
   }
 
   /**
@@ -41,8 +44,21 @@ export class TensorRange {
     return target;
   }
 
-  /** Copies `bytes` to [begin, begin + bytes.length). */
+  /** The bytes [begin, end) as a view where they lie in one piece of memory, to be written in place. */
+  view(begin: number, end: number): Uint8Array | undefined {
+    if (begin < 0 || end > this.byteLength) return undefined;
+    if (this.#whole !== undefined) return this.#whole.subarray(begin, end);
+    const first = this.#find(begin);
+    const start = this.#starts[first] ?? 0;
+    const array = this.arrays[first];
+    if (array === undefined || end > start + array.byteLength) return undefined;
+    return bytesOf(array).subarray(begin - start, end - start);
+  }
+
+  /** Copies `bytes` to [begin, begin + bytes.length), unless they are the view of that place. */
   write(begin: number, bytes: Uint8Array): void {
+    const place = this.view(begin, begin + bytes.length);
+    if (place?.buffer === bytes.buffer && place.byteOffset === bytes.byteOffset) return;
     this.#forEachPiece(begin, begin + bytes.length, (target, at) => {
       target.set(bytes.subarray(at - begin, at - begin + target.length));
     });
@@ -67,4 +83,15 @@ export class TensorRange {
     while (i + 1 < this.#starts.length && (this.#starts[i + 1] as number) <= at) i++;
     return i;
   }
+}
+
+function wholeOf(arrays: readonly Float32Array[], byteLength: number): Uint8Array | undefined {
+  const first = arrays[0];
+  if (first === undefined) return undefined;
+  let end = first.byteOffset;
+  for (const array of arrays) {
+    if (array.buffer !== first.buffer || array.byteOffset !== end) return undefined;
+    end += array.byteLength;
+  }
+  return new Uint8Array(first.buffer, first.byteOffset, byteLength);
 }

@@ -72,6 +72,12 @@ export class WorkerCore {
     return this.#wakeAt;
   }
 
+  /** Where a transport may write the payload of `message`, whose event follows. Changes nothing. */
+  placeOf(message: Message, bytes: number): Uint8Array | undefined {
+    const isPull = message.t === MessageType.pullResult || message.t === MessageType.pullChunk;
+    return isPull ? this.#requests.answers.place(message, bytes) : undefined;
+  }
+
   /** Takes one event; returns what the shell has to do, in order. */
   step(event: WorkerEvent): readonly WorkerEffect[] {
     const now = this.#time.read(event.now);

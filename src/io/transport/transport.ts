@@ -51,7 +51,7 @@ export interface StreamHandlers extends TransportHandlers {
 export type Connect = (
   url: string,
   options: ConnectOptions,
-  handlers: TransportHandlers & { onOpen(transport: Transport): void },
+  handlers: StreamHandlers & { onOpen(transport: Transport): void },
 ) => { abort(): void };
 
 /** What a transport needs to open a connection. */

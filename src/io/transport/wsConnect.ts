@@ -54,7 +54,8 @@ export const wsConnect: Connect = (url, options, handlers) => {
   };
 };
 
-function mayUseZeroMask(url: string, trustedNetwork: boolean): boolean {
+/** Whether masks protect nobody on the way to `url`. */
+export function mayUseZeroMask(url: string, trustedNetwork: boolean): boolean {
   const { protocol, hostname } = new URL(url);
   return trustedNetwork || protocol === 'wss:' || LOOPBACK.test(hostname);
 }

@@ -5,6 +5,7 @@
  */
 import { PsError } from '../../core/base/errors.js';
 import { decodeFrame } from '../../core/protocol/codec.js';
+import type { Message } from '../../core/protocol/messages.js';
 import type {
   NetworkEvent,
   RequestValue,
@@ -203,6 +204,9 @@ export class WorkerHost {
         {
           onOpen: (transport) => this.#onOpen(link, transport),
           onFrame: (frame) => this.#onFrame(link, frame),
+          onMessage: (message, payload) => this.#onMessage(link, message, payload),
+          onMalformed: (error) => this.#onMalformed(link, error),
+          place: (message, bytes) => (link.isOver ? undefined : this.#core.placeOf(message, bytes)),
           onText: () => this.#onMalformed(link, new PsError('PS_PROTOCOL', 'the server sent text')),
           onClose: (code, reason) => this.#onClose(link, code, reason),
         },
@@ -235,7 +239,10 @@ export class WorkerHost {
       this.#onMalformed(link, error as PsError);
       return;
     }
-    const { message, payload } = decoded;
+    this.#onMessage(link, decoded.message, decoded.payload);
+  }
+
+  #onMessage(link: Link, message: Message, payload: Uint8Array): void {
     this.#tell(link, { kind: 'message', connection: link.connection, message, payload });
   }
 

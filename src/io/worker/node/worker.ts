@@ -1,6 +1,6 @@
-/** The `Worker` of Node: connects with the `ws` package, unless it is given a WebSocket constructor. */
+/** The `Worker` of Node: connects by pslib's own transports, unless it is given a WebSocket constructor. */
 import type { Tensor } from '../../../core/tensor/tensor.js';
-import { wsConnect } from '../../transport/wsConnect.js';
+import { nodeConnect } from '../../transport/nodeConnect.js';
 import { WorkerBase } from '../workerBase.js';
 import type { WorkerOptions, WorkerUrl } from '../workerOptions.js';
 
@@ -11,6 +11,6 @@ import type { WorkerOptions, WorkerUrl } from '../workerOptions.js';
 export class Worker<P = Record<string, Tensor>> extends WorkerBase<P> {
   /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
   constructor(url: WorkerUrl, options: WorkerOptions = {}) {
-    super(wsConnect, url, options);
+    super(nodeConnect, url, options);
   }
 }
