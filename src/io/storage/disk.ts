@@ -43,6 +43,12 @@ export interface DiskFile {
   close(done: DiskDone): void;
 }
 
+/** Room on the file system of a directory. */
+export interface DiskSpace {
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
 /** A directory that this process alone uses. */
 export interface DiskLock {
   release(done: DiskDone): void;
@@ -60,6 +66,8 @@ export interface Disk {
   remove(path: string, done: DiskDone): void;
   /** Makes the names in `directory` durable. */
   syncDirectory(directory: string, done: DiskDone): void;
+  /** How much room there is for files in `directory`. */
+  space(directory: string, done: DiskResult<DiskSpace>): void;
   /**
    * Takes `directory` for this process, until it is released or the process ends, however that may be.
    * Error `EBUSY` when another (or this) process has it; the message says who.
