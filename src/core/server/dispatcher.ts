@@ -4,19 +4,11 @@
  */
 import { closeCodeOf, PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
-import {
-  type Enter,
-  type Fault,
-  type Leave,
-  MessageType,
-  type Pull,
-  type Tick,
-  type WorkerMessage,
-} from '../protocol/messages.js';
+import { MessageType, type WorkerMessage } from '../protocol/messages.js';
 import { JobThen } from '../table/job.js';
 import { StagingPool } from '../table/stagingPool.js';
 import type { Connection } from './connection.js';
-import { type CoreContext, decide } from './context.js';
+import type { CoreContext } from './context.js';
 import type { Principal } from './events.js';
 import { Handshake } from './handshake.js';
 import type { IncomingPush } from './intake.js';
@@ -25,6 +17,7 @@ import { MetricsWindow } from './metricsWindow.js';
 import { PullDesk } from './pulls.js';
 import { PushDesk } from './pushes.js';
 import { PushReception } from './reception.js';
+import { RequestDesk } from './requests.js';
 import type { Session } from './session.js';
 import { UpdateQueue } from './updates.js';
 
@@ -42,6 +35,7 @@ export class Dispatcher {
   readonly #context: CoreContext;
   readonly #handshake: Handshake;
   readonly #pushes: PushDesk;
+  readonly #requests: RequestDesk;
   readonly #reception: PushReception;
   readonly #connections = new Map<number, Connection>();
   /** Sessions whose inbox may have something to do. */
@@ -53,6 +47,7 @@ export class Dispatcher {
     this.staging = new StagingPool(options.limits.stagingBytes, allocate);
     this.membership = new Membership(context, (session) => this.#detach(session));
     this.pulls = new PullDesk(context);
+    this.#requests = new RequestDesk(context, this.pulls);
     this.metrics = new MetricsWindow(context);
     this.updates = new UpdateQueue(context);
     this.#pushes = new PushDesk(context, this.staging, this.metrics, () => this.#reception.giveRoom());
@@ -130,6 +125,7 @@ export class Dispatcher {
 
   onTick(): void {
     const { now } = this.#context;
+    this.pulls.renewProgress();
     this.membership.onTick();
     this.pulls.onTick();
     for (const connection of this.#connections.values()) {
@@ -158,9 +154,12 @@ export class Dispatcher {
   /** Every `run` ends after its step; workers that connect later are told so too. */
   finish(reason: string): void {
     this.finished = reason;
-    for (const { id, session } of this.#connections.values()) {
-      if (session !== undefined) this.#sendFinish(id);
-    }
+    const { commits } = this.#context;
+    const greeted = [...this.#connections.values()].filter(({ session }) => session !== undefined);
+    // Behind every Welcome that is still to be sent.
+    commits.whenCommitted(commits.last, () => {
+      for (const { id } of greeted) this.#sendFinish(id);
+    });
   }
 
   /** Ends every connection with `error`. */
@@ -227,7 +226,7 @@ export class Dispatcher {
       const head = session.inbox[0] as Session['inbox'][number];
       if (head.kind === 'request') {
         session.inbox.shift();
-        this.#request(session, head.message);
+        this.#requests.handle(session, head.message);
         continue;
       }
       if (!head.push.isComplete) return;
@@ -247,67 +246,12 @@ export class Dispatcher {
     });
   }
 
-  #request(session: Session, message: Enter | Leave | Tick | Pull): void {
-    const connection = session.connection;
-    if (connection === undefined) return;
-    try {
-      if (session.isReader && !(message.t === MessageType.pull && !message.training)) {
-        throw new PsError('PS_FORBIDDEN', 'a reader may only pull, and not for training');
-      }
-      if (message.t === MessageType.pull) this.#pull(session, connection, message);
-      else this.#changeClock(session, connection, message);
-    } catch (error) {
-      const fault: Fault = { ...faultOf(error as PsError), request: message.request };
-      this.#context.observe({ kind: 'rejected', id: session.id, error: error as PsError });
-      this.#context.emit({ kind: 'send', connection, message: fault });
-    }
-  }
-
-  #pull(session: Session, connection: number, message: Pull): void {
-    this.#context.state.table.catalogue.select(message.tensors);
-    if (message.training) {
-      this.#enter(session);
-      session.lastProgress = this.#context.now;
-    }
-    this.pulls.ask(session, connection, message);
-  }
-
-  #changeClock(session: Session, connection: number, message: Enter | Leave | Tick): void {
-    const { state, commits, now } = this.#context;
-    session.lastProgress = now;
-    if (message.t === MessageType.leave) {
-      if (state.clocks.has(session.id)) decide(this.#context, { kind: 'leave', worker: session.id });
-    } else {
-      this.#enter(session);
-    }
-    if (message.t === MessageType.tick) {
-      if (message.clock > session.clock + 1) {
-        throw new PsError('PS_CLOCK', `tick to ${message.clock}, the worker is at ${session.clock}`);
-      }
-      if (message.clock > session.clock)
-        decide(this.#context, { kind: 'tick', worker: session.id, clock: message.clock });
-    }
-    const { request } = message;
-    commits.whenCommitted(commits.last, () => {
-      if (session.connection !== connection) return;
-      const { clock } = session;
-      const { minClock } = state.clocks;
-      this.#context.emit({
-        kind: 'send',
-        connection,
-        message: { t: MessageType.clockResult, request, clock, minClock },
-      });
-    });
-  }
-
-  #enter(session: Session): void {
-    if (!this.#context.state.clocks.has(session.id))
-      decide(this.#context, { kind: 'enter', worker: session.id });
-  }
-
   #cancel(session: Session, connection: Connection, request: number): void {
-    const at = session.inbox.findIndex((each) => each.kind === 'request' && each.message.request === request);
-    if (at >= 0 && session.inbox[at]?.kind === 'request') session.inbox.splice(at, 1);
+    const at = session.inbox.findIndex(
+      (each) =>
+        each.kind === 'request' && each.message.t === MessageType.pull && each.message.request === request,
+    );
+    if (at >= 0) session.inbox.splice(at, 1);
     this.pulls.cancel(connection.id, request);
   }
 

@@ -77,6 +77,12 @@ export class PullDesk {
     }
   }
 
+  /** A worker that waits for an answer is not the one that makes no progress. */
+  renewProgress(): void {
+    const { now } = this.#context;
+    for (const { session, message } of this.#waiting) if (message.training) session.lastProgress = now;
+  }
+
   /** Ends pulls that have waited too long, and tells those that wait whom they wait for. */
   onTick(): void {
     const { now } = this.#context;
@@ -203,7 +209,7 @@ export class PullDesk {
       return;
     }
     const { options } = this.#context;
-    const laggards = this.#laggards(pull);
+    const laggards = this.#reasonToWait(pull) === 'staleness' ? this.#laggards(pull) : [];
     const error = new PsError('PS_PULL_TIMEOUT', this.#explain(pull, laggards), {
       details: { laggards: laggards.map(([id, clock, lastSeenMs]) => ({ id, clock, lastSeenMs })) },
     });

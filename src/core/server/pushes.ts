@@ -48,7 +48,8 @@ export class PushDesk {
     }
     if (seq <= session.decidedSeq) {
       this.#release(push);
-      commits.whenCommitted(commits.last, () => this.#answerAgain(session, push));
+      const isCommitted = seq <= session.committedSeq;
+      commits.whenCommitted(isCommitted ? 0 : commits.last, () => this.#answerAgain(session, push));
       return undefined;
     }
     if (seq > session.decidedSeq + 1) {
@@ -63,14 +64,15 @@ export class PushDesk {
     const { state, commits, now } = this.#context;
     const { message } = push;
     session.lastProgress = now;
-    if (push.fault === undefined && !state.clocks.has(session.id)) {
+    const verdict = this.#judge(session, push);
+    if (verdict.outcome !== 'refused' && !state.clocks.has(session.id)) {
       decide(this.#context, { kind: 'enter', worker: session.id });
     }
-    const verdict = this.#judge(session, push);
     const isUsed = verdict.outcome !== 'refused' && verdict.outcome !== 'dropped';
-    const record: PushRecord = {
+    const decided: PushRecord = {
       kind: 'push',
       worker: session.id,
+      epoch: session.epoch,
       seq: message.seq,
       clock: message.clock,
       ...verdict,
@@ -79,27 +81,29 @@ export class PushDesk {
       gradient: isUsed ? (push.gradient as Float32Array) : NO_GRADIENT,
       clipValue: this.#context.options.clip.value,
     };
-    const number = commits.append(record);
-    return new JobThen(state.apply(record, now), () => {
+    return new JobThen(state.apply(decided, now), () => {
+      const answer = session.answerOf(message.seq) as PushAnswer;
+      const record = answer.outcome === decided.outcome ? decided : asFailed(decided, answer);
       this.#context.isDirty = true;
       this.#observe(session, push, record);
-      commits.whenCommitted(number, () => {
+      // Handed on when it is done, so that a journal has records in the order in which they took effect.
+      commits.whenCommitted(commits.append(record), () => {
         this.#release(push);
         session.committedSeq = Math.max(session.committedSeq, message.seq);
-        this.#answer(session, push, session.answerOf(message.seq) as PushAnswer, false);
+        this.#answer(session, push, answer, false);
       });
     });
   }
 
   #judge(session: Session, push: IncomingPush): Verdict {
     const refused = { outcome: 'refused', delay: 0, rates: [], factor: 1 } as const;
+    const { state, options } = this.#context;
     try {
       if (push.fault !== undefined) throw push.fault;
-      this.#checkClock(session, push.message);
+      checkClock(state.clockOf(session), push.message);
       const delay = this.#delayOf(push.message);
       const { outcome, rateFactor } = this.#route(push.message, delay);
       if (outcome === 'dropped') return { outcome, delay, rates: [], factor: 1 };
-      const { state, options } = this.#context;
       const rates = outcome === 'buffered' ? [] : state.table.ratesNow(rateFactor);
       return { outcome, delay, rates, factor: clipFactor(push.normSquared, options.clip.norm) };
     } catch (cause) {
@@ -107,18 +111,6 @@ export class PushDesk {
       if (error !== cause) this.#context.observe({ kind: 'error', error });
       const { code, message, details } = error;
       return { ...refused, fault: { code, message, tensor: details.tensor } };
-    }
-  }
-
-  #checkClock(session: Session, message: Push): void {
-    if (message.clock > session.clock) {
-      throw new PsError(
-        'PS_CLOCK',
-        `the push is of clock ${message.clock}, the worker is at ${session.clock}`,
-      );
-    }
-    if (message.tick !== undefined && message.tick > session.clock + 1) {
-      throw new PsError('PS_CLOCK', `the push ticks to ${message.tick}, the worker is at ${session.clock}`);
     }
   }
 
@@ -224,6 +216,28 @@ export class PushDesk {
     push.release(this.#pool);
     this.#onRoom();
   }
+}
+
+/** A push may be of its worker's clock or an earlier one, and tick once. */
+function checkClock(clock: number, message: Push): void {
+  if (message.clock > clock) {
+    throw new PsError('PS_CLOCK', `the push is of clock ${message.clock}, the worker is at ${clock}`);
+  }
+  if (message.tick !== undefined && message.tick > clock + 1) {
+    throw new PsError('PS_CLOCK', `the push ticks to ${message.tick}, the worker is at ${clock}`);
+  }
+}
+
+/** The record of a push that the user's optimizer failed to apply. */
+function asFailed(record: PushRecord, answer: PushAnswer): PushRecord {
+  const { outcome, fault } = answer;
+  return {
+    ...record,
+    outcome,
+    gradient: NO_GRADIENT,
+    tick: undefined,
+    ...(fault === undefined ? {} : { fault }),
+  };
 }
 
 /** What the worker is told when the server's own configuration failed. */

@@ -1,6 +1,7 @@
 /**
  * The records of the server's state: every change of durable state is one of these, decided first and
- * carried out by `ServerState` afterwards, so that a journal of them replays to the same bits. They
+ * carried out by `ServerState` afterwards, so that a journal of them replays to the same bits. One that
+ * takes several turns is handed on when it is done: records stand in the order in which they took effect. They
  * carry every number that a user's function or the time gave, so that a replay asks neither.
  */
 import type { PsErrorCode } from '../base/errors.js';
@@ -36,10 +37,12 @@ export interface TickRecord {
   readonly clock: number;
 }
 
-/** A push was decided. */
+/** A push was decided and carried out. */
 export interface PushRecord {
   readonly kind: 'push';
   readonly worker: string;
+  /** Of its session: another process may have taken the id over while it was carried out. */
+  readonly epoch: number;
   readonly seq: number;
   readonly clock: number;
   readonly outcome: Outcome | 'refused';

@@ -25,10 +25,10 @@ import { Session } from './session.js';
 /** Parameters, slots, sessions, clocks and buffered updates of one shard. */
 export class ServerState {
   readonly table: DenseTable;
-  readonly clocks = new ClockTable();
-  readonly sessions = new Map<string, Session>();
+  readonly clocks: ClockTable = new ClockTable();
+  readonly sessions: Map<string, Session> = new Map();
   /** Updates under BSP, by clock. */
-  readonly buffers = new Map<number, ClockBuffer>();
+  readonly buffers: Map<number, ClockBuffer> = new Map();
   model: Consistency;
   policy: ConsistencyPolicy;
   /** Told of what the user's own optimizer throws. */
@@ -64,6 +64,11 @@ export class ServerState {
     const session = this.sessions.get(worker);
     invariant(session !== undefined, `no session of ${worker}`);
     return session;
+  }
+
+  /** The clock of `session`: in the table, or as it would enter now. */
+  clockOf(session: Session): number {
+    return this.clocks.has(session.id) ? session.clock : this.entryClock(session);
   }
 
   /** The clock at which `session` would enter the table now. */
@@ -123,11 +128,13 @@ export class ServerState {
   }
 
   #push(record: PushRecord): Job {
-    const session = this.session(record.worker);
+    const known = this.sessions.get(record.worker);
+    // In a replay the process that took the id over is there already.
+    const session = known?.epoch === record.epoch ? known : undefined;
     const finish = (decided: Pick<PushRecord, 'outcome' | 'fault'>): void => {
       const { seq, delay } = record;
       const { outcome, fault } = decided;
-      session.remember({
+      session?.remember({
         seq,
         outcome,
         delay,
@@ -136,12 +143,11 @@ export class ServerState {
       });
     };
     const onDone = (): void => {
-      if (record.outcome === 'applied' || record.outcome === 'scaled') {
-        this.#publish();
-        session.ownVersion = this.version;
-      }
+      const isApplied = record.outcome === 'applied' || record.outcome === 'scaled';
+      if (isApplied) this.#publish();
+      if (session !== undefined && isApplied) session.ownVersion = this.version;
       finish(record);
-      if (record.tick !== undefined) this.#tick(session, record.tick);
+      if (session !== undefined && record.tick !== undefined) this.#tick(session, record.tick);
     };
     return new JobThen(this.#pushJob(record), onDone, (error) => {
       this.#abandon(error);

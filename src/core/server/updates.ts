@@ -72,10 +72,12 @@ export class UpdateQueue {
     if (clock === undefined) return undefined;
     const workers = state.buffers.get(clock)?.contributions.map((each) => each.worker) ?? [];
     const record = { kind: 'close', clock, rates: this.#rates() } as const;
-    this.#context.commits.append(record);
+    const versionBefore = state.version;
     return new JobThen(state.apply(record, this.#context.now), () => {
+      this.#context.commits.append(record);
       this.#context.isDirty = true;
-      if (workers.length === 0) return;
+      // The same version: nobody pushed, or the user's optimizer failed.
+      if (state.version === versionBefore) return;
       observe({ kind: 'update', version: state.version, workers, clock, delay: 0, scaled: false });
     });
   }

@@ -226,11 +226,10 @@ export class ParameterServer<
       this.#change((context) => {
         try {
           const decided = typeof record === 'function' ? record(context) : record;
-          const number = context.commits.append(decided);
           const job = context.state.apply(decided, context.now);
           return new JobThen(job, () => {
             context.isDirty = true;
-            context.commits.whenCommitted(number, resolve);
+            context.commits.whenCommitted(context.commits.append(decided), resolve);
           });
         } catch (error) {
           reject(error as Error);

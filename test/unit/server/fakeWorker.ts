@@ -163,7 +163,13 @@ export class FakeWorker {
 
   /** A push of `values`, by default next in the sequence, in this clock, computed from the last pull. */
   push(values: readonly number[], details: PushDetails = {}): number {
-    const { chunk = Math.max(1, values.length), only = Number.POSITIVE_INFINITY, tick, version, ...rest } = details;
+    const {
+      chunk = Math.max(1, values.length),
+      only = Number.POSITIVE_INFINITY,
+      tick,
+      version,
+      ...rest
+    } = details;
     const seq = rest.seq ?? this.seq + 1;
     this.seq = Math.max(this.seq, seq);
     const stamp = typeof version === 'number' ? this.#stamp(version) : (version ?? this.pulled);
@@ -299,7 +305,8 @@ export class FakeWorker {
       }
       case MessageType.fault: {
         const { seq, request, expectedSeq, tensor, duplicate } = message;
-        const subject = seq !== undefined ? `push ${seq} ` : request !== undefined ? `request ${request} ` : '';
+        const subject =
+          seq !== undefined ? `push ${seq} ` : request !== undefined ? `request ${request} ` : '';
         const expected = expectedSeq === undefined ? '' : ` expected ${expectedSeq}`;
         const named = tensor === undefined ? '' : ` "${tensor}"`;
         return `${subject}refused${duplicate ? ' again' : ''}: ${codeOfWire(message.code)}${named}${expected}`;

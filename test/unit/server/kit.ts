@@ -136,8 +136,8 @@ export class TestServer {
     const progress = { isDone: false };
     this.change((context) => {
       const decided = typeof record === 'function' ? record(context) : record;
-      context.commits.append(decided);
       return new JobThen(context.state.apply(decided, context.now), () => {
+        context.commits.append(decided);
         context.isDirty = true;
         progress.isDone = true;
       });

@@ -1,0 +1,85 @@
+/**
+ * Enter, Leave, Tick and Pull: what a request that has come to the head of its inbox leads to. One that
+ * is refused is answered with its fault and changes nothing, not even the clock table.
+ */
+import { PsError } from '../base/errors.js';
+import { faultOf } from '../protocol/faults.js';
+import {
+  type Enter,
+  type Fault,
+  type Leave,
+  MessageType,
+  type Pull,
+  type Tick,
+} from '../protocol/messages.js';
+import { type CoreContext, decide } from './context.js';
+import type { PullDesk } from './pulls.js';
+import type { Session } from './session.js';
+
+/** Handles requests. */
+export class RequestDesk {
+  readonly #context: CoreContext;
+  readonly #pulls: PullDesk;
+
+  constructor(context: CoreContext, pulls: PullDesk) {
+    this.#context = context;
+    this.#pulls = pulls;
+  }
+
+  /** Carries out `message` of `session`, which its connection, if it still has one, is told of. */
+  handle(session: Session, message: Enter | Leave | Tick | Pull): void {
+    const { connection } = session;
+    if (connection === undefined) return;
+    try {
+      if (session.isReader && !(message.t === MessageType.pull && !message.training)) {
+        throw new PsError('PS_FORBIDDEN', 'a reader may only pull, and not for training');
+      }
+      if (message.t === MessageType.pull) this.#pull(session, connection, message);
+      else this.#changeClock(session, connection, message);
+    } catch (error) {
+      const fault: Fault = { ...faultOf(error as PsError), request: message.request };
+      this.#context.observe({ kind: 'rejected', id: session.id, error: error as PsError });
+      this.#context.emit({ kind: 'send', connection, message: fault });
+    }
+  }
+
+  #pull(session: Session, connection: number, message: Pull): void {
+    this.#context.state.table.catalogue.select(message.tensors);
+    if (message.training) {
+      this.#enter(session);
+      session.lastProgress = this.#context.now;
+    }
+    this.#pulls.ask(session, connection, message);
+  }
+
+  #changeClock(session: Session, connection: number, message: Enter | Leave | Tick): void {
+    const { state, commits, now } = this.#context;
+    if (message.t === MessageType.tick && message.clock > state.clockOf(session) + 1) {
+      const at = state.clockOf(session);
+      throw new PsError('PS_CLOCK', `tick to ${message.clock}, the worker is at ${at}`);
+    }
+    session.lastProgress = now;
+    if (message.t === MessageType.leave) {
+      if (state.clocks.has(session.id)) decide(this.#context, { kind: 'leave', worker: session.id });
+    } else {
+      this.#enter(session);
+    }
+    if (message.t === MessageType.tick && message.clock > session.clock) {
+      decide(this.#context, { kind: 'tick', worker: session.id, clock: message.clock });
+    }
+    const { request } = message;
+    commits.whenCommitted(commits.last, () => {
+      if (session.connection !== connection) return;
+      const { clock } = session;
+      const { minClock } = state.clocks;
+      const result = { t: MessageType.clockResult, request, clock, minClock } as const;
+      this.#context.emit({ kind: 'send', connection, message: result });
+    });
+  }
+
+  #enter(session: Session): void {
+    if (!this.#context.state.clocks.has(session.id)) {
+      decide(this.#context, { kind: 'enter', worker: session.id });
+    }
+  }
+}
