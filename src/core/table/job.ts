@@ -29,7 +29,7 @@ export class RangeJob implements Job {
   }
 
   run(budget: Budget): boolean {
-    const end = Math.min(this.#length, this.#at + budget.elements);
+    const end = Math.min(this.#length, this.#at + Math.max(0, budget.elements));
     if (end > this.#at) this.#work(this.#at, end);
     // An empty piece costs a little too, so that many of them do not make one endless turn.
     budget.elements -= Math.max(1, end - this.#at);
