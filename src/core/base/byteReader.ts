@@ -1,10 +1,8 @@
 /**
- * Reads what `ByteWriter` wrote. Bytes that end too soon, and strings that are not UTF-8, give
- * `PS_CORRUPT`; nothing is read past the end.
+ * Reads what `ByteWriter` wrote. Bytes that end too soon give `PS_CORRUPT`; nothing is
+ * read past the end.
  */
 import { PsError } from './errors.js';
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A place in a run of bytes. */
 export class ByteReader {
@@ -43,12 +41,16 @@ export class ByteReader {
   }
 
   text(): string {
-    const bytes = this.bytes(this.uint32());
-    try {
-      return decoder.decode(bytes);
-    } catch (cause) {
-      throw corrupt('a string is not UTF-8', cause);
+    const kind = this.uint32();
+    const size = kind % 2 === 1 ? 2 : 1;
+    const length = (kind - (size - 1)) / 2;
+    const at = this.#advance(length * size);
+    const parts: string[] = [];
+    for (let i = 0; i < length; i++) {
+      const unit = size === 2 ? this.#view.getUint16(at + i * 2, true) : this.#view.getUint8(at + i);
+      parts.push(String.fromCharCode(unit));
     }
+    return parts.join('');
   }
 
   /** The next `count` bytes, as a view. */
@@ -65,6 +67,6 @@ export class ByteReader {
   }
 }
 
-function corrupt(what: string, cause?: unknown): PsError {
-  return new PsError('PS_CORRUPT', what, { cause });
+function corrupt(what: string): PsError {
+  return new PsError('PS_CORRUPT', what);
 }

@@ -3,8 +3,6 @@
  * reused. What is written has no marks of its own: `ByteReader` must read the same kinds in the same order.
  */
 
-const encoder = new TextEncoder();
-
 /** A growing run of bytes. */
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -50,13 +48,19 @@ export class ByteWriter {
     this.#view.setFloat64(this.#advance(8), value, true);
   }
 
-  /** A string: its length in UTF-8 in 4 bytes, then UTF-8. Lone surrogates become U+FFFD. */
+  /**
+   * Any string, code unit by code unit, so that also one that is no Unicode comes back as it was: units × 2
+   * (+ 1 if one is above 255) in 4 bytes, then each unit in 1 (or 2) bytes.
+   */
   text(value: string): void {
-    const lengthAt = this.#advance(4);
-    const at = this.#advance(value.length * 3);
-    const { written } = encoder.encodeInto(value, this.#bytes.subarray(at));
-    this.#view.setUint32(lengthAt, written, true);
-    this.#length = at + written;
+    let isWide = false;
+    for (let i = 0; i < value.length && !isWide; i++) isWide = value.charCodeAt(i) > 255;
+    this.uint32(value.length * 2 + (isWide ? 1 : 0));
+    const at = this.#advance(isWide ? value.length * 2 : value.length);
+    for (let i = 0; i < value.length; i++) {
+      if (isWide) this.#view.setUint16(at + i * 2, value.charCodeAt(i), true);
+      else this.#bytes[at + i] = value.charCodeAt(i);
+    }
   }
 
   bytes(value: Uint8Array): void {

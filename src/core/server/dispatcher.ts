@@ -168,6 +168,14 @@ export class Dispatcher {
     for (const connection of [...this.#connections.values()]) this.#closeWith(connection, error);
   }
 
+  /** Nothing can be recorded any more: those that need it lose their connection, readers go on. */
+  onStorageFailed(error: PsError): void {
+    this.#context.commits.fail(error);
+    for (const connection of [...this.#connections.values()]) {
+      if (connection.session?.isReader === false) this.#closeWith(connection, error);
+    }
+  }
+
   #greet(connection: Connection, message: WorkerMessage): void {
     try {
       if (message.t !== MessageType.hello)

@@ -40,7 +40,11 @@ export type ServerEvent =
   /** The bytes of a stream are copied, or will never be sent. Once per stream. */
   | { readonly kind: 'streamEnded'; readonly stream: number; readonly now: number }
   /** Every record up to this number is as durable as was promised. */
-  | { readonly kind: 'persisted'; readonly upTo: number; readonly now: number };
+  | { readonly kind: 'persisted'; readonly upTo: number; readonly now: number }
+  /** Gradients of so many bytes can still be written. */
+  | { readonly kind: 'storageRoom'; readonly bytes: number; readonly now: number }
+  /** Nothing can be written any more; what is not persisted may be found again or not. */
+  | { readonly kind: 'storageFailed'; readonly error: PsError; readonly now: number };
 
 /** Out of the core. */
 export type ServerEffect =

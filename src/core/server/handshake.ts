@@ -41,12 +41,14 @@ export class Handshake {
       );
     }
     checkRights(principal, hello);
+    const { failure } = this.#context.commits;
+    if (failure !== undefined && !hello.readOnly) throw failure;
     const { session, isResumed } = hello.readOnly ? this.#admitReader(hello) : this.#admitWorker(hello);
     session.connection = connection;
     this.#membership.join(session);
     // A worker is welcomed when its session is committed: an epoch must not be given out twice.
     const { commits } = this.#context;
-    commits.whenCommitted(commits.last, () => {
+    commits.whenCommitted(session.isReader ? 0 : commits.last, () => {
       if (session.connection !== connection) return;
       const message = this.#welcome(session, isResumed);
       this.#context.emit({ kind: 'send', connection, message, payload: this.#catalogue });

@@ -87,11 +87,12 @@ export class PushDesk {
       this.#context.isDirty = true;
       this.#observe(session, push, record);
       // Handed on when it is done, so that a journal has records in the order in which they took effect.
-      commits.whenCommitted(commits.append(record), () => {
+      const onCommitted = (): void => {
         this.#release(push);
         session.committedSeq = Math.max(session.committedSeq, message.seq);
         this.#answer(session, push, answer, false);
-      });
+      };
+      commits.whenCommitted(commits.append(record), onCommitted, () => this.#release(push));
     });
   }
 
@@ -104,6 +105,7 @@ export class PushDesk {
       const delay = this.#delayOf(push.message);
       const { outcome, rateFactor } = this.#route(push.message, delay);
       if (outcome === 'dropped') return { outcome, delay, rates: [], factor: 1 };
+      this.#context.commits.checkRoom(push.message.bytes);
       const rates = outcome === 'buffered' ? [] : state.table.ratesNow(rateFactor);
       return { outcome, delay, rates, factor: clipFactor(push.normSquared, options.clip.norm) };
     } catch (cause) {

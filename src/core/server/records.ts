@@ -71,6 +71,8 @@ export interface CloseRecord {
   readonly kind: 'close';
   readonly clock: number;
   readonly rates: readonly number[];
+  /** The user's optimizer threw: the clock closed without its updates. */
+  readonly isFailed?: boolean;
 }
 
 /** The consistency model is another from here on. */
@@ -85,6 +87,23 @@ export interface OptimizerRecord {
   readonly kind: 'optimizer';
   readonly optimizer?: Optimizer | undefined;
   readonly learningRate?: LearningRate | undefined;
+}
+
+/** What a server's options say of its optimizers, by group, and of its consistency model. */
+export interface Settings {
+  readonly optimizers: readonly Optimizer[];
+  readonly consistency: Consistency;
+}
+
+/**
+ * The server has started with other options than its state was kept with: from here on the optimizers are
+ * these, by group; slots go on.
+ */
+export interface SettingsRecord {
+  readonly kind: 'settings';
+  readonly optimizers: readonly Optimizer[];
+  /** What the options say now: compared at the next start. */
+  readonly configured: Settings;
 }
 
 /** All parameters are replaced. */
@@ -108,5 +127,6 @@ export type JournalRecord =
   | CloseRecord
   | ConsistencyRecord
   | OptimizerRecord
+  | SettingsRecord
   | LoadRecord
   | ExpireRecord;

@@ -126,6 +126,12 @@ export class ServerCore {
       case 'persisted':
         this.#context.commits.onPersisted(event.upTo);
         break;
+      case 'storageRoom':
+        this.#context.commits.setRoom(event.bytes);
+        break;
+      case 'storageFailed':
+        this.#dispatcher.onStorageFailed(event.error);
+        break;
     }
   }
 

@@ -19,6 +19,8 @@ import type {
   LoadRecord,
   OptimizerRecord,
   PushRecord,
+  Settings,
+  SettingsRecord,
 } from './records.js';
 import { Session } from './session.js';
 
@@ -31,6 +33,8 @@ export class ServerState {
   readonly buffers: Map<number, ClockBuffer> = new Map();
   model: Consistency;
   policy: ConsistencyPolicy;
+  /** What the options said when they were last taken over. */
+  configured: Settings;
   /** Told of what the user's own optimizer throws. */
   onFailure: (error: unknown) => void = () => {};
   readonly #allocate: (length: number) => Float32Array;
@@ -39,6 +43,7 @@ export class ServerState {
     this.table = table;
     this.model = model;
     this.policy = policyOf(model, this.clocks);
+    this.configured = { optimizers: table.groups.map((group) => group.optimizer), consistency: model };
     this.#allocate = allocate;
   }
 
@@ -115,6 +120,9 @@ export class ServerState {
       case 'optimizer':
         this.#setOptimizer(record);
         return undefined;
+      case 'settings':
+        this.#setSettings(record);
+        return undefined;
       case 'load':
         return this.#load(record);
     }
@@ -173,7 +181,7 @@ export class ServerState {
   }
 
   #close(record: CloseRecord): Job {
-    const buffer = this.buffers.get(record.clock);
+    const buffer = record.isFailed === true ? undefined : this.buffers.get(record.clock);
     const contributors = buffer?.contributions.map((each) => each.worker) ?? [];
     const merge = buffer?.merge((selection, gradient) =>
       this.#plainUpdate(selection, gradient, record.rates),
@@ -220,9 +228,13 @@ export class ServerState {
   #setOptimizer(record: OptimizerRecord): void {
     if (record.optimizer !== undefined) this.table.setOptimizer(record.optimizer);
     if (record.learningRate === undefined) return;
-    const group = this.table.groups[0] as OptimizerGroup;
-    group.optimizer = withLearningRate(group.optimizer, record.learningRate);
-    group.learningRate = record.learningRate;
+    const { optimizer } = this.table.groups[0] as OptimizerGroup;
+    this.table.changeOptimizer(0, withLearningRate(optimizer, record.learningRate));
+  }
+
+  #setSettings({ optimizers, configured }: SettingsRecord): void {
+    for (const [group, optimizer] of optimizers.entries()) this.table.changeOptimizer(group, optimizer);
+    this.configured = configured;
   }
 
   #load(record: LoadRecord): Job {

@@ -5,6 +5,7 @@
  */
 import { type Budget, type Job, JobThen, SLICE_ELEMENTS } from '../table/job.js';
 import type { CoreContext } from './context.js';
+import type { CloseRecord } from './records.js';
 
 /** Begins one change; returns the job that is left to do. */
 export type Change = () => Job | undefined;
@@ -65,19 +66,21 @@ export class UpdateQueue {
   }
 
   #close(): Job | undefined {
-    const { state, options, observe } = this.#context;
+    const { state, options, observe, commits } = this.#context;
+    if (commits.failure !== undefined) return undefined;
     this.#isGateOpen ||= state.joinedWorkers >= options.minWorkers;
     if (!this.#isGateOpen) return undefined;
     const clock = state.policy.closable(state.clocks, state.hasBuffered);
     if (clock === undefined) return undefined;
     const workers = state.buffers.get(clock)?.contributions.map((each) => each.worker) ?? [];
-    const record = { kind: 'close', clock, rates: this.#rates() } as const;
+    const record: CloseRecord = { kind: 'close', clock, rates: this.#rates() };
     const versionBefore = state.version;
     return new JobThen(state.apply(record, this.#context.now), () => {
-      this.#context.commits.append(record);
-      this.#context.isDirty = true;
       // The same version: nobody pushed, or the user's optimizer failed.
-      if (state.version === versionBefore) return;
+      const isUpdated = state.version > versionBefore;
+      commits.append(isUpdated || workers.length === 0 ? record : { ...record, isFailed: true });
+      this.#context.isDirty = true;
+      if (!isUpdated) return;
       observe({ kind: 'update', version: state.version, workers, clock, delay: 0, scaled: false });
     });
   }

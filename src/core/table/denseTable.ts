@@ -75,6 +75,11 @@ export class DenseTable {
     this.#resetSlots(concerned);
   }
 
+  /** Replaces the optimizer of group `index`, and keeps the slots. REQUIRES: it has the same ones. */
+  changeOptimizer(index: number, optimizer: Optimizer): void {
+    this.groups[index] = groupOf(optimizer);
+  }
+
   /** All slots and scalars start anew. */
   restartSlots(): void {
     for (const entry of this.catalogue.entries) this.scalars[entry.index] = this.ruleOf(entry).newScalars();

@@ -225,11 +225,12 @@ export class ParameterServer<
     await new Promise<void>((resolve, reject) => {
       this.#change((context) => {
         try {
+          context.commits.checkRoom(0);
           const decided = typeof record === 'function' ? record(context) : record;
           const job = context.state.apply(decided, context.now);
           return new JobThen(job, () => {
             context.isDirty = true;
-            context.commits.whenCommitted(context.commits.append(decided), resolve);
+            context.commits.whenCommitted(context.commits.append(decided), resolve, reject);
           });
         } catch (error) {
           reject(error as Error);

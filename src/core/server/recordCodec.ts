@@ -1,0 +1,278 @@
+/**
+ * Records ↔ bytes: a small head and, for a gradient or loaded values, a payload of float32. Integers are
+ * little-endian. What is code (a user's optimizer, a schedule) is only named; see `optimizerImage.ts`.
+ *
+ *     head  = kind u8 | fields, see `docs/formats.md`
+ *     text  = u32 units × 2 + wide | units (u8, or u16 if wide)
+ */
+import { ByteReader } from '../base/byteReader.js';
+import { ByteWriter } from '../base/byteWriter.js';
+import { ERROR_KINDS, PsError, type PsErrorCode } from '../base/errors.js';
+import { checkConsistency } from '../consistency/consistency.js';
+import type { Optimizer } from '../optim/optimizer.js';
+import {
+  imageOfOptimizer,
+  imageOfSettings,
+  type OptimizerImage,
+  optimizerOfImage,
+  type SettingsImage,
+  settingsOfImage,
+  unknownSchedule,
+} from './optimizerImage.js';
+import type { JournalRecord, PushRecord } from './records.js';
+
+/** Number of each kind of record; never reused. */
+export const RECORD_KINDS = {
+  session: 1,
+  enter: 2,
+  leave: 3,
+  tick: 4,
+  push: 5,
+  close: 6,
+  consistency: 7,
+  optimizer: 8,
+  settings: 9,
+  load: 10,
+  expire: 11,
+} as const satisfies Record<JournalRecord['kind'], number>;
+
+/** The number of an outcome is its position. */
+const OUTCOMES = ['applied', 'buffered', 'scaled', 'dropped', 'refused'] as const;
+/** Optional fields of a push. */
+const HAS_FAULT = 1;
+const HAS_FAULT_TENSOR = 2;
+const HAS_TICK = 4;
+const HAS_TENSORS = 8;
+
+const NO_VALUES = new Float32Array(0);
+const writer = new ByteWriter(1024);
+
+/** A record as bytes. */
+export interface EncodedRecord {
+  /** A view that is valid until the next call. */
+  readonly head: Uint8Array;
+  /** The record's own values. */
+  readonly payload: Float32Array;
+}
+
+/** The bytes of `record`. O(head). */
+export function encodeRecord(record: JournalRecord): EncodedRecord {
+  writer.restart();
+  writer.uint8(RECORD_KINDS[record.kind]);
+  return { payload: writeFields(record), head: writer.written };
+}
+
+/**
+ * The record in `head`, with `payload` as its values. `known`: optimizers that code is taken from.
+ * Throws `PS_CORRUPT` if it is none.
+ */
+export function decodeRecord(
+  head: Uint8Array,
+  payload: Float32Array,
+  known: readonly Optimizer[],
+): JournalRecord {
+  const reader = new ByteReader(head);
+  const record = readFields(reader, payload, known);
+  if (reader.left > 0) throw corrupt(`a record of kind ${head[0]} is too long`);
+  return record;
+}
+
+function writeFields(record: JournalRecord): Float32Array {
+  switch (record.kind) {
+    case 'session':
+      writer.text(record.worker);
+      writer.text(record.key);
+      writer.uint53(record.epoch);
+      return NO_VALUES;
+    case 'enter':
+    case 'leave':
+    case 'expire':
+      writer.text(record.worker);
+      return NO_VALUES;
+    case 'tick':
+      writer.text(record.worker);
+      writer.uint53(record.clock);
+      return NO_VALUES;
+    case 'push':
+      writePush(record);
+      return record.gradient;
+    case 'close':
+      writer.uint53(record.clock);
+      writer.uint8(record.isFailed === true ? 1 : 0);
+      writeNumbers(record.rates);
+      return NO_VALUES;
+    case 'consistency':
+      writer.text(JSON.stringify(record.model));
+      writeNumbers(record.rates);
+      return NO_VALUES;
+    case 'optimizer': {
+      const { optimizer, learningRate } = record;
+      const rate = typeof learningRate === 'function' ? null : learningRate;
+      writer.text(
+        JSON.stringify({ optimizer: optimizer && imageOfOptimizer(optimizer), learningRate: rate }),
+      );
+      return NO_VALUES;
+    }
+    case 'settings':
+      writer.text(
+        JSON.stringify({
+          optimizers: record.optimizers.map(imageOfOptimizer),
+          configured: imageOfSettings(record.configured),
+        }),
+      );
+      return NO_VALUES;
+    case 'load':
+      return record.values;
+  }
+}
+
+function writePush(record: PushRecord): void {
+  const { fault, tick, tensors } = record;
+  writer.text(record.worker);
+  writer.uint53(record.epoch);
+  writer.uint53(record.seq);
+  writer.uint53(record.clock);
+  writer.uint53(record.delay);
+  writer.uint8(OUTCOMES.indexOf(record.outcome));
+  writer.float64(record.factor);
+  writer.float64(record.clipValue);
+  writer.uint8(
+    (fault === undefined ? 0 : HAS_FAULT) +
+      (fault?.tensor === undefined ? 0 : HAS_FAULT_TENSOR) +
+      (tick === undefined ? 0 : HAS_TICK) +
+      (tensors === undefined ? 0 : HAS_TENSORS),
+  );
+  if (fault !== undefined) {
+    writer.text(fault.code);
+    writer.text(fault.message);
+  }
+  if (fault?.tensor !== undefined) writer.text(fault.tensor);
+  if (tick !== undefined) writer.uint53(tick);
+  if (tensors !== undefined) {
+    writer.uint32(tensors.length);
+    for (const index of tensors) writer.uint32(index);
+  }
+  writeNumbers(record.rates);
+}
+
+function writeNumbers(numbers: readonly number[]): void {
+  writer.uint32(numbers.length);
+  for (const each of numbers) writer.float64(each);
+}
+
+function readFields(reader: ByteReader, payload: Float32Array, known: readonly Optimizer[]): JournalRecord {
+  const kind = reader.uint8();
+  if (payload.length > 0 && kind !== RECORD_KINDS.push && kind !== RECORD_KINDS.load) {
+    throw corrupt(`a record of kind ${kind} has values`);
+  }
+  switch (kind) {
+    case RECORD_KINDS.session: {
+      const worker = reader.text();
+      return { kind: 'session', worker, key: reader.text(), epoch: reader.uint53() };
+    }
+    case RECORD_KINDS.enter:
+      return { kind: 'enter', worker: reader.text() };
+    case RECORD_KINDS.leave:
+      return { kind: 'leave', worker: reader.text() };
+    case RECORD_KINDS.expire:
+      return { kind: 'expire', worker: reader.text() };
+    case RECORD_KINDS.tick:
+      return { kind: 'tick', worker: reader.text(), clock: reader.uint53() };
+    case RECORD_KINDS.push:
+      return readPush(reader, payload);
+    case RECORD_KINDS.close: {
+      const clock = reader.uint53();
+      const isFailed = reader.uint8() !== 0;
+      const rates = readNumbers(reader);
+      return isFailed ? { kind: 'close', clock, rates, isFailed } : { kind: 'close', clock, rates };
+    }
+    case RECORD_KINDS.consistency: {
+      const model = checkConsistency('consistency', readJson(reader));
+      return { kind: 'consistency', model, rates: readNumbers(reader) };
+    }
+    case RECORD_KINDS.optimizer:
+      return readOptimizer(reader, known);
+    case RECORD_KINDS.settings: {
+      const { optimizers, configured } = readJson(reader) as {
+        optimizers: readonly OptimizerImage[];
+        configured: SettingsImage;
+      };
+      return {
+        kind: 'settings',
+        optimizers: optimizers.map((each) => optimizerOfImage(each, known)),
+        configured: settingsOfImage(configured, known),
+      };
+    }
+    case RECORD_KINDS.load:
+      return { kind: 'load', values: payload };
+    default:
+      throw corrupt(`no record is of kind ${kind}: a newer version of pslib wrote it`);
+  }
+}
+
+function readPush(reader: ByteReader, gradient: Float32Array): PushRecord {
+  const [worker, epoch, seq, clock, delay] = [
+    reader.text(),
+    reader.uint53(),
+    reader.uint53(),
+    reader.uint53(),
+    reader.uint53(),
+  ];
+  const outcome = OUTCOMES[reader.uint8()];
+  if (outcome === undefined) throw corrupt('a push has no outcome');
+  const [factor, clipValue] = [reader.float64(), reader.float64()];
+  const flags = reader.uint8();
+  const fault = (flags & HAS_FAULT) === 0 ? undefined : readFault(reader, (flags & HAS_FAULT_TENSOR) !== 0);
+  const tick = (flags & HAS_TICK) === 0 ? undefined : reader.uint53();
+  const tensors = (flags & HAS_TENSORS) === 0 ? undefined : readIndices(reader);
+  const rates = readNumbers(reader);
+  return {
+    ...{ kind: 'push', worker, epoch, seq, clock, outcome },
+    ...(fault === undefined ? {} : { fault }),
+    ...{ delay, tick, tensors, gradient, factor, clipValue, rates },
+  };
+}
+
+function readFault(reader: ByteReader, hasTensor: boolean): NonNullable<PushRecord['fault']> {
+  const code = reader.text();
+  const message = reader.text();
+  const known = Object.hasOwn(ERROR_KINDS, code) ? (code as PsErrorCode) : 'PS_INTERNAL';
+  return hasTensor ? { code: known, message, tensor: reader.text() } : { code: known, message };
+}
+
+function readOptimizer(reader: ByteReader, known: readonly Optimizer[]): JournalRecord {
+  const { optimizer, learningRate } = readJson(reader) as {
+    optimizer?: OptimizerImage;
+    learningRate?: number | null;
+  };
+  return {
+    kind: 'optimizer',
+    ...(optimizer === undefined ? {} : { optimizer: optimizerOfImage(optimizer, known) }),
+    // What a schedule gave stands in the records of pushes.
+    ...(learningRate === undefined ? {} : { learningRate: learningRate ?? unknownSchedule }),
+  };
+}
+
+function readNumbers(reader: ByteReader): number[] {
+  const count = reader.uint32();
+  if (count * 8 > reader.left) throw corrupt('numbers are missing');
+  return Array.from({ length: count }, () => reader.float64());
+}
+
+function readIndices(reader: ByteReader): number[] {
+  const count = reader.uint32();
+  if (count * 4 > reader.left) throw corrupt('positions are missing');
+  return Array.from({ length: count }, () => reader.uint32());
+}
+
+function readJson(reader: ByteReader): unknown {
+  try {
+    return JSON.parse(reader.text());
+  } catch (cause) {
+    throw new PsError('PS_CORRUPT', 'a record holds text that is not JSON', { cause });
+  }
+}
+
+function corrupt(what: string): PsError {
+  return new PsError('PS_CORRUPT', what);
+}
