@@ -3,6 +3,7 @@
  * sent to another process and compared.
  */
 import { invalidArgument } from '../base/errors.js';
+import { checkOptionObject } from '../base/optionObject.js';
 import { BspPolicy } from './bsp.js';
 import type { ClockTable } from './clockTable.js';
 import type { ConsistencyPolicy } from './policy.js';
@@ -39,9 +40,9 @@ export type Consistency = BspModel | SspModel | AspModel;
  * answered `dropped` (Chen et al. 2016).
  */
 export function bsp(options: { backupWorkers?: number } = {}): BspModel {
-  const backupWorkers = options.backupWorkers ?? 0;
+  const { backupWorkers = 0 } = checkOptionObject('bsp', options, ['backupWorkers']);
   if (!Number.isSafeInteger(backupWorkers) || backupWorkers < 0) {
-    throw invalidArgument('bsp.backupWorkers', options.backupWorkers, 'an integer from 0');
+    throw invalidArgument('bsp.backupWorkers', backupWorkers, 'an integer from 0');
   }
   return Object.freeze({ name: 'bsp', backupWorkers });
 }
@@ -57,6 +58,7 @@ export function ssp(options: { staleness: number }): SspModel {
   if (typeof staleness !== 'number' || !Number.isSafeInteger(staleness) || staleness < 0) {
     throw invalidArgument('ssp.staleness', staleness, 'an integer from 0, in clocks; for no bound use asp()');
   }
+  checkOptionObject('ssp', options, ['staleness']);
   return Object.freeze({ name: 'ssp', staleness });
 }
 
@@ -67,12 +69,12 @@ export function asp(): AspModel {
 
 /** Returns `value` if it is a consistency model; throws `PS_INVALID_ARGUMENT` naming `option`. */
 export function checkConsistency(option: string, value: unknown): Consistency {
-  const model = value as Partial<Consistency> | null | undefined;
-  switch (model?.name) {
+  const { name, ...options } = (value ?? {}) as Partial<Consistency>;
+  switch (name) {
     case 'bsp':
-      return bsp(model);
+      return bsp(options as { backupWorkers?: number });
     case 'ssp':
-      return ssp(model as SspModel);
+      return ssp(options as { staleness: number });
     case 'asp':
       return asp();
     default:

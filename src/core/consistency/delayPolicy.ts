@@ -4,6 +4,7 @@
  * learning rate by 1/τ follows Zhang et al., "Staleness-aware Async-SGD", IJCAI 2016, section 2.3.
  */
 import { invalidArgument, PsError } from '../base/errors.js';
+import { checkOptionObject } from '../base/optionObject.js';
 
 /** The `delay` option of a server. */
 export interface DelayOptions {
@@ -25,7 +26,10 @@ export interface DelayDecision {
 
 /** Returns `options` with defaults; throws `PS_INVALID_ARGUMENT` naming the option. */
 export function checkDelayOptions(options: DelayOptions = {}): Required<DelayOptions> {
-  const { scale = 'none', max = Number.POSITIVE_INFINITY } = options;
+  const { scale = 'none', max = Number.POSITIVE_INFINITY } = checkOptionObject('delay', options, [
+    'scale',
+    'max',
+  ]);
   if (scale !== 'none' && scale !== 'inverse' && typeof scale !== 'function') {
     throw invalidArgument('delay.scale', scale, "'none', 'inverse' or a function of τ");
   }
