@@ -1,0 +1,123 @@
+/**
+ * The figures that this project wants to reach, held against the rows of a run. Those whose rows were not
+ * measured are left out. Ratios are taken within the run, as absolute figures say little on shared machines.
+ */
+import { figure, type Row } from './report.js';
+
+/** One target, and whether a run reached it. */
+export interface Verdict {
+  readonly target: string;
+  readonly wanted: string;
+  readonly measured: string;
+  readonly isReached: boolean;
+}
+
+interface Target {
+  readonly target: string;
+  readonly wanted: string;
+  /** The figure of a run; undefined if it was not measured. */
+  readonly measured: (find: Find) => number | undefined;
+  readonly isReached: (measured: number) => boolean;
+}
+
+/** A row by suite, beginning of the case, and subject. */
+type Find = (suite: string, caseStart: string, subject: string) => Row | undefined;
+
+const PSLIB = 'pslib';
+const PUSH_PULL = 'pslib, pushPull in one exchange';
+const NAIVE = 'ws + msgpack, naive';
+const ECHO = 'bare ws echo';
+
+const TARGETS: readonly Target[] = [
+  ...[
+    ['4 KB', 0.85],
+    ['1 MB', 0.9],
+    ['16 MB', 0.9],
+    ['100 MB', 0.9],
+  ].map(([size, least]) => ofRawC(`${size}, 1 worker`, PSLIB, least as number)),
+  ...[
+    ['4 KB', 0.5],
+    ['1 MB', 0.6],
+    ['16 MB', 0.6],
+    ['100 MB', 0.6],
+  ].map(([size, least]) => ofRawC(`${size}, 4 workers`, PSLIB, least as number)),
+  ofRawC('4 KB, 1 worker', PUSH_PULL, 1.6),
+  ofRawC('1 MB, 1 worker', PUSH_PULL, 1),
+  ...[
+    ['1 MB', 6],
+    ['16 MB', 10],
+    ['100 MB', 10],
+  ].map(([size, least]): Target => {
+    const name = `${size}, 1 worker`;
+    return atLeast(`round of ${name}, against naive`, least as number, (find) =>
+      quotient(find('round', name, PSLIB), find('round', name, NAIVE)),
+    );
+  }),
+  atMost('4 KB round, p50 against two bare ws echoes', 1.3, (find) => {
+    const p50 = (subject: string) => find('round', '4 KB, 1 worker', subject)?.more?.['p50 ms'];
+    const [own, echo] = [p50(PSLIB), p50(ECHO)];
+    return own === undefined || echo === undefined ? undefined : own / echo;
+  }),
+  atLeast('64 workers in 2 processes, against 4 workers', 1, (find) =>
+    ratioOf(find('crowd', '4 KB, pslib', '64 workers in 2 processes')),
+  ),
+  atLeast('fan-out to 16 workers, against 1', 0.8, (find) =>
+    ratioOf(find('fan-out', '16 MB, pulls only, pslib', '16 workers')),
+  ),
+  atLeast('100 MB as 1,000 tensors, against 1', 0.9, (find) =>
+    ratioOf(find('many-tensors', '100 MB', '1,000 tensors')),
+  ),
+  atMost('p99 of 4 KB pulls beside rounds of 1 GB, ms', 10, (find) =>
+    medianOf(find('prompt', '4 KB pulls beside rounds of 1 GB', 'beside the large rounds')),
+  ),
+  atMost('longest stall of the server beside them, ms', 20, (find) => {
+    return find('prompt', '4 KB pulls beside rounds of 1 GB', 'beside the large rounds')?.more?.[
+      'stall max ms'
+    ];
+  }),
+  atMost('growth over 10,000 rounds, MiB', 4, (find) => medianOf(find('growth', '1 MB', PSLIB))),
+  atMost('time per clock, slow steps: SSP(3) against BSP', 0.65, (find) =>
+    ratioOf(find('stragglers', '8 workers, steps of 10 ms, each step', 'SSP(3)')),
+  ),
+  atMost('time per clock, one slow worker: ASP against BSP', 0.3, (find) =>
+    ratioOf(find('stragglers', '8 workers, steps of 10 ms, one worker', 'ASP')),
+  ),
+];
+
+/** The targets that `rows` say something about. */
+export function verdictsOf(rows: readonly Row[]): Verdict[] {
+  const find: Find = (suite, caseStart, subject) =>
+    rows.find((row) => row.suite === suite && row.case.startsWith(caseStart) && row.subject === subject);
+  return TARGETS.flatMap(({ target, wanted, measured, isReached }) => {
+    const value = measured(find);
+    if (value === undefined) return [];
+    return [{ target, wanted, measured: figure(value), isReached: isReached(value) }];
+  });
+}
+
+function ofRawC(name: string, subject: string, least: number): Target {
+  return atLeast(`${subject === PUSH_PULL ? 'pushPull' : 'round'} of ${name}, against raw C`, least, (find) =>
+    ratioOf(find('round', name, subject)),
+  );
+}
+
+function atLeast(target: string, least: number, measured: Target['measured']): Target {
+  return { target, wanted: `≥ ${least}`, measured, isReached: (value) => value >= least };
+}
+
+function atMost(target: string, most: number, measured: Target['measured']): Target {
+  return { target, wanted: `≤ ${most}`, measured, isReached: (value) => value <= most };
+}
+
+function ratioOf(row: Row | undefined): number | undefined {
+  return row?.ratio?.median;
+}
+
+function medianOf(row: Row | undefined): number | undefined {
+  return row?.value?.median;
+}
+
+function quotient(above: Row | undefined, below: Row | undefined): number | undefined {
+  const [a, b] = [medianOf(above), medianOf(below)];
+  return a === undefined || b === undefined ? undefined : a / b;
+}

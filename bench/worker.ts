@@ -1,0 +1,132 @@
+/**
+ * The worker's side of a measurement: one or several connections of one process that repeat an operation,
+ * and the times that it took. It goes on after its report until it is told to stop, so that whoever is
+ * still measuring keeps the same company.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PeerWorker } from './peer.js';
+import { percentile } from './statistics.js';
+
+/** What a worker repeats: a round, a pull of everything, a pull of the small tensor. */
+export type Operation = 'round' | 'pull' | 'pullSmall';
+
+/** Pretended computing before each operation, and how slow it may be. */
+export interface Pace {
+  readonly stepMs: number;
+  /** How much longer a slow step takes. */
+  readonly slowFactor: number;
+  /** Share of the steps that are slow. */
+  readonly slowShare: number;
+  readonly seed: number;
+}
+
+/** What a measurement found. Times in microseconds. */
+export interface WorkerReport {
+  /** Operations per second, summed over the connections. */
+  readonly rate: number;
+  readonly rounds: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly maxUs: number;
+}
+
+/** Fewer are no measurement, however long they took. */
+const MIN_ROUNDS = 2;
+
+/** Repeats an operation on several connections, and measures it. */
+export class Measurement {
+  #isStopped = false;
+  readonly #latencies: number[] = [];
+  readonly #loops: Promise<number>[];
+  readonly #rates: Promise<number>[];
+
+  constructor(
+    workers: readonly PeerWorker[],
+    operation: Operation,
+    pace: Pace | undefined,
+    span: { warmUpMs: number; measureMs: number },
+    leaves: boolean,
+  ) {
+    const measured = workers.map((worker, k) => {
+      const wait = pace === undefined ? undefined : paceOf({ ...pace, seed: pace.seed + k });
+      let report: (rate: number) => void = () => {};
+      const rate = new Promise<number>((resolve) => {
+        report = resolve;
+      });
+      const loop = this.#repeat(operationOf(worker, operation), wait, span, report);
+      return { rate, loop: leaves ? loop.finally(() => worker.leave?.()) : loop };
+    });
+    this.#loops = measured.map(({ loop }) => loop);
+    this.#rates = measured.map(({ rate }) => rate);
+  }
+
+  /** Settles when every connection has measured long enough. Rejects if an operation failed. */
+  async report(): Promise<WorkerReport> {
+    const failure = Promise.all(this.#loops).then(() => new Promise<never>(() => {}));
+    const rates = await Promise.race([Promise.all(this.#rates), failure]);
+    const us = (share: number): number => percentile(this.#latencies, share) * 1e3;
+    const rate = rates.reduce((sum, each) => sum + each, 0);
+    return { rate, rounds: this.#latencies.length, p50Us: us(0.5), p99Us: us(0.99), maxUs: us(1) };
+  }
+
+  /** Ends the loops; how many operations there were in all, warm-up included. */
+  async stop(): Promise<number> {
+    this.#isStopped = true;
+    const totals = await Promise.all(this.#loops);
+    return totals.reduce((sum, each) => sum + each, 0);
+  }
+
+  async #repeat(
+    operate: () => Promise<void>,
+    wait: (() => Promise<void>) | undefined,
+    span: { warmUpMs: number; measureMs: number },
+    report: (rate: number) => void,
+  ): Promise<number> {
+    const begin = performance.now();
+    let total = 0;
+    let start = 0;
+    let rounds = -1;
+    let isReported = false;
+    while (!this.#isStopped) {
+      if (wait !== undefined) await wait();
+      const before = performance.now();
+      await operate();
+      const now = performance.now();
+      total += 1;
+      if (isReported) continue;
+      if (rounds >= 0) {
+        this.#latencies.push(now - before);
+        rounds += 1;
+      } else if (now - begin >= span.warmUpMs) {
+        rounds = 0;
+        start = now;
+      }
+      if (rounds >= MIN_ROUNDS && now - start >= span.measureMs) {
+        report((rounds / (now - start)) * 1e3);
+        isReported = true;
+      }
+    }
+    return total;
+  }
+}
+
+function operationOf(worker: PeerWorker, operation: Operation): () => Promise<void> {
+  if (operation === 'round') return () => worker.round();
+  if (operation === 'pull') return () => worker.pull();
+  if (worker.pullSmall === undefined) throw new Error('this peer has no small pulls');
+  return () => (worker.pullSmall as () => Promise<void>)();
+}
+
+/** A step that takes `stepMs`, or now and then `slowFactor` as long; equal for equal seeds. */
+function paceOf({ stepMs, slowFactor, slowShare, seed }: Pace): () => Promise<void> {
+  let state = (seed + 1) * 2654435761;
+  const random = (): number => {
+    // Numerical Recipes' linear congruential generator; its high bits will do.
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  for (let k = 0; k < 8; k++) random();
+  return async () => {
+    await sleep(stepMs * (random() < slowShare ? slowFactor : 1));
+  };
+}
