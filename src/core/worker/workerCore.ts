@@ -118,8 +118,8 @@ export class WorkerCore {
   }
 
   #onCommand(command: Exclude<WorkerCommand, { kind: 'cancel' | 'close' }>, now: number): void {
-    const { catalogue, hasEnded, endedError } = this.#connection;
-    if (hasEnded) this.#effects.fail(command.request, endedError);
+    const { catalogue, hasEnded } = this.#connection;
+    if (hasEnded) this.#effects.fail(command.request, this.#connection.endedError);
     else if (command.kind === 'connect') this.#connection.connect(command.request, now);
     else if (command.kind === 'computing') this.#announce(command.request, command.stepMs);
     else if (catalogue === undefined) {
