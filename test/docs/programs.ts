@@ -72,9 +72,11 @@ export function complaintsAbout(programs: readonly Program[]): Map<string, strin
   const { fileExists, readFile, getSourceFile } = host;
   host.fileExists = (file) => texts.has(file) || fileExists(file);
   host.readFile = (file) => texts.get(file) ?? readFile(file);
-  host.getSourceFile = (file, ...rest) => {
+  host.getSourceFile = (file, target, ...rest) => {
     const text = texts.get(file);
-    return text === undefined ? getSourceFile(file, ...rest) : ts.createSourceFile(file, text, ...rest);
+    return text === undefined
+      ? getSourceFile(file, target, ...rest)
+      : ts.createSourceFile(file, text, target);
   };
   const compiled = ts.createProgram([...texts.keys()], strict, host);
   const complaints = new Map<string, string[]>();
