@@ -89,6 +89,7 @@ export class Dispatcher {
   onMalformed(id: number, error: PsError): void {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
+    if (connection.session !== undefined) this.membership.touch(connection.session);
     this.#context.observe({ kind: 'rejected', id: connection.session?.id, error });
     connection.protocolErrors++;
     const isLast =

@@ -138,12 +138,14 @@ export class ServerCore {
   /** Runs what has become possible, until nothing more does, within this turn. */
   #settle(): readonly ServerEffect[] {
     const context = this.#context;
-    do {
-      context.isDirty = false;
+    for (;;) {
       this.#updates.run();
       this.#dispatcher.drainInboxes();
-      if (context.isDirty) this.#dispatcher.pulls.reconsider();
-    } while (context.isDirty);
+      // Also set by the event itself: a worker that left may have been the one that others waited for.
+      if (!context.isDirty) break;
+      context.isDirty = false;
+      this.#dispatcher.pulls.reconsider();
+    }
     this.#observeClock();
     const effects = this.#effects;
     this.#effects = [];
