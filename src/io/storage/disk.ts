@@ -70,7 +70,7 @@ export interface Disk {
   space(directory: string, done: DiskResult<DiskSpace>): void;
   /**
    * Takes `directory` for this process, until it is released or the process ends, however that may be.
-   * Error `EBUSY` when another (or this) process has it; the message says who.
+   * Error `EBUSY` when another process, or this one, has it.
    */
   lock(directory: string, done: DiskResult<DiskLock>): void;
   /** CRC-32 (ISO-HDLC, as zlib's) of `bytes` behind bytes whose CRC is `previous`; `previous` 0: from the start. */
