@@ -58,9 +58,13 @@ export class Catalogue {
     if (entry !== undefined) return entry;
     const known = this.entries.slice(0, 8).map((each) => each.name);
     const more = this.entries.length > 8 ? ', …' : '';
-    throw new PsError('PS_UNKNOWN_TENSOR', `no tensor is named "${name}"; the model has ${known.join(', ')}${more}`, {
-      details: { tensor: name },
-    });
+    throw new PsError(
+      'PS_UNKNOWN_TENSOR',
+      `no tensor is named "${name}"; the model has ${known.join(', ')}${more}`,
+      {
+        details: { tensor: name },
+      },
+    );
   }
 
   /**
@@ -121,7 +125,11 @@ export class Selection {
    * Calls `visit(modelOffset, selectionOffset, length)` for the pieces of the selection's
    * elements [begin, end), in order. O(pieces + log runs).
    */
-  forEachPiece(begin: number, end: number, visit: (offset: number, at: number, length: number) => void): void {
+  forEachPiece(
+    begin: number,
+    end: number,
+    visit: (offset: number, at: number, length: number) => void,
+  ): void {
     let low = 0;
     let high = this.runs.length;
     while (low < high) {

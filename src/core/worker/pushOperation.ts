@@ -3,7 +3,7 @@
  * set when it is first sent and never change, so that it may be sent any number of times and is
  * applied once. It keeps the gradient until it is answered.
  */
-import type { Push, PushChunk, VersionStamp } from '../protocol/messages.js';
+import type { Push, VersionStamp } from '../protocol/messages.js';
 import { MessageType } from '../protocol/messages.js';
 import type { OutgoingPart, OutgoingStream } from '../protocol/outgoingStream.js';
 import type { PushCommand } from './events.js';
@@ -69,15 +69,23 @@ export class PushOperation {
     this.#range = new TensorRange(this.command.values.map((array) => array.slice()));
   }
 
-  /** The message that begins at byte `offset`, and its payload; Push at 0, else PushChunk. */
-  part(offset: number, chunkBytes: number, scratch: () => Uint8Array): OutgoingPart {
-    const end = Math.min(offset + chunkBytes, this.byteLength);
-    return { message: this.#message(offset), payload: this.#range.read(offset, end, scratch) };
+  /** The message that begins the push, with its first `bytes` bytes. */
+  head(bytes: number, scratch: () => Uint8Array): OutgoingPart {
+    return { message: this.#message(), payload: this.#range.read(0, bytes, scratch) };
   }
 
-  #message(offset: number): Push | PushChunk {
+  /** The message with the bytes [offset, offset + chunkBytes). */
+  chunk(offset: number, chunkBytes: number, scratch: () => Uint8Array): OutgoingPart {
+    const { seq } = this.assignment as Assignment;
+    const end = Math.min(offset + chunkBytes, this.byteLength);
+    return {
+      message: { t: MessageType.pushChunk, seq, offset },
+      payload: this.#range.read(offset, end, scratch),
+    };
+  }
+
+  #message(): Push {
     const { seq, clock, tick } = this.assignment as Assignment;
-    if (offset > 0) return { t: MessageType.pushChunk, seq, offset };
     const { tensors, metrics, examples } = this.command;
     return {
       t: MessageType.push,
@@ -98,21 +106,28 @@ export class PushStream implements OutgoingStream {
   readonly id: number;
   readonly #push: PushOperation;
   readonly #chunkBytes: number;
-  readonly #scratch: () => Uint8Array;
   #offset = 0;
+  #isBegun = false;
 
-  constructor(id: number, push: PushOperation, chunkBytes: number, scratch: () => Uint8Array) {
+  constructor(id: number, push: PushOperation, chunkBytes: number) {
     this.id = id;
     this.#push = push;
     this.#chunkBytes = chunkBytes;
-    this.#scratch = scratch;
   }
 
   next(): OutgoingPart | undefined {
-    if (this.#offset > 0 && this.#offset >= this.#push.byteLength) return undefined;
-    const part = this.#push.part(this.#offset, this.#chunkBytes, this.#scratch);
-    // A push without bytes is one message too.
-    this.#offset += Math.max(1, part.payload.length);
+    const push = this.#push;
+    // A chunk that spans tensors is memory of its own: the system may take it after the next one is asked for.
+    const scratch = () => new Uint8Array(this.#chunkBytes);
+    if (!this.#isBegun) {
+      this.#isBegun = true;
+      // Of several chunks the first message brings none: then every payload has its place when it comes.
+      this.#offset = push.byteLength <= this.#chunkBytes ? push.byteLength : 0;
+      return push.head(this.#offset, scratch);
+    }
+    if (this.#offset >= push.byteLength) return undefined;
+    const part = push.chunk(this.#offset, this.#chunkBytes, scratch);
+    this.#offset += part.payload.length;
     return part;
   }
 }

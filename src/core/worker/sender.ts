@@ -13,6 +13,9 @@ import type { PullOperation } from './pullOperation.js';
 import { type PushOperation, PushStream } from './pushOperation.js';
 import type { TrainingClock } from './trainingClock.js';
 
+/** A push up to this is sent as a copy; a larger one from the caller's own memory. */
+const COPIED_BYTES = 16_384;
+
 /** Bounds of what a worker keeps for resending. */
 export interface UnansweredLimits {
   readonly maxUnansweredPushes: number;
@@ -136,14 +139,14 @@ export class Sender {
       tick: push.command.tick ? clock.nextTarget() : undefined,
     };
     push.isSent = true;
-    const scratch = () => this.#scratchOf(Math.min(link.chunkBytes, push.byteLength));
-    if (push.byteLength <= link.chunkBytes) {
-      const { message, payload } = push.part(0, link.chunkBytes, scratch);
+    if (push.byteLength <= Math.min(COPIED_BYTES, link.chunkBytes)) {
+      // Sent within this turn, so the memory may serve the next push too.
+      const { message, payload } = push.head(push.byteLength, () => this.#scratchOf(push.byteLength));
       effects.send(message as WorkerMessage, payload);
       return;
     }
     this.#streaming = ++this.#lastStream;
-    effects.stream(new PushStream(this.#streaming, push, link.chunkBytes, scratch));
+    effects.stream(new PushStream(this.#streaming, push, link.chunkBytes));
   }
 
   #scratchOf(bytes: number): Uint8Array {

@@ -196,7 +196,7 @@ function checkLimits(given: LimitOptions, modelBytes: number): ServerLimits {
   ]) {
     integer(`limits.${name}`, limits[name], 1);
   }
-  const chunkBytes = limits['chunkBytes'] as number;
+  const chunkBytes = limits.chunkBytes as number;
   if (chunkBytes % 8 !== 0 || chunkBytes < 1024 || chunkBytes > 2 ** 28) {
     throw invalidArgument('limits.chunkBytes', chunkBytes, 'a multiple of 8 from 1,024 to 268,435,456');
   }

@@ -37,7 +37,7 @@ class Recorder implements FrameSink {
 /** One RFC 6455 frame, by the letter of section 5.2. */
 function frame(
   content: Uint8Array,
-  options: { opcode?: number; mask?: number[]; first?: number } = {},
+  options: { opcode?: number; mask?: readonly number[]; first?: number } = {},
 ): Uint8Array {
   const { opcode = 2, mask, first = 0x80 | opcode } = options;
   const { length } = content;
