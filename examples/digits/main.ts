@@ -48,7 +48,7 @@ server.on('clock', ({ minClock }) => {
 
 const finished = await runWorkers({
   ...options,
-  url: server.url,
+  url: server.url as string,
   hasBegun: () => joined.size >= options.workers,
   note: progress.note,
 });

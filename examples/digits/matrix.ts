@@ -11,7 +11,11 @@ export interface Matrix {
 }
 
 /** A matrix of the given size over `data`, which is not copied; zeros if it is left out. */
-export function matrix(rows: number, columns: number, data = new Float32Array(rows * columns)): Matrix {
+export function matrix(
+  rows: number,
+  columns: number,
+  data: Float32Array = new Float32Array(rows * columns),
+): Matrix {
   return { rows, columns, data };
 }
 
