@@ -26,6 +26,7 @@ const steps = [
   ['types', () => 'tsc --pretty false -p tsconfig.json'],
   ['layers and circles', () => `depcruise --config .dependency-cruiser.cjs ${folders}`],
   ['purity', () => 'node scripts/checkPurity.mjs'],
+  ['wasm bytes', () => 'node scripts/checkWasm.mjs'],
   ['sizes', () => 'node scripts/checkSizes.mjs'],
   ['unused exports', () => 'knip --no-progress'],
   ['lock file', () => 'node scripts/lock.mjs --check'],

@@ -68,6 +68,21 @@ export interface Kernels {
   zeroNonFinite(values: Float32Array): void;
 
   /**
+   * out = x as bfloat16, the upper half of a float32: rounded to nearest, ties to even; what is too large
+   * becomes infinity. NaN becomes the bits 0x7fc0, with its sign. `out` and `x` do not overlap.
+   */
+  toBfloat16(out: Uint16Array, x: Float32Array): void;
+  /** out = x, exactly. `out` and `x` do not overlap. */
+  fromBfloat16(out: Float32Array, x: Uint16Array): void;
+  /**
+   * out = x as IEEE 754 binary16, subnormal numbers included: rounded to nearest, ties to even; what is
+   * too large becomes infinity. NaN becomes the bits 0x7e00, with its sign. `out` and `x` do not overlap.
+   */
+  toFloat16(out: Uint16Array, x: Float32Array): void;
+  /** out = x, exactly. `out` and `x` do not overlap. */
+  fromFloat16(out: Float32Array, x: Uint16Array): void;
+
+  /**
    * Returns `initial` + the sum of the squares, in float64; finite exactly if `initial` and every
    * value are. Blocks of `SUM_SQUARES_BLOCK` values are added to it in order, the last one may be short.
    *

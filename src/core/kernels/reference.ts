@@ -9,6 +9,7 @@ import type { Kernels } from './kernels.js';
 import { referenceAdam } from './referenceAdam.js';
 import { referenceDescent } from './referenceDescent.js';
 import { referenceFtrl } from './referenceFtrl.js';
+import { referenceHalfFloats } from './referenceHalfFloats.js';
 import { referenceSumSquares } from './referenceSumSquares.js';
 import { referenceVector } from './referenceVector.js';
 
@@ -16,6 +17,7 @@ import { referenceVector } from './referenceVector.js';
 export const referenceKernels: Kernels = Object.freeze({
   name: 'javascript',
   ...referenceVector,
+  ...referenceHalfFloats,
   sumSquares: referenceSumSquares,
   ...referenceDescent,
   adam: referenceAdam,
