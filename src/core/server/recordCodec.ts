@@ -22,7 +22,7 @@ import {
 import type { JournalRecord, PushRecord } from './records.js';
 
 /** Number of each kind of record; never reused. */
-export const RECORD_KINDS = {
+export const RECORD_KINDS: Readonly<Record<JournalRecord['kind'], number>> = {
   session: 1,
   enter: 2,
   leave: 3,
@@ -34,7 +34,7 @@ export const RECORD_KINDS = {
   settings: 9,
   load: 10,
   expire: 11,
-} as const satisfies Record<JournalRecord['kind'], number>;
+};
 
 /** The number of an outcome is its position. */
 const OUTCOMES = ['applied', 'buffered', 'scaled', 'dropped', 'refused'] as const;
