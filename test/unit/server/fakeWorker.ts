@@ -206,7 +206,7 @@ export class FakeWorker {
   }
 
   /** What it has not read is taken out of the streams, at most `parts` messages. */
-  read(parts = Number.POSITIVE_INFINITY): void {
+  read(parts: number = Number.POSITIVE_INFINITY): void {
     let left = parts;
     while (left > 0 && this.#streams.length > 0) {
       const stream = this.#streams[0] as OutgoingStream;
