@@ -29,6 +29,12 @@ function text(maxLength: number, minLength = 0): FieldKind {
   };
 }
 
+/** Text that only people read: too long a one is cut rather than refused by the other end. */
+const prose: FieldKind = {
+  decode: text(MAX_TEXT_LENGTH).decode,
+  encode: (value: string) => value.slice(0, MAX_TEXT_LENGTH),
+};
+
 function oneOf(names: readonly string[]): FieldKind {
   return {
     decode: (value) => (isUint(value) ? names[value] : undefined),
@@ -120,7 +126,7 @@ export const FIELD_KINDS: Readonly<Record<FieldKindName, FieldKind>> = {
   boolean: { decode: (value) => (typeof value === 'boolean' ? value : undefined), encode: same },
   number: { decode: (value) => (typeof value === 'number' ? value : undefined), encode: same },
   id: text(MAX_ID_LENGTH, 1),
-  text: text(MAX_TEXT_LENGTH),
+  text: prose,
   outcome: oneOf(OUTCOMES),
   waitReason: oneOf(WAIT_REASONS),
   tensorSet,

@@ -1,0 +1,78 @@
+/** Any message of the protocol, with any fields of their kinds. */
+import fc from 'fast-check';
+import { FIELD_KINDS, type FieldKind } from '../../src/core/protocol/fields.js';
+import { type Message, MessageType, OUTCOMES, WAIT_REASONS } from '../../src/core/protocol/messages.js';
+import { type Field, SCHEMAS } from '../../src/core/protocol/schema.js';
+
+/** Any well-formed text of up to `maxLength` UTF-16 code units. */
+function text(minLength: number, maxLength: number): fc.Arbitrary<string> {
+  return fc.oneof(
+    fc
+      .string({ minLength, maxLength: Math.min(maxLength, 40), unit: 'grapheme' })
+      .filter((each) => each.length <= maxLength),
+    fc.string({ minLength, maxLength: Math.floor(maxLength / 2), unit: 'binary' }),
+  );
+}
+
+const uint = fc.oneof(
+  fc.integer({ min: 0, max: 300 }),
+  fc.integer({ min: 0, max: 2 ** 32 + 2 }),
+  fc.maxSafeNat(),
+);
+const count = uint.map((value) => Math.max(1, value));
+const id = text(1, 128);
+// MessagePack has one zero only.
+const number = fc.double().map((value) => (value === 0 ? 0 : value));
+
+const byKind = new Map<FieldKind, fc.Arbitrary<unknown>>([
+  [FIELD_KINDS.uint, uint],
+  [FIELD_KINDS.count, count],
+  [FIELD_KINDS.boolean, fc.boolean()],
+  [FIELD_KINDS.number, number],
+  [FIELD_KINDS.id, id],
+  [FIELD_KINDS.text, text(0, 1024)],
+  [FIELD_KINDS.outcome, fc.constantFrom(...OUTCOMES)],
+  [FIELD_KINDS.waitReason, fc.constantFrom(...WAIT_REASONS)],
+  [
+    FIELD_KINDS.tensorSet,
+    fc
+      .uniqueArray(fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 65_535 })), {
+        maxLength: 30,
+      })
+      .map((indices) => indices.sort((a, b) => a - b)),
+  ],
+  [FIELD_KINDS.stamp, fc.record({ incarnation: text(0, 128), version: uint })],
+  [FIELD_KINDS.laggards, fc.array(fc.tuple(text(0, 128), uint, uint), { maxLength: 8 })],
+  [
+    FIELD_KINDS.metrics,
+    fc.dictionary(fc.string({ maxLength: 128 }), number, { maxKeys: 32, noNullPrototype: false }),
+  ],
+]);
+
+function fieldArbitrary({ name, kind, isFlag, isOptional }: Field): fc.Arbitrary<[string, unknown]> {
+  const arbitrary = byKind.get(kind);
+  if (arbitrary === undefined) throw new Error(`no arbitrary for the kind of ${name}`);
+  const value = isOptional && !isFlag ? fc.option(arbitrary, { nil: undefined }) : arbitrary;
+  return value.map((each) => [name, each]);
+}
+
+/** Any message of type `type`. */
+function messageOfType(type: number): fc.Arbitrary<Message> {
+  const fields = SCHEMAS.get(type)?.fields ?? [];
+  const entries = fc.tuple(...fields.map(fieldArbitrary));
+  return entries.map((each) => ({ t: type, ...Object.fromEntries(each) }) as unknown as Message);
+}
+
+/** Any message. */
+export const anyMessage: fc.Arbitrary<Message> = fc
+  .constantFrom(...Object.values(MessageType))
+  .chain(messageOfType);
+
+/** Any message, and a payload where its type has one. */
+export const anyFrame: fc.Arbitrary<{ message: Message; payload: Uint8Array }> = anyMessage.chain(
+  (message) => {
+    const hasPayload = SCHEMAS.get(message.t)?.hasPayload === true;
+    const payload = hasPayload ? fc.uint8Array({ maxLength: 64 }) : fc.constant(new Uint8Array(0));
+    return payload.map((bytes) => ({ message, payload: bytes }));
+  },
+);
