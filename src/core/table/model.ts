@@ -38,6 +38,8 @@ export interface Model {
 }
 
 const KEYS = ['shape', 'dtype', 'init', 'data', 'optimizer', 'trainable'];
+/** Names that objects of JavaScript, or checkpoint files, have another use for. */
+const RESERVED_NAMES = new Set(['__proto__', '__metadata__']);
 /** Longest name of a tensor. */
 const MAX_NAME_LENGTH = 256;
 
@@ -74,8 +76,9 @@ export function modelOf(parameters: unknown, seed: number): Model {
 
 function checkSpec(name: string, spec: ParameterSpec | undefined): TensorSpec {
   const option = `parameters.${name}`;
-  if (name.length === 0 || name.length > MAX_NAME_LENGTH || name === '__proto__') {
-    throw invalidArgument('parameters', name, `names of 1 to ${MAX_NAME_LENGTH} characters, not "__proto__"`);
+  if (name.length === 0 || name.length > MAX_NAME_LENGTH || RESERVED_NAMES.has(name)) {
+    const reserved = [...RESERVED_NAMES].join(' or ');
+    throw invalidArgument('parameters', name, `names of 1 to ${MAX_NAME_LENGTH} characters, not ${reserved}`);
   }
   if (spec === null || typeof spec !== 'object')
     throw invalidArgument(option, spec, 'an object { shape, … }');

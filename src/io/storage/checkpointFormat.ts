@@ -1,0 +1,137 @@
+/**
+ * A checkpoint as a safetensors file: the parameters under their names, everything else under a prefix
+ * that no parameter has.
+ *
+ *     data = <prefix>scalars (F64) | parameters | <prefix>slot.<slot>.<parameter> | <prefix>sum.<i>.<parameter>
+ *            | <prefix>checksum (U32 [2]: CRC-32 of the header with its length, CRC-32 of all bytes before this)
+ *
+ * `sum.<i>` is the i-th buffered sum of `buffers` in the state. The metadata has format, format_version,
+ * lineage, position, version, finite, and the rest of the state as JSON.
+ */
+import { PsError } from '../../core/base/errors.js';
+import type { ScalarState } from '../../core/optim/optimizer.js';
+import type { StateArrays, StateMeta } from '../../core/server/stateImage.js';
+import type { Catalogue, CatalogueEntry } from '../../core/tensor/catalogue.js';
+import type { SafetensorsHeader, TensorEntry } from './safetensors.js';
+
+/** A tensor of a checkpoint and the memory that it comes from, or goes to. */
+export interface CheckpointTensor extends Pick<TensorEntry, 'name' | 'dtype' | 'shape'> {
+  readonly bytes: Uint8Array;
+}
+
+/** What a checkpoint says of itself. */
+export interface CheckpointInfo {
+  readonly lineage: string;
+  /** Number of the last record whose effect is in it. */
+  readonly position: number;
+  /** Whether every parameter is finite. */
+  readonly isFinite: boolean;
+  readonly shard: { readonly index: number; readonly count: number };
+  readonly meta: StateMeta;
+}
+
+/** Bytes of the last tensor's data. */
+export const CHECKSUM_BYTES = 8;
+const FORMAT = 'pslib';
+const FORMAT_VERSION = '1';
+
+/** The tensors of a state whose arrays are `arrays`, without the checksum, in the order of the file. */
+export function tensorsOfState(
+  catalogue: Catalogue,
+  meta: StateMeta,
+  arrays: StateArrays,
+  scalars: Float64Array,
+): CheckpointTensor[] {
+  const prefix = prefixFor(catalogue);
+  const tensors: CheckpointTensor[] = [
+    { name: `${prefix}scalars`, dtype: 'F64', shape: [scalars.length], bytes: bytesOf(scalars) },
+  ];
+  const names = new Set<string>();
+  const add = (values: Float32Array, index: number, wanted: string): void => {
+    const { shape, offset, length } = catalogue.entries[index] as CatalogueEntry;
+    // Names of slots and parameters may have dots of their own.
+    const name = names.has(wanted) ? `${wanted}#${index}` : wanted;
+    names.add(name);
+    tensors.push({ name, dtype: 'F32', shape, bytes: bytesOf(values.subarray(offset, offset + length)) });
+  };
+  for (const { index, name } of catalogue.entries) add(arrays.values, index, name);
+  for (const [i, slot] of arrays.slots.entries()) {
+    for (const { index, name } of catalogue.entries) {
+      const slotName = meta.optimizers[meta.groupOf[index] as number]?.slots[i];
+      if (slotName !== undefined) add(slot, index, `${prefix}slot.${slotName}.${name}`);
+    }
+  }
+  for (const [i, sum] of arrays.sums.entries()) {
+    for (const { index, name } of catalogue.entries) add(sum, index, `${prefix}sum.${i}.${name}`);
+  }
+  return tensors;
+}
+
+/** The entry of the checksum, which stands last. */
+export function checksumEntry(catalogue: Catalogue): Pick<TensorEntry, 'name' | 'dtype' | 'shape'> {
+  return { name: `${prefixFor(catalogue)}checksum`, dtype: 'U32', shape: [2] };
+}
+
+/** All scalars, one tensor's behind the other's. */
+export function flattenScalars(scalars: readonly ScalarState[]): Float64Array {
+  return Float64Array.from(scalars.flat());
+}
+
+/** Writes `flat` into `scalars`, which have the right lengths. Mutates `scalars`. */
+export function unflattenScalars(flat: Float64Array, scalars: readonly ScalarState[]): void {
+  let at = 0;
+  for (const each of scalars) {
+    for (let i = 0; i < each.length; i++) each[i] = flat[at++] as number;
+  }
+}
+
+/** `info` as metadata of a file. */
+export function metadataOf(info: CheckpointInfo): Map<string, string> {
+  const { lineage, position, isFinite: finite, shard, meta } = info;
+  return new Map([
+    ['format', FORMAT],
+    ['format_version', FORMAT_VERSION],
+    ['lineage', lineage],
+    ['position', String(position)],
+    ['version', String(meta.version)],
+    ['finite', String(finite)],
+    ['state', JSON.stringify({ shard, meta })],
+  ]);
+}
+
+/** Whether a file with this header says that it is a checkpoint of pslib. */
+export function isCheckpoint({ metadata }: SafetensorsHeader): boolean {
+  return metadata.get('format') === FORMAT;
+}
+
+/** What the metadata of a checkpoint say. Throws `PS_CORRUPT`; its checksum should be verified before. */
+export function infoOf({ metadata }: SafetensorsHeader): CheckpointInfo {
+  if (metadata.get('format') !== FORMAT) throw new PsError('PS_CORRUPT', 'it is not a checkpoint of pslib');
+  const version = metadata.get('format_version');
+  if (version !== FORMAT_VERSION) {
+    const text = `it has version ${version} of the format; this pslib reads version ${FORMAT_VERSION}`;
+    throw new PsError('PS_CORRUPT', text);
+  }
+  const position = Number(metadata.get('position'));
+  const lineage = metadata.get('lineage');
+  try {
+    const { shard, meta } = JSON.parse(metadata.get('state') ?? '') as Pick<CheckpointInfo, 'shard' | 'meta'>;
+    if (lineage !== undefined && Number.isSafeInteger(position) && Array.isArray(meta.sessions)) {
+      return { lineage, position, isFinite: metadata.get('finite') === 'true', shard, meta };
+    }
+  } catch {
+    // Not JSON, or not of this form.
+  }
+  throw new PsError('PS_CORRUPT', 'its metadata are not those of a checkpoint');
+}
+
+/** What the names of everything but parameters begin with. */
+function prefixFor(catalogue: Catalogue): string {
+  let prefix = 'pslib.';
+  while (catalogue.entries.some(({ name }) => name.startsWith(prefix))) prefix += '.';
+  return prefix;
+}
+
+function bytesOf(array: Float32Array | Float64Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

@@ -1,0 +1,101 @@
+/**
+ * Writes a checkpoint so that its name stands for a whole one or for none: into a temporary file, synced,
+ * then renamed, then the directory synced. The tensors must not change meanwhile.
+ */
+import type { Catalogue } from '../../core/tensor/catalogue.js';
+import {
+  CHECKSUM_BYTES,
+  type CheckpointInfo,
+  type CheckpointTensor,
+  checksumEntry,
+  metadataOf,
+} from './checkpointFormat.js';
+import type { Disk, DiskFile } from './disk.js';
+import { encodeSafetensorsHeader } from './safetensors.js';
+import { completion, result, type Task } from './task.js';
+
+/** Bytes of one write: their checksum takes about a millisecond. */
+const BATCH_BYTES = 4_194_304;
+
+/** Writes the file at `path`, whose directory is `directory`. Returns its bytes. */
+export function* writeCheckpoint(
+  disk: Disk,
+  place: { readonly directory: string; readonly path: string },
+  info: CheckpointInfo,
+  content: { readonly catalogue: Catalogue; readonly tensors: readonly CheckpointTensor[] },
+): Task<number> {
+  const temporary = `${place.path}.tmp`;
+  yield* removeIfThere(disk, temporary);
+  const file = yield* result<DiskFile>((done) => disk.open(temporary, 'create', done));
+  let bytes = 0;
+  try {
+    bytes = yield* writeAll(disk, file, info, content);
+    yield* completion((done) => file.sync(done));
+  } catch (error) {
+    yield* closeQuietly(file);
+    yield* removeIfThere(disk, temporary);
+    throw error;
+  }
+  yield* completion((done) => file.close(done));
+  yield* completion((done) => disk.rename(temporary, place.path, done));
+  yield* completion((done) => disk.syncDirectory(place.directory, done));
+  return bytes;
+}
+
+function* writeAll(
+  disk: Disk,
+  file: DiskFile,
+  info: CheckpointInfo,
+  { catalogue, tensors }: { catalogue: Catalogue; tensors: readonly CheckpointTensor[] },
+): Task<number> {
+  const header = encodeSafetensorsHeader(metadataOf(info), [...tensors, checksumEntry(catalogue)]);
+  const headerSum = disk.checksum(header, 0);
+  let sum = headerSum;
+  let at = 0;
+  for (const parts of batchesOf([header, ...tensors.map((tensor) => tensor.bytes)])) {
+    for (const part of parts) sum = part === header ? sum : disk.checksum(part, sum);
+    yield* completion((done) => file.write(parts, at, done));
+    for (const part of parts) at += part.length;
+  }
+  const sums = new Uint8Array(CHECKSUM_BYTES);
+  const view = new DataView(sums.buffer);
+  view.setUint32(0, headerSum, true);
+  view.setUint32(4, sum, true);
+  yield* completion((done) => file.write([sums], at, done));
+  return at + CHECKSUM_BYTES;
+}
+
+/** `parts` in order, in batches of about `BATCH_BYTES`. The first part stays whole. */
+function* batchesOf(parts: readonly Uint8Array[]): Generator<Uint8Array[]> {
+  let batch: Uint8Array[] = [];
+  let bytes = 0;
+  for (const [i, part] of parts.entries()) {
+    for (let at = 0; at < part.length; ) {
+      const piece = i === 0 ? part : part.subarray(at, at + BATCH_BYTES - bytes);
+      batch.push(piece);
+      bytes += piece.length;
+      at += piece.length;
+      if (bytes < BATCH_BYTES) continue;
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function* removeIfThere(disk: Disk, path: string): Task<void> {
+  try {
+    yield* completion((done) => disk.remove(path, done));
+  } catch {
+    // It was not there, or what follows fails too.
+  }
+}
+
+function* closeQuietly(file: DiskFile): Task<void> {
+  try {
+    yield* completion((done) => file.close(done));
+  } catch {
+    // The error that came first counts.
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * The names of files in a data directory. Numbers are those of records: a journal segment is named after
+ * its first record, a checkpoint after the last record that is in it.
+ *
+ *     journal-0000000000000001.pslog            checkpoint-0000000000000000.safetensors
+ *     lock                                      *.tmp (unfinished)   *.corrupt (put aside)
+ */
+
+const CHECKPOINT = /^checkpoint-(\d{16})\.safetensors$/;
+const SEGMENT = /^journal-(\d{16})\.pslog$/;
+const LEFT_OVER = /^checkpoint-\d{16}\.safetensors\.tmp$/;
+const PUT_ASIDE = /\.corrupt\d*$/;
+
+/** What lies in a data directory. */
+export interface DirectoryContent {
+  /** Positions of checkpoints, highest first. */
+  readonly checkpoints: readonly number[];
+  /** First records of segments, lowest first. */
+  readonly segments: readonly number[];
+  /** Names of files that were not finished. */
+  readonly leftOver: readonly string[];
+  /** Names of files that pslib put aside. */
+  readonly putAside: readonly string[];
+  /** Names that are not pslib's. */
+  readonly foreign: readonly string[];
+}
+
+/** Path of the checkpoint at `position`. */
+export function checkpointPath(directory: string, position: number): string {
+  return `${directory}/checkpoint-${digits(position)}.safetensors`;
+}
+
+/** Path of the segment that begins with record `first`. */
+export function segmentPath(directory: string, first: number): string {
+  return `${directory}/journal-${digits(first)}.pslog`;
+}
+
+/** Sorts the names of a data directory. Hidden files and `lost+found` are passed over. */
+export function contentOf(names: readonly string[], lockName = 'lock'): DirectoryContent {
+  const visible = names.filter((name) => !name.startsWith('.') && name !== 'lost+found' && name !== lockName);
+  const numbersOf = (pattern: RegExp): number[] =>
+    visible.flatMap((name) => (pattern.test(name) ? [Number(pattern.exec(name)?.[1])] : []));
+  return {
+    checkpoints: numbersOf(CHECKPOINT).sort((a, b) => b - a),
+    segments: numbersOf(SEGMENT).sort((a, b) => a - b),
+    leftOver: visible.filter((name) => LEFT_OVER.test(name)),
+    putAside: visible.filter((name) => PUT_ASIDE.test(name)),
+    foreign: visible.filter(
+      (name) => ![CHECKPOINT, SEGMENT, LEFT_OVER, PUT_ASIDE].some((pattern) => pattern.test(name)),
+    ),
+  };
+}
+
+function digits(number: number): string {
+  return String(number).padStart(16, '0');
+}
