@@ -24,6 +24,8 @@ export class Outbox {
   readonly #streams: Sending[] = [];
   /** Streams that are handed over and not wholly taken. */
   readonly #leaving = new Set<Sending>();
+  /** Parts of streams that the system has not taken. */
+  #untakenParts = 0;
   #isPumping = false;
   #isClosed = false;
 
@@ -75,7 +77,7 @@ export class Outbox {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    while (!this.#isClosed && this.#streams.length > 0 && this.#transport.bufferedBytes < this.#windowBytes) {
+    while (!this.#isClosed && this.#streams.length > 0 && this.#hasRoom()) {
       const sending = this.#streams[0] as Sending;
       const part = sending.stream.next();
       if (part !== undefined) {
@@ -90,13 +92,23 @@ export class Outbox {
     this.#isPumping = false;
   }
 
+  /** One part may always leave: only a part that is taken brings on the next, other messages do not. */
+  #hasRoom(): boolean {
+    return this.#untakenParts === 0 || this.#transport.bufferedBytes < this.#windowBytes;
+  }
+
   #sendPart(sending: Sending, { message, payload }: OutgoingPart): void {
+    this.#untakenParts++;
     if (this.#transport.sendParts === undefined) {
-      this.#transport.send(encodeFrame(message, payload), () => this.#pump());
+      this.#transport.send(encodeFrame(message, payload), () => {
+        this.#untakenParts--;
+        this.#pump();
+      });
       return;
     }
     sending.untaken++;
     this.#transport.sendParts(encodeHead(message, payload.length), payload, () => {
+      this.#untakenParts--;
       sending.untaken--;
       this.#endIfTaken(sending);
       this.#pump();
