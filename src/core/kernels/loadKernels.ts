@@ -11,8 +11,13 @@ import { hasWasmSimd, instantiate } from './wasmModule.js';
 /** Kernels, and where their arrays come from. */
 export interface KernelMemory {
   readonly kernels: Kernels;
-  /** A new array of zeros, where the kernels are fastest; it is never given back. O(1), or O(length) when that is full. */
-  allocate(length: number): Float32Array;
+  /** A new array of zeros, where the kernels are fastest while there is room. At most O(length). */
+  readonly allocate: (length: number) => Float32Array;
+  /**
+   * Gives back an array of `allocate`: whoever drops one while the server goes on must, or its memory stays
+   * taken. Exactly once, and REQUIRES that nobody uses it, or a part of it, any more.
+   */
+  readonly release: (array: Float32Array) => void;
 }
 
 /** What no limit on memory would set: the whole address space of a WASM memory. */
@@ -27,12 +32,16 @@ export function loadKernels(reserveBytes: number = ALL_BYTES): KernelMemory {
   if (arena === undefined) return plainMemory();
   try {
     const kernels = new WasmKernels(instantiate(arena.memory), arena);
-    return { kernels, allocate: (length) => arena.allocate(length) };
+    return {
+      kernels,
+      allocate: (length) => arena.allocate(length),
+      release: (array) => arena.release(array),
+    };
   } catch {
     return plainMemory();
   }
 }
 
 function plainMemory(): KernelMemory {
-  return { kernels: referenceKernels, allocate: (length) => new Float32Array(length) };
+  return { kernels: referenceKernels, allocate: (length) => new Float32Array(length), release: () => {} };
 }

@@ -41,10 +41,14 @@ export class Dispatcher {
   /** Sessions whose inbox may have something to do. */
   readonly #ready = new Set<Session>();
 
-  constructor(context: CoreContext, allocate: (length: number) => Float32Array) {
+  constructor(
+    context: CoreContext,
+    allocate: (length: number) => Float32Array,
+    release?: (array: Float32Array) => void,
+  ) {
     this.#context = context;
     const { options } = context;
-    this.staging = new StagingPool(options.limits.stagingBytes, allocate);
+    this.staging = new StagingPool(options.limits.stagingBytes, allocate, release);
     this.membership = new Membership(context, (session) => this.#detach(session));
     this.pulls = new PullDesk(context);
     this.#requests = new RequestDesk(context, this.pulls);

@@ -24,6 +24,8 @@ export interface ServerCoreParts {
   readonly table: DenseTable;
   readonly consistency: Consistency;
   readonly allocate: (length: number) => Float32Array;
+  /** Gets arrays of `allocate` that are needed no more. */
+  readonly release?: (array: Float32Array) => void;
 }
 
 /** The server of one shard, without sockets, timers and files. */
@@ -36,8 +38,8 @@ export class ServerCore {
   #minClock = 0;
 
   constructor(parts: ServerCoreParts) {
-    const { options, table, consistency, allocate } = parts;
-    this.state = new ServerState(table, consistency, allocate);
+    const { options, table, consistency, allocate, release } = parts;
+    this.state = new ServerState(table, consistency, allocate, release);
     const commits = new CommitLog(options.isDurable, (number, record) =>
       this.#effects.push({ kind: 'persist', number, record }),
     );
@@ -54,7 +56,7 @@ export class ServerCore {
       const error = new PsError('PS_INTERNAL', `the user's code failed: ${String(cause)}`, { cause });
       this.#context.observe({ kind: 'error', error });
     };
-    this.#dispatcher = new Dispatcher(this.#context, allocate);
+    this.#dispatcher = new Dispatcher(this.#context, allocate, release);
     this.#updates = this.#dispatcher.updates;
   }
 

@@ -38,13 +38,20 @@ export class ServerState {
   /** Told of what the user's own optimizer throws. */
   onFailure: (error: unknown) => void = () => {};
   readonly #allocate: (length: number) => Float32Array;
+  readonly #release: (array: Float32Array) => void;
 
-  constructor(table: DenseTable, model: Consistency, allocate: (length: number) => Float32Array) {
+  constructor(
+    table: DenseTable,
+    model: Consistency,
+    allocate: (length: number) => Float32Array,
+    release: (array: Float32Array) => void = () => {},
+  ) {
     this.table = table;
     this.model = model;
     this.policy = policyOf(model, this.clocks);
     this.configured = { optimizers: table.groups.map((group) => group.optimizer), consistency: model };
     this.#allocate = allocate;
+    this.#release = release;
   }
 
   /** Updates applied. */
@@ -187,7 +194,7 @@ export class ServerState {
       this.#plainUpdate(selection, gradient, record.rates),
     );
     const onClosed = (): void => {
-      this.buffers.delete(record.clock);
+      this.#forget(record.clock);
       const openClock = this.policy.onClosed(record.clock, this.clocks);
       for (const { id } of this.clocks.below(openClock)) this.#tick(this.session(id), openClock);
     };
@@ -219,10 +226,16 @@ export class ServerState {
       }
     };
     return new JobThen(new JobSequence(updates(this)), () => {
-      this.buffers.clear();
+      for (const clock of clocks) this.#forget(clock);
       this.model = record.model;
       this.policy = policyOf(record.model, this.clocks);
     });
+  }
+
+  /** The updates of `clock` have been used, or are given up. */
+  #forget(clock: number): void {
+    for (const { sum } of this.buffers.get(clock)?.contributions ?? []) this.#release(sum);
+    this.buffers.delete(clock);
   }
 
   #setOptimizer(record: OptimizerRecord): void {

@@ -8,14 +8,23 @@
 export class StagingPool {
   readonly #maxBytes: number;
   readonly #allocate: (length: number) => Float32Array;
+  readonly #release: (area: Float32Array) => void;
   readonly #free: Float32Array[] = [];
   #usedBytes = 0;
   #heldBytes = 0;
 
-  /** `maxBytes`: bound on all areas together; one area may always be taken, whatever its size. */
-  constructor(maxBytes: number, allocate: (length: number) => Float32Array) {
+  /**
+   * `maxBytes`: bound on all areas together; one area may always be taken, whatever its size.
+   * `release` gets areas that are not kept.
+   */
+  constructor(
+    maxBytes: number,
+    allocate: (length: number) => Float32Array,
+    release: (area: Float32Array) => void = () => {},
+  ) {
     this.#maxBytes = maxBytes;
     this.#allocate = allocate;
+    this.#release = release;
   }
 
   /** Bytes of the areas in use. */
@@ -31,7 +40,9 @@ export class StagingPool {
     const index = this.#free.findIndex((area) => area.length === length);
     if (index >= 0) return this.#free.splice(index, 1)[0];
     while (this.#free.length > 0 && this.#heldBytes + bytes > this.#maxBytes) {
-      this.#heldBytes -= (this.#free.shift() as Float32Array).byteLength;
+      const dropped = this.#free.shift() as Float32Array;
+      this.#heldBytes -= dropped.byteLength;
+      this.#release(dropped);
     }
     this.#heldBytes += bytes;
     return this.#allocate(length);

@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { PsError } from '../../core/base/errors.js';
 import { type Consistency, checkConsistency } from '../../core/consistency/consistency.js';
-import { referenceKernels } from '../../core/kernels/reference.js';
+import { loadKernels } from '../../core/kernels/loadKernels.js';
 import { checkLearningRate, type LearningRate } from '../../core/optim/learningRate.js';
 import type { Optimizer } from '../../core/optim/optimizer.js';
 import { checkOptimizer } from '../../core/optim/updateRule.js';
@@ -34,6 +34,12 @@ import { type WorkerInfo, workerInfos } from './workerInfo.js';
 
 /** How long `close` waits for connections to end. */
 const CLOSE_TIMEOUT_MS = 5_000;
+
+/**
+ * Memory is reserved for so many arrays of the model's size: versions, slots, staging areas, sums of workers. What
+ * is not used costs nothing; what goes beyond works too, a little slower.
+ */
+const RESERVED_MODELS = 32;
 
 /** Counts of a server, as `stats()` gives them. */
 export interface ServerStats {
@@ -262,7 +268,8 @@ export class ParameterServer<
 
 function makeCore(options: CheckedServerOptions): ServerCore {
   const { model, optimizer, consistency, core } = options;
-  const allocate = (length: number): Float32Array => new Float32Array(length);
+  const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
+  const { kernels, allocate, release } = loadKernels(RESERVED_MODELS * modelBytes);
   const values = allocate(model.catalogue.length);
   model.initialise(values);
   const table = new DenseTable({
@@ -271,11 +278,11 @@ function makeCore(options: CheckedServerOptions): ServerCore {
     optimizer,
     ownOptimizers: model.ownOptimizers,
     pinnedVersions: core.limits.pinnedVersions,
-    kernels: referenceKernels,
+    kernels,
     allocate,
   });
   const coreOptions = { ...core, incarnation: randomUUID(), lineage: randomUUID() };
-  return new ServerCore({ options: coreOptions, table, consistency, allocate });
+  return new ServerCore({ options: coreOptions, table, consistency, allocate, release });
 }
 
 function closedError(): PsError {
