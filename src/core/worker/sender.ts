@@ -55,6 +55,8 @@ export class Sender {
   /** Whether this worker is in the clock table, once everything that was sent has been handled. */
   #isInTable = false;
   #scratch: Uint8Array = new Uint8Array(0);
+  /** A push of this step lies in the scratch memory. */
+  #isScratchTaken = false;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
@@ -105,6 +107,7 @@ export class Sender {
   /** Sends what may be sent. */
   pump(now: number): void {
     if (this.#link === undefined || this.#isHeld) return;
+    this.#isScratchTaken = false;
     for (const each of this.#parts.operations) {
       if (each.isSent) continue;
       if (this.#streaming !== undefined) return;
@@ -140,7 +143,7 @@ export class Sender {
     };
     push.isSent = true;
     if (push.byteLength <= Math.min(COPIED_BYTES, link.chunkBytes)) {
-      // Sent within this turn, so the memory may serve the next push too.
+      // Sent when this step is over, so the memory may serve a push of a later one.
       const { message, payload } = push.head(push.byteLength, () => this.#scratchOf(push.byteLength));
       effects.send(message as WorkerMessage, payload);
       return;
@@ -150,6 +153,8 @@ export class Sender {
   }
 
   #scratchOf(bytes: number): Uint8Array {
+    if (this.#isScratchTaken) return new Uint8Array(bytes);
+    this.#isScratchTaken = true;
     if (this.#scratch.length < bytes) this.#scratch = new Uint8Array(bytes);
     return this.#scratch;
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Message, MessageType } from '../../../src/core/protocol/messages.js';
+import { floatsOf } from '../../../src/core/protocol/modelStream.js';
 import { Harness, MODEL, offsetsOf } from './coreHarness.js';
 
 const { hello, push, pull, tick, enter, leave, clockResult, finish, drain } = MessageType;
@@ -44,6 +45,19 @@ describe('what is unanswered when the connection is lost', () => {
     expect(requests.map((each) => h.outcome(each)?.error)).toEqual([1, 2, 3, 4, 5].map(() => undefined));
     expect(h.outcome(requests[1] as number)?.value).toMatchObject({ duplicate: true, outcome: 'scaled' });
     expect(h.core.clock).toBe(2);
+  });
+
+  it('keeps its own bytes where several pushes leave in one step', () => {
+    const h = opened();
+    for (const value of [1, 2, 3]) h.push(value);
+    h.sent();
+    h.drop();
+    h.redial();
+    const from = h.effects.length;
+    h.accept({ committedSeq: 0, resumed: true });
+    const sends = h.effects.slice(from).filter((each) => each.kind === 'send');
+    const payloads = sends.flatMap(({ payload }) => (payload === undefined ? [] : [floatsOf(payload)]));
+    expect(payloads.map((floats) => new Set(floats))).toEqual([1, 2, 3].map((value) => new Set([value])));
   });
 
   it('begins a half-sent push again at byte 0', () => {
