@@ -68,10 +68,10 @@ export class IncomingPush {
   }
 
   /**
-   * Takes the first payload, which may stand in an area already. Returns false if it needs one and the pool has
-   * no room now.
+   * Takes the first payload, which may stand in an area already. Returns false if it needs one and `pool` has
+   * no room now, or is undefined: others wait for room.
    */
-  begin(payload: Uint8Array, pool: StagingPool, area?: Float32Array): boolean {
+  begin(payload: Uint8Array, pool: StagingPool | undefined, area?: Float32Array): boolean {
     if (this.isDiscarded) {
       this.#received = payload.length;
       return true;
@@ -86,7 +86,7 @@ export class IncomingPush {
     this.#kept.push(payload);
     this.#received = payload.length;
     this.isAwaitingRoom = true;
-    return this.takeRoom(pool);
+    return pool !== undefined && this.takeRoom(pool);
   }
 
   /** Tries to get an area; what was kept moves into it. */

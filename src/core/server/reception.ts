@@ -40,6 +40,11 @@ export class PushReception {
     this.#rules = { catalogue, kernels, nonFinite, maxPushNorm };
   }
 
+  /** Whether someone waits for room: whoever comes later does not take it before. */
+  get #isRoomAwaited(): boolean {
+    return this.#awaitingRoom.some(({ push }) => !push.isCancelled);
+  }
+
   /** A push begins, with its first bytes. */
   begin(connection: Connection, session: Session, message: Push, payload: Uint8Array): void {
     if (session.isReader) {
@@ -57,8 +62,8 @@ export class PushReception {
     connection.incoming = push;
     session.inbox.push({ kind: 'push', push });
     const area = this.#reservedFor(connection, payload);
-    if (!push.begin(payload, this.#pool, push.isDiscarded ? undefined : area))
-      this.#awaitRoom(push, connection);
+    const pool = this.#isRoomAwaited ? undefined : this.#pool;
+    if (!push.begin(payload, pool, push.isDiscarded ? undefined : area)) this.#awaitRoom(push, connection);
     if (area !== undefined && !push.isDiscarded) connection.reserved = undefined;
     this.unreserve(connection);
     this.#onBytes(connection, session, push);
@@ -67,6 +72,7 @@ export class PushReception {
   /** Where the payload of a push of one chunk may be written before the push begins, if there is room. */
   reserve(connection: Connection, message: Push, bytes: number): Uint8Array | undefined {
     const isPlausible =
+      !this.#isRoomAwaited &&
       connection.incoming === undefined &&
       connection.reserved === undefined &&
       bytes === message.bytes &&

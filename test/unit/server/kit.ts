@@ -48,6 +48,8 @@ export class TestServer {
   /** Records that wait for `persist`. */
   readonly records: { readonly number: number; readonly record: JournalRecord }[] = [];
   now = 1000;
+  /** Payloads are written where the core wants them, as the stream transport does. */
+  isPlacing = false;
   /** False: `continue` effects wait for `proceed`. */
   isContinuing = true;
   readonly #workers = new Map<number, FakeWorker>();
@@ -92,9 +94,11 @@ export class TestServer {
   receive(connection: number, frame: Uint8Array): void {
     let event: ServerEvent;
     try {
-      const { message, payload } = decodeFrame(frame);
-      if (message.t >= MessageType.welcome) throw new PsError('PS_PROTOCOL', 'a message of servers');
-      event = { kind: 'message', connection, message: message as WorkerMessage, payload, now: this.now };
+      const decoded = decodeFrame(frame);
+      if (decoded.message.t >= MessageType.welcome) throw new PsError('PS_PROTOCOL', 'a message of servers');
+      const message = decoded.message as WorkerMessage;
+      const payload = this.#placed(connection, message, decoded.payload);
+      event = { kind: 'message', connection, message, payload, now: this.now };
     } catch (error) {
       event = { kind: 'malformed', connection, error: error as PsError, now: this.now };
     }
@@ -195,6 +199,14 @@ export class TestServer {
       ...this.observations.filter((each) => each.kind !== kind),
     );
     return found as Extract<Observation, { kind: K }>[];
+  }
+
+  #placed(connection: number, message: WorkerMessage, payload: Uint8Array): Uint8Array {
+    if (!this.isPlacing || payload.length === 0) return payload;
+    const place = this.core.placeOf(connection, message, payload.length);
+    if (place === undefined) return payload.slice();
+    place.set(payload);
+    return place;
   }
 
   /** One event after the other: what effects bring about waits until they are all carried out. */
