@@ -44,7 +44,7 @@ export async function servePslib({
     port: 0,
   });
   await server.listen();
-  return { port: Number(new URL(server.url as string).port) };
+  return { port: Number(new URL(server.url).port) };
 }
 
 /** A connected worker, and the arrays of its rounds, made when they are first needed. */

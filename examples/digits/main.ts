@@ -48,7 +48,7 @@ server.on('clock', ({ minClock }) => {
 
 const finished = await runWorkers({
   ...options,
-  url: server.url as string,
+  url: server.url,
   hasBegun: () => joined.size >= options.workers,
   note: progress.note,
 });

@@ -28,7 +28,7 @@ async function start(options: Partial<ParameterServerOptions> = {}): Promise<voi
     ...options,
   });
   await server.listen();
-  url = server.url as string;
+  url = server.url;
 }
 
 beforeEach(() => start());

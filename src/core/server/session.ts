@@ -20,7 +20,7 @@ export interface PushAnswer {
 }
 
 /** Answers kept per session: more than the pushes that a worker may leave unanswered. */
-const KEPT_ANSWERS = 8;
+export const KEPT_ANSWERS = 8;
 
 /** A session of a worker or reader. */
 export class Session {

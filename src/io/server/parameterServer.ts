@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
-import { PsError } from '../../core/base/errors.js';
+import { invalidArgument, PsError } from '../../core/base/errors.js';
 import { type Consistency, checkConsistency } from '../../core/consistency/consistency.js';
 import { loadKernels } from '../../core/kernels/loadKernels.js';
 import { checkLearningRate, type LearningRate } from '../../core/optim/learningRate.js';
@@ -19,10 +19,11 @@ import { ServerCore } from '../../core/server/serverCore.js';
 import { DenseTable } from '../../core/table/denseTable.js';
 import { type Job, JobThen } from '../../core/table/job.js';
 import type { ParameterSpecs } from '../../core/table/model.js';
+import { primeMalloc } from '../primeMalloc.js';
 import { monotonicNow } from '../time.js';
 import { CoreRunner, maxMessageBytes } from './coreRunner.js';
 import { HttpPlace } from './httpPlace.js';
-import { emitObservation, type ParameterServerEvents } from './serverEvents.js';
+import { emitObservation, logObservation, type ParameterServerEvents } from './serverEvents.js';
 import {
   type CheckedServerOptions,
   checkServerOptions,
@@ -82,6 +83,7 @@ export class ParameterServer<
     this.#options = checkServerOptions(options);
     this.#core = makeCore(this.#options);
     this.#runner = new CoreRunner(this.#core, (observation) => {
+      logObservation(observation, this.#options.logger);
       emitObservation(observation, (name, ...args) => this.#emit(name, ...args));
     });
     this.#upgrades = new UpgradeDesk({
@@ -96,7 +98,7 @@ export class ParameterServer<
   }
 
   /**
-   * Begins to serve. With `port` it resolves when the port is open; attached to a server of yours it
+   * Begins to serve. After a failure it may be called again. With `port` it resolves when the port is open; attached to a server of yours it
    * does not make that one listen.
    *
    * Rejects with `PS_CONNECT_FAILED` when the port can't be had, `PS_ABORTED` when `signal` aborts first,
@@ -105,20 +107,35 @@ export class ParameterServer<
   async listen(options: { signal?: AbortSignal } = {}): Promise<void> {
     if (this.#state === 'closed') throw closedError();
     if (this.#state !== 'new') throw new PsError('PS_INVALID_ARGUMENT', 'listen was called before');
+    const { signal } = options;
+    const throwIfAborted = (): void => {
+      if (signal?.aborted === true)
+        throw new PsError('PS_ABORTED', 'listen was aborted', { cause: signal.reason });
+    };
+    throwIfAborted();
     this.#state = 'listening';
-    options.signal?.throwIfAborted();
-    await this.#place.open();
-    if (options.signal?.aborted === true) {
-      await this.close();
-      throw new PsError('PS_ABORTED', 'listen was aborted', { cause: options.signal.reason });
+    try {
+      await Promise.all([primeMalloc(), this.#place.open()]);
+      throwIfAborted();
+    } catch (error) {
+      this.#place.detach();
+      await this.#place.close();
+      if (this.#state === 'listening') this.#state = 'new';
+      throw error;
     }
     this.#runner.start();
-    this.#emit('listening', { url: this.url });
+    this.#emit('listening', { url: this.#place.url() });
   }
 
-  /** Where workers connect: `ws://…`; undefined before it listens, or with `noServer`. */
-  get url(): string | undefined {
-    return this.#place.url();
+  /**
+   * Where workers connect: `ws://…`. Throws `PS_INVALID_ARGUMENT` while it is not known: before it listens, and
+   * with `noServer`.
+   */
+  get url(): string {
+    const url = this.#place.url();
+    if (url === undefined)
+      throw invalidArgument('url', url, 'asked for once the server listens on an address');
+    return url;
   }
 
   /** The address it listens at, or null. */

@@ -1,6 +1,7 @@
 /** The events of a `ParameterServer`, and what the core observes as those events. */
 import type { PsError } from '../../core/base/errors.js';
 import type { LeaveReason, Observation } from '../../core/server/events.js';
+import type { Logger } from '../logger.js';
 
 /** The events of a server, by name, with their listeners' arguments. */
 export interface ParameterServerEvents {
@@ -82,6 +83,30 @@ export function emitObservation(
     }
     case 'error':
       emit('error', observation.error);
+      break;
+  }
+}
+
+/** Tells the user's logger what people may want to read later. */
+export function logObservation(observation: Observation, logger: Logger | undefined): void {
+  if (logger === undefined) return;
+  switch (observation.kind) {
+    case 'join':
+      logger.info(`${observation.role} ${observation.id} joined, epoch ${observation.epoch}`);
+      break;
+    case 'leave':
+      logger.info(`${observation.id} left: ${observation.reason}`);
+      break;
+    case 'rejected':
+      logger.warn(
+        `refused ${observation.id ?? 'a connection'}: ${observation.error.code} ${observation.error.message}`,
+      );
+      break;
+    case 'warning':
+      logger.warn(observation.message);
+      break;
+    case 'error':
+      logger.error(`${observation.error.code} ${observation.error.message}`);
       break;
   }
 }

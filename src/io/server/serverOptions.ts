@@ -13,6 +13,7 @@ import { sgd } from '../../core/optim/sgd.js';
 import { checkOptimizer } from '../../core/optim/updateRule.js';
 import type { ServerCoreOptions } from '../../core/server/context.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limits.js';
+import { KEPT_ANSWERS } from '../../core/server/session.js';
 import { type Model, modelOf, type ParameterSpecs } from '../../core/table/model.js';
 
 /** Anything that takes messages by level; `console` will do. */
@@ -185,22 +186,26 @@ function checkLimits(given: LimitOptions, modelBytes: number): ServerLimits {
     if (!(name in defaults))
       throw invalidArgument(`limits.${name}`, name, `one of ${Object.keys(defaults).join(', ')}`);
     if (value === undefined) continue;
-    limits[name] = positive(`limits.${name}`, value);
+    limits[name] = checkLimit(name, value);
   }
-  for (const name of [
-    'maxUnansweredPushes',
-    'maxProtocolErrors',
-    'pinnedVersions',
-    'chunkBytes',
-    'stagingBytes',
-  ]) {
-    integer(`limits.${name}`, limits[name], 1);
+  if ((limits.maxUnansweredPushes as number) > KEPT_ANSWERS) {
+    throw invalidArgument(
+      'limits.maxUnansweredPushes',
+      limits.maxUnansweredPushes,
+      `at most ${KEPT_ANSWERS}`,
+    );
   }
   const chunkBytes = limits.chunkBytes as number;
   if (chunkBytes % 8 !== 0 || chunkBytes < 1024 || chunkBytes > 2 ** 28) {
     throw invalidArgument('limits.chunkBytes', chunkBytes, 'a multiple of 8 from 1,024 to 268,435,456');
   }
   return limits as unknown as ServerLimits;
+}
+
+/** Whole numbers: workers are told of them as such. Only "never" may be Infinity. */
+function checkLimit(name: string, value: unknown): number {
+  if (name === 'progressTimeoutMs' && value === Number.POSITIVE_INFINITY) return value;
+  return integer(`limits.${name}`, value, 1);
 }
 
 function checkOrigins(origins: readonly string[]): ReadonlySet<string> {
