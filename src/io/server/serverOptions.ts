@@ -15,14 +15,7 @@ import type { ServerCoreOptions } from '../../core/server/context.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limits.js';
 import { KEPT_ANSWERS } from '../../core/server/session.js';
 import { type Model, modelOf, type ParameterSpecs } from '../../core/table/model.js';
-
-/** Anything that takes messages by level; `console` will do. */
-export interface Logger {
-  debug(message: string): void;
-  info(message: string): void;
-  warn(message: string): void;
-  error(message: string): void;
-}
+import type { Logger } from '../logger.js';
 
 /** Bounds of a server; see `docs/guides/limits.md`. Times in milliseconds. */
 export interface LimitOptions extends Partial<Omit<ServerLimits, 'helloTimeoutMs' | 'sessionExpiryMs'>> {
