@@ -86,6 +86,8 @@ export class PullDesk {
   /** Ends pulls that have waited too long, and tells those that wait whom they wait for. */
   onTick(): void {
     const { now } = this.#context;
+    // Whom it waited for may just have been evicted.
+    if (this.#context.isDirty) this.reconsider();
     for (const pull of this.#waiting) {
       if (now >= pull.deadline) this.#expire(pull);
       else if (now >= pull.noticeAt) this.#notify(pull);

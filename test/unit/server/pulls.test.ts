@@ -428,6 +428,20 @@ describe('a pull that waits too long', () => {
     expect(server.core.nextTickAt()).toBeGreaterThan(server.now);
   });
 
+  it('is answered when the one that it waited for is evicted in the turn of its deadline', () => {
+    const limits = { pullTimeoutMs: 10_000, leaseMs: 10_000 };
+    const server = new TestServer({ consistency: ssp({ staleness: 0 }), limits });
+    const [a, b] = [server.worker('a'), server.worker('b')];
+    b.enter();
+    tickTo(a, 1);
+    a.pull();
+    for (let i = 0; i < 10; i++) {
+      a.ping();
+      server.tick(1000);
+    }
+    expect(a.lines().at(-1)).toBe('pull 3: v0 [0 0 0 0]');
+  });
+
   it('nobody is told of one that is answered at once', () => {
     const server = new TestServer();
     const a = server.worker('a');
