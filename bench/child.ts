@@ -50,6 +50,8 @@ async function work(peer: Peer, plan: Extract<ChildPlan, { role: 'worker' }>): P
     if (command === 'measure') {
       const span = { warmUpMs: first, measureMs: second };
       measurement = new Measurement(workers, plan.operation, plan.pace, span, plan.connect.ticks);
+      await measurement.warm();
+      answer({ warm: true });
       return { ...(await measurement.report()) };
     }
     if (command === 'stop') return { total: (await measurement?.stop()) ?? 0 };

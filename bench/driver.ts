@@ -5,7 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import type { ChildPlan, WorkerPlan } from './child.js';
-import { Child, memoryOf } from './childProcess.js';
+import { Child, cpuSecondsOf, memoryOf } from './childProcess.js';
 import { numberIn } from './lines.js';
 import { type ModelPlan, partsOf } from './model.js';
 import type { ConnectPlan, Peer, ServePlan } from './peer.js';
@@ -47,6 +47,9 @@ export interface Sample {
   readonly rate: number;
   /** Highest resident memory of the servers together, before the check. */
   readonly serverPeakBytes: number;
+  /** Processor seconds per second of time, of the servers and of the workers. */
+  readonly serverLoad: number;
+  readonly workerLoad: number;
   readonly stallMaxMs?: number;
   readonly stallP99Ms?: number;
 }
@@ -89,9 +92,13 @@ export async function measureInTurn(
 /** One repetition, in fresh processes. Rejects if a process fails, or the result is not what it must be. */
 export async function measure(ground: Ground, arrangement: Arrangement, timing: Timing): Promise<Sample> {
   return withProcesses(ground, arrangement, async ({ servers, serverPids, workers }) => {
-    await Promise.all(servers.map((server) => askServer(arrangement, server, 'mark')));
     for (const worker of workers) worker.send(`measure ${timing.warmUpMs} ${timing.measureMs}`);
+    await Promise.all(workers.map((worker) => worker.next()));
+    await Promise.all(servers.map((server) => askServer(arrangement, server, 'mark')));
+    const workerPids = workers.map(({ pid }) => pid);
+    const loads = [serverPids, workerPids].map(loadMeter);
     const reports = await Promise.all(workers.map(async (worker) => reportIn(await worker.next())));
+    const [serverLoad = 0, workerLoad = 0] = loads.map((load) => load());
     const [loop] = await Promise.all(servers.map((server) => askServer(arrangement, server, 'report')));
     const totals = await Promise.all(workers.map((worker) => worker.ask('stop')));
     const serverPeakBytes = sum(serverPids.map((pid) => memoryOf(pid).peakBytes));
@@ -102,8 +109,17 @@ export async function measure(ground: Ground, arrangement: Arrangement, timing: 
       ),
     );
     await workers[0]?.ask(`check ${arrangement.serve?.consistency === 'bsp' ? 'any' : rounds}`);
-    return { reports, rate: sum(reports.map(({ rate }) => rate)), serverPeakBytes, ...loop };
+    const rate = sum(reports.map((report) => report.rate));
+    return { reports, rate, serverPeakBytes, serverLoad, workerLoad, ...loop };
   });
+}
+
+/** A function that says how much processor time processes have used per second since now. */
+function loadMeter(pids: readonly number[]): () => number {
+  const used = (): number => sum(pids.map(cpuSecondsOf));
+  const begin = performance.now();
+  const before = used();
+  return () => (used() - before) / ((performance.now() - begin) / 1e3);
 }
 
 /** The processes of an arrangement, connected. */

@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
+import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
 import type { Spread } from './statistics.js';
 
 /** One line of a table. */
@@ -100,6 +100,8 @@ function machine(): Report['machine'] {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: availableParallelism(),
     memoryMiB: Math.round(totalmem() / 2 ** 20),
+    // Of the last minute, before the run: what else the machine had to do.
+    load: loadavg()[0] ?? 0,
     system: `${platform()} ${release()} ${arch()}`,
   };
 }

@@ -28,6 +28,9 @@ const PUSH_PULL = 'pslib, pushPull in one exchange';
 const NAIVE = 'ws + msgpack, naive';
 const ECHO = 'bare ws echo';
 
+const PINNED_VERSIONS = 2;
+const STAGING_AREAS = 2;
+
 const TARGETS: readonly Target[] = [
   ...[
     ['4 KB', 0.85],
@@ -75,6 +78,12 @@ const TARGETS: readonly Target[] = [
       'stall max ms'
     ];
   }),
+  ...[1, 4].map((workers): Target => {
+    const name = `100 MB, ${workers} ${workers === 1 ? 'worker' : 'workers'}`;
+    return atMost(`peak memory of the server at ${name}, MiB`, memoryLimit(100, workers), (find) => {
+      return find('round', name, PSLIB)?.more?.['server MiB'];
+    });
+  }),
   atMost('growth over 10,000 rounds, MiB', 4, (find) => medianOf(find('growth', '1 MB', PSLIB))),
   atMost('time per clock, slow steps: SSP(3) against BSP', 0.65, (find) =>
     ratioOf(find('stragglers', '8 workers, steps of 10 ms, each step', 'SSP(3)')),
@@ -83,6 +92,14 @@ const TARGETS: readonly Target[] = [
     ratioOf(find('stragglers', '8 workers, steps of 10 ms, one worker', 'ASP')),
   ),
 ];
+
+/**
+ * What a server may hold at most, in MiB: itself, the parameters and the versions that readers may have pinned,
+ * gradients under way, and what a connection needs.
+ */
+function memoryLimit(modelMiB: number, workers: number): number {
+  return 80 + modelMiB * (1 + PINNED_VERSIONS) + modelMiB * Math.min(workers, STAGING_AREAS) + 8 * workers;
+}
 
 /** The targets that `rows` say something about. */
 export function verdictsOf(rows: readonly Row[]): Verdict[] {

@@ -5,7 +5,8 @@
  *
  *   round serve BYTES                     prints {"port":N}; ends with its standard input
  *   round work PORT BYTES round|pull      a worker; commands on standard input, answers on standard output:
- *     measure WARM_MS MEASURE_MS   ->  {"rate":R,"rounds":N,"p50Us":A,"p99Us":B,"maxUs":C}, and goes on until
+ *     measure WARM_MS MEASURE_MS   ->  {"warm":true}, then {"rate":R,"rounds":N,"p50Us":A,"p99Us":B,
+ *                                      "maxUs":C}, and goes on until
  *     stop                         ->  {"total":N}
  *     check ROUNDS                 ->  {"ok":true}, or exits with a message
  */
@@ -172,6 +173,8 @@ static void measure(int fd, float *into, const float *gradient, int pulls_only, 
       if (rounds < MAX_LATENCIES) latencies[rounds] = now - last;
       rounds++;
     } else if (now - begin >= warm) {
+      printf("{\"warm\":true}\n");
+      fflush(stdout);
       rounds = 0;
       start = now;
     }

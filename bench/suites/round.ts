@@ -48,6 +48,9 @@ async function compare(
       'GB/s': (medianOf(samples, ({ rate }) => rate) * 2 * bytes) / 1e9,
       'p50 ms': medianOf(samples, ({ reports }) => (reports[0]?.p50Us ?? 0) / 1e3),
       'p99 ms': medianOf(samples, ({ reports }) => (reports[0]?.p99Us ?? 0) / 1e3),
+      // What a round costs in processor time: says more than its time where other programs run.
+      'server CPU ms': medianOf(samples, ({ serverLoad, rate }) => (serverLoad / rate) * 1e3),
+      'worker CPU ms': medianOf(samples, ({ workerLoad, rate }) => (workerLoad / rate) * 1e3),
       'server MiB': medianOf(samples, ({ serverPeakBytes }) => serverPeakBytes / MIB),
     }),
   };
