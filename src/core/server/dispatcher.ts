@@ -135,7 +135,8 @@ export class Dispatcher {
     this.pulls.onTick();
     for (const connection of this.#connections.values()) {
       if (connection.session !== undefined || now < connection.helloBy) continue;
-      this.#closeWith(connection, new PsError('PS_PROTOCOL', 'no hello within the time allowed'));
+      // Not the worker's fault if the network held it up: it may come again.
+      this.#closeWith(connection, new PsError('PS_LEASE_EXPIRED', 'no hello within the time allowed'));
     }
     this.#reception.onTick(this.membership);
   }
