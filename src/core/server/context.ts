@@ -14,7 +14,7 @@ export interface ServerCoreOptions {
   /** Random name of this life of the process. */
   readonly incarnation: string;
   /** Random name of the state's history; a recovered server keeps the old one. */
-  readonly lineage: string;
+  lineage: string;
   readonly shard: { readonly index: number; readonly count: number };
   /** No training pull is answered before so many workers have joined. */
   readonly minWorkers: number;

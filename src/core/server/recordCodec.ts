@@ -64,7 +64,7 @@ export function encodeRecord(record: JournalRecord): EncodedRecord {
 
 /**
  * The record in `head`, with `payload` as its values. `known`: optimizers that code is taken from.
- * Throws `PS_CORRUPT` if it is none.
+ * Throws `PS_CORRUPT` if it is none, `PS_VERSION` if it is of a kind that is not known.
  */
 export function decodeRecord(
   head: Uint8Array,
@@ -206,7 +206,7 @@ function readFields(reader: ByteReader, payload: Float32Array, known: readonly O
     case RECORD_KINDS.load:
       return { kind: 'load', values: payload };
     default:
-      throw corrupt(`no record is of kind ${kind}: a newer version of pslib wrote it`);
+      throw new PsError('PS_VERSION', `a record of kind ${kind} was written by a newer version of pslib`);
   }
 }
 

@@ -60,6 +60,11 @@ export class ServerCore {
     this.#updates = this.#dispatcher.updates;
   }
 
+  /** Number of the last record. */
+  get position(): number {
+    return this.#context.commits.last;
+  }
+
   /** The parts that the shell may look at. */
   get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging'> {
     return this.#dispatcher;
@@ -85,6 +90,17 @@ export class ServerCore {
     this.#context.now = now;
     this.#updates.add(() => change(this.#context));
     return this.#settle();
+  }
+
+  /**
+   * The state has been recovered up to record `position` of the history `lineage`. Everyone in it has one
+   * full lease to come back. REQUIRES: nothing has happened before.
+   */
+  recovered(lineage: string, position: number, now: number): readonly ServerEffect[] {
+    this.#context.options.lineage = lineage;
+    this.#context.commits.restore(position);
+    this.#minClock = this.state.clocks.minClock;
+    return this.command((_context, { membership }) => membership.renewAll(), now);
   }
 
   /** Runs `action` with the core's context: for commands that need no turn in the queue. */

@@ -37,7 +37,8 @@ export class ServerState {
   configured: Settings;
   /** Told of what the user's own optimizer throws. */
   onFailure: (error: unknown) => void = () => {};
-  readonly #allocate: (length: number) => Float32Array;
+  /** Makes arrays of zeros. */
+  readonly allocate: (length: number) => Float32Array;
   readonly #release: (array: Float32Array) => void;
 
   constructor(
@@ -50,7 +51,7 @@ export class ServerState {
     this.model = model;
     this.policy = policyOf(model, this.clocks);
     this.configured = { optimizers: table.groups.map((group) => group.optimizer), consistency: model };
-    this.#allocate = allocate;
+    this.allocate = allocate;
     this.#release = release;
   }
 
@@ -181,7 +182,7 @@ export class ServerState {
       return this.table.update({ selection, gradient, factor, clipValue, rates });
     let buffer = this.buffers.get(record.clock);
     if (buffer === undefined) {
-      buffer = new ClockBuffer(this.table.catalogue, this.table.kernels, this.#allocate);
+      buffer = new ClockBuffer(this.table.catalogue, this.table.kernels, this.allocate);
       this.buffers.set(record.clock, buffer);
     }
     return buffer.add(record.worker, selection, gradient, { factor, clipValue });

@@ -148,11 +148,11 @@ export function restoreState(
   options: {
     readonly known: readonly Optimizer[];
     readonly now: number;
-    readonly allocate: (length: number) => Float32Array;
   },
 ): StateArrays {
   const { table, clocks, sessions, buffers } = state;
-  const { known, now, allocate } = options;
+  const { known, now } = options;
+  const { allocate } = state;
   if (table.groupOf.join() !== meta.groupOf.join()) {
     const text = 'other parameters have optimizers of their own than in the state that was kept';
     throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'parameters' } });

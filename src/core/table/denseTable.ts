@@ -44,6 +44,8 @@ export class DenseTable {
   readonly groupOf: number[];
   /** Slot arrays; a tensor uses the first ones, as many as its rule has. */
   slots: Float32Array[] = [];
+  /** Nobody reads and a failure ends everything: every update is written in place, as in a replay. */
+  isUnread = false;
   /** The rule's few numbers for each tensor, by position. */
   readonly scalars: ScalarState[];
   readonly #allocate: (length: number) => Float32Array;
@@ -94,7 +96,7 @@ export class DenseTable {
     const mayWriteInPlace =
       this.catalogue.length <= SLICE_ELEMENTS &&
       !this.groups.some((group) => isUserOptimizer(group.optimizer));
-    const target = this.versions.begin(mayWriteInPlace);
+    const target = this.versions.begin(mayWriteInPlace || this.isUnread);
     return new UpdateJob(this, update, this.versions.current, target);
   }
 

@@ -110,7 +110,7 @@ export function infoOf({ metadata }: SafetensorsHeader): CheckpointInfo {
   const version = metadata.get('format_version');
   if (version !== FORMAT_VERSION) {
     const text = `it has version ${version} of the format; this pslib reads version ${FORMAT_VERSION}`;
-    throw new PsError('PS_CORRUPT', text);
+    throw new PsError('PS_VERSION', text);
   }
   const position = Number(metadata.get('position'));
   const lineage = metadata.get('lineage');
@@ -126,7 +126,7 @@ export function infoOf({ metadata }: SafetensorsHeader): CheckpointInfo {
 }
 
 /** What the names of everything but parameters begin with. */
-function prefixFor(catalogue: Catalogue): string {
+export function prefixFor(catalogue: Catalogue): string {
   let prefix = 'pslib.';
   while (catalogue.entries.some(({ name }) => name.startsWith(prefix))) prefix += '.';
   return prefix;

@@ -4,7 +4,7 @@
  * when the whole file has been read.
  */
 import { PsError } from '../../core/base/errors.js';
-import { CHECKSUM_BYTES, isCheckpoint } from './checkpointFormat.js';
+import { CHECKSUM_BYTES, type CheckpointInfo, infoOf, isCheckpoint } from './checkpointFormat.js';
 import type { Disk, DiskFile } from './disk.js';
 import {
   decodeSafetensorsHeader,
@@ -41,6 +41,16 @@ export function* withCheckpoint<T>(
   const file = yield* result<DiskFile>((done) => disk.open(path, 'read', done));
   try {
     return yield* use(yield* readHeader(disk, file));
+  } finally {
+    yield* completion((done) => file.close(done));
+  }
+}
+
+/** What the checkpoint at `path` says of itself; its data are not verified. Throws `PS_CORRUPT`. */
+export function* readInfo(disk: Disk, path: string): Task<CheckpointInfo> {
+  const file = yield* result<DiskFile>((done) => disk.open(path, 'read', done));
+  try {
+    return infoOf((yield* readHeader(disk, file)).header);
   } finally {
     yield* completion((done) => file.close(done));
   }

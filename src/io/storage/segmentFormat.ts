@@ -70,9 +70,24 @@ export function encodeSegmentHeader({ lineage, first, salt }: SegmentHeader, che
   return bytes;
 }
 
+/** Bytes of the header of a segment of `lineage`. */
+export function segmentHeaderLength(lineage: string): number {
+  return padded(HEADER_BYTES + new TextEncoder().encode(lineage).length);
+}
+
+/** Whether `bytes` begin with a header that is whole. */
+export function isSegmentHeader(bytes: Uint8Array, checksum: Checksum): boolean {
+  try {
+    decodeSegmentHeader(bytes, checksum);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
- * The header at the start of `bytes`, and its length. Throws `PS_CORRUPT`: not a segment, of a version that
- * is not known, or damaged.
+ * The header at the start of `bytes`, and its length. Throws `PS_CORRUPT` if it is not one or damaged,
+ * `PS_VERSION` if another version of pslib wrote it.
  */
 export function decodeSegmentHeader(
   bytes: Uint8Array,
@@ -82,11 +97,6 @@ export function decodeSegmentHeader(
   if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) {
     throw new PsError('PS_CORRUPT', 'it does not begin as a journal segment does');
   }
-  const version = view.getUint32(8, true);
-  if (version !== SEGMENT_VERSION) {
-    const text = `it has version ${version} of the format; this pslib reads version ${SEGMENT_VERSION}`;
-    throw new PsError('PS_CORRUPT', text);
-  }
   const nameBytes = view.getUint32(24, true);
   const length = padded(HEADER_BYTES + nameBytes);
   if (nameBytes > MAX_LINEAGE_BYTES || length > bytes.length) throw damagedHeader();
@@ -94,6 +104,11 @@ export function decodeSegmentHeader(
   copy.fill(0, 28, 32);
   const first = uint53At(view, 16);
   if (checksum(copy, 0) !== view.getUint32(28, true) || first === undefined) throw damagedHeader();
+  const version = view.getUint32(8, true);
+  if (version !== SEGMENT_VERSION) {
+    const text = `it has version ${version} of the format; this pslib reads version ${SEGMENT_VERSION}`;
+    throw new PsError('PS_VERSION', text);
+  }
   const lineage = new TextDecoder().decode(bytes.subarray(HEADER_BYTES, HEADER_BYTES + nameBytes));
   return { header: { lineage, first, salt: view.getUint32(12, true) }, length };
 }

@@ -1,0 +1,263 @@
+/**
+ * From a data directory to a state: the newest checkpoint that is whole, then every record of the journal
+ * behind it, through the same `apply` as live. A torn end of the journal is cut off; damage anywhere else
+ * refuses, and nothing is changed. A damaged checkpoint is put aside, and the one before it is used.
+ */
+import { PsError } from '../../core/base/errors.js';
+import type { Optimizer } from '../../core/optim/optimizer.js';
+import { decodeRecord } from '../../core/server/recordCodec.js';
+import type { ServerState } from '../../core/server/state.js';
+import { commitAll, restoreState } from '../../core/server/stateImage.js';
+import { runToEnd } from '../../core/table/job.js';
+import type { Catalogue } from '../../core/tensor/catalogue.js';
+import {
+  type CheckpointInfo,
+  infoOf,
+  prefixFor,
+  tensorsOfState,
+  unflattenScalars,
+} from './checkpointFormat.js';
+import { type CheckpointFile, readData, withCheckpoint } from './checkpointReader.js';
+import { type DataDirectory, putAside } from './checkpointStore.js';
+import type { DiskFile } from './disk.js';
+import { readSegment, type SegmentReport, type StoredRecord } from './journalReader.js';
+import type { OpenSegment } from './journalWriter.js';
+import { checkpointPath, contentOf, type DirectoryContent, segmentPath } from './names.js';
+import { isSegmentHeader, segmentHeaderLength } from './segmentFormat.js';
+import { inFile, isDamage } from './storageError.js';
+import { completion, result, type Task } from './task.js';
+
+/** What a recovery needs beside the directory. */
+export interface RecoveryOptions {
+  /** A state in which nothing has happened yet. */
+  readonly state: ServerState;
+  /** Optimizers that code is taken from. */
+  readonly known: readonly Optimizer[];
+  readonly shard: { readonly index: number; readonly count: number };
+  readonly now: number;
+  /** The owner may want to know. */
+  readonly onWarning: (message: string) => void;
+}
+
+/** What was recovered. */
+export interface Recovered {
+  readonly lineage: string;
+  /** Number of the last record. */
+  readonly position: number;
+  /** Position of the checkpoint that was used. */
+  readonly checkpoint: number;
+  /** The journal's last segment, if the next record can go there. */
+  readonly segment: OpenSegment | undefined;
+}
+
+/**
+ * Recovers; undefined if the directory is empty. Throws `PS_CORRUPT`, `PS_VERSION` for files of another
+ * version of pslib, `PS_INVALID_ARGUMENT` if the options don't fit the state.
+ */
+export function* recover(place: DataDirectory, options: RecoveryOptions): Task<Recovered | undefined> {
+  const { disk, directory } = place;
+  const content = contentOf(yield* result<readonly string[]>((done) => disk.list(directory, done)));
+  if (isFresh(content, directory)) return undefined;
+  const info = yield* restoreNewest(place, content, options);
+  const { position: checkpoint, lineage } = info;
+  const replay = new Replay(place, options, checkpoint, lineage);
+  const segment = yield* replay.run(content.segments);
+  commitAll(options.state);
+  return { lineage, position: replay.position, checkpoint, segment };
+}
+
+function isFresh(
+  { checkpoints, segments, putAside: aside, foreign }: DirectoryContent,
+  directory: string,
+): boolean {
+  if (checkpoints.length > 0) return false;
+  if (segments.length > 0 || aside.length > 0) {
+    throw new PsError(
+      'PS_CORRUPT',
+      `${directory}: there is no checkpoint that is whole; nothing was changed`,
+    );
+  }
+  if (foreign.length === 0) return true;
+  const text = `dataDir must be empty or a directory of pslib's; "${directory}" has "${foreign[0]}"`;
+  throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'dataDir' } });
+}
+
+function* restoreNewest(
+  place: DataDirectory,
+  { checkpoints }: DirectoryContent,
+  options: RecoveryOptions,
+): Task<CheckpointInfo> {
+  for (const position of checkpoints) {
+    const path = checkpointPath(place.directory, position);
+    try {
+      return yield* withCheckpoint(place.disk, path, (open) => restore(open, options));
+    } catch (error) {
+      if (!isDamage(error)) throw inFile(error, path);
+      const aside = yield* putAside(place, path);
+      options.onWarning(
+        `a checkpoint is damaged and was put aside as ${aside}: ${(error as PsError).message}`,
+      );
+    }
+  }
+  const text = `${place.directory}: none of ${checkpoints.length} checkpoints is whole`;
+  throw new PsError('PS_CORRUPT', text);
+}
+
+function* restore(open: CheckpointFile, options: RecoveryOptions): Task<CheckpointInfo> {
+  const { state, shard } = options;
+  const { catalogue } = state.table;
+  const info = infoOf(open.header);
+  if (info.shard.index !== shard.index || info.shard.count !== shard.count) {
+    throw unfit('shard', `it is shard ${info.shard.index} of ${info.shard.count}`);
+  }
+  const difference = differenceOf(open, catalogue);
+  if (difference !== undefined) throw unfit('parameters', difference);
+  const arrays = restoreState(state, info.meta, options);
+  const scalars = new Float64Array(arrays.scalars.reduce((sum, each) => sum + each.length, 0));
+  const tensors = tensorsOfState(catalogue, info.meta, arrays, scalars);
+  for (const { name, bytes } of tensors) {
+    const entry = open.header.entries.find((each) => each.name === name);
+    if (entry === undefined || entry.end - entry.begin !== bytes.length) {
+      throw new PsError('PS_CORRUPT', `it lacks "${name}"`);
+    }
+  }
+  yield* readData(open, new Map(tensors.map(({ name, bytes }) => [name, bytes])));
+  unflattenScalars(scalars, arrays.scalars);
+  return info;
+}
+
+/** How the parameters in a file differ from those of `catalogue`, or undefined. */
+function differenceOf({ header }: CheckpointFile, catalogue: Catalogue): string | undefined {
+  const prefix = prefixFor(catalogue);
+  const kept = header.entries.filter(({ name }) => !name.startsWith(prefix));
+  for (const [i, { name, shape }] of catalogue.entries.entries()) {
+    const there = kept[i];
+    if (there?.name === name && there.shape.join() === shape.join()) continue;
+    const found = there === undefined ? 'nothing' : `"${there.name}" [${there.shape.join(', ')}]`;
+    return `it has ${found} where the options have "${name}" [${shape.join(', ')}]`;
+  }
+  const more = kept[catalogue.entries.length];
+  return more === undefined ? undefined : `it has "${more.name}", which the options lack`;
+}
+
+function unfit(option: string, what: string): PsError {
+  const text = `the state in dataDir is of another model than the options: ${what}`;
+  return new PsError('PS_INVALID_ARGUMENT', text, { details: { option } });
+}
+
+/** Carries out the journal behind a checkpoint. */
+class Replay {
+  position: number;
+  readonly #place: DataDirectory;
+  readonly #options: RecoveryOptions;
+  readonly #lineage: string;
+
+  constructor(place: DataDirectory, options: RecoveryOptions, position: number, lineage: string) {
+    this.#place = place;
+    this.#options = options;
+    this.position = position;
+    this.#lineage = lineage;
+  }
+
+  /** Carries out the records behind the position. Returns the last segment if the journal can go on there. */
+  *run(segments: readonly number[]): Task<OpenSegment | undefined> {
+    const { table } = this.#options.state;
+    table.isUnread = true;
+    try {
+      let open: OpenSegment | undefined;
+      for (const [i, first] of segments.entries()) {
+        const next = segments[i + 1];
+        if (next !== undefined && next <= this.position + 1) continue;
+        if (first > this.position + 1) throw this.#missing(first);
+        open = yield* this.#segment(first, next === undefined);
+      }
+      return open;
+    } finally {
+      table.isUnread = false;
+    }
+  }
+
+  *#segment(first: number, isLast: boolean): Task<OpenSegment | undefined> {
+    const { disk, directory } = this.#place;
+    const path = segmentPath(directory, first);
+    if (isLast && (yield* this.#isUnfinished(path))) return undefined;
+    let report: SegmentReport;
+    try {
+      report = yield* readSegment(disk, path, (record) => this.#apply(record));
+    } catch (error) {
+      throw inFile(error, path);
+    }
+    const { header, damage, last } = report;
+    if (header.first !== first || header.lineage !== this.#lineage) {
+      throw new PsError('PS_CORRUPT', `${path}: it belongs to another history`);
+    }
+    if (damage !== undefined && !(isLast && damage.isTorn)) {
+      throw new PsError('PS_CORRUPT', `${path}: ${damage.reason}; the file was left as it is`);
+    }
+    if (!isLast) return undefined;
+    return last < this.position ? undefined : yield* this.#reopen(path, report);
+  }
+
+  /** Whether the file is a segment whose creation was cut short: no record was ever in it. Removes it then. */
+  *#isUnfinished(path: string): Task<boolean> {
+    const { disk, directory } = this.#place;
+    const length = segmentHeaderLength(this.#lineage);
+    const file = yield* result<DiskFile>((done) => disk.open(path, 'read', done));
+    let bytes: Uint8Array;
+    try {
+      bytes = yield* result<Uint8Array>((done) => file.read(0, length + 1, done));
+    } finally {
+      yield* completion((done) => file.close(done));
+    }
+    if (bytes.length > length || isSegmentHeader(bytes, (part, sum) => disk.checksum(part, sum)))
+      return false;
+    this.#options.onWarning(`${path} was cut short in its header and holds no record; it is made anew`);
+    yield* completion((done) => disk.remove(path, done));
+    yield* completion((done) => disk.syncDirectory(directory, done));
+    return true;
+  }
+
+  #apply({ number, head, payload }: StoredRecord): void {
+    if (number <= this.position) return;
+    const { state, known, now } = this.#options;
+    let failure: unknown;
+    const onFailure = state.onFailure;
+    state.onFailure = (error) => {
+      failure = error;
+    };
+    try {
+      const job = state.apply(decodeRecord(head, payload, known), now);
+      if (job !== undefined) runToEnd(job);
+    } finally {
+      state.onFailure = onFailure;
+    }
+    if (failure !== undefined) throw cannotReplay(number, failure);
+    this.position = number;
+  }
+
+  /** Opens the last segment for writing, without its torn end, and makes it durable. */
+  *#reopen(path: string, { header, size, goodBytes, last, damage }: SegmentReport): Task<OpenSegment> {
+    const { disk } = this.#place;
+    const file = yield* result<DiskFile>((done) => disk.open(path, 'modify', done));
+    if (goodBytes < size) {
+      const reason = damage?.reason ?? '';
+      this.#options.onWarning(
+        `${path}: the end was torn and ${size - goodBytes} bytes behind record ${last} were cut off (${reason})`,
+      );
+      yield* completion((done) => file.truncate(goodBytes, done));
+    }
+    // What was read may have been in memory only.
+    yield* completion((done) => file.sync(done));
+    return { file, salt: header.salt, first: header.first, size: goodBytes };
+  }
+
+  #missing(first: number): PsError {
+    const text = `${this.#place.directory}: records ${this.position + 1} to ${first - 1} are missing`;
+    return new PsError('PS_CORRUPT', text);
+  }
+}
+
+function cannotReplay(number: number, cause: unknown): PsError {
+  const text = `record ${number} can't be carried out again: ${String(cause)}`;
+  return new PsError('PS_INVALID_ARGUMENT', text, { cause, details: { option: 'optimizer' } });
+}

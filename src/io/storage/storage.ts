@@ -1,0 +1,321 @@
+/**
+ * The durable side of one server: recovers its state when it opens, takes its records, takes checkpoints
+ * when they are due, and says what has become durable. It runs on any `Disk` and in any shell that can
+ * run the core; it keeps no time of its own.
+ *
+ *     open ──▶ lock, recover (or a first checkpoint), the options' changes ──▶ ready
+ *     persist effects ──▶ append … flush ──▶ journal ──▶ `persisted` to the core
+ *     tick ──▶ sync, room, checkpoint ──▶ capture between two updates ──▶ write, verify, prune
+ */
+import { PsError } from '../../core/base/errors.js';
+import type { CoreContext } from '../../core/server/context.js';
+import type { ServerEffect } from '../../core/server/events.js';
+import type { JournalRecord, Settings } from '../../core/server/records.js';
+import type { ServerCore } from '../../core/server/serverCore.js';
+import { settingsChange } from '../../core/server/settings.js';
+import type { ServerState } from '../../core/server/state.js';
+import { captureJob, type StateImage } from '../../core/server/stateImage.js';
+import { type Job, JobThen } from '../../core/table/job.js';
+import type { CheckpointInfo } from './checkpointFormat.js';
+import { type DataDirectory, imageInPlace, prune, saveCheckpoint } from './checkpointStore.js';
+import type { Disk, DiskLock, DiskSpace } from './disk.js';
+import { JournalWriter } from './journalWriter.js';
+import { contentOf } from './names.js';
+import { recover } from './recovery.js';
+import { asStorageError } from './storageError.js';
+import { completion, result, runTask, type Task } from './task.js';
+
+/** What a storage is made of. */
+export interface StorageOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly durability: 'journal' | 'journal-async' | 'checkpoint';
+  readonly checkpoint: CheckpointSchedule;
+  readonly shard: { readonly index: number; readonly count: number };
+  /** What the server's options say. */
+  readonly settings: Settings;
+  /** Name of the history, if the directory is empty. */
+  readonly lineage: string;
+  /** 32 random bits for each journal segment. */
+  readonly newSalt: () => number;
+}
+
+/** When checkpoints are taken and how many are kept. */
+export interface CheckpointSchedule {
+  /** Infinity: not by time. */
+  readonly intervalMs: number;
+  /** Bytes of journal; Infinity: not by size. */
+  readonly journalBytes: number;
+  readonly keep: number;
+}
+
+/** A checkpoint that was taken. */
+export interface CheckpointReport {
+  readonly path: string;
+  readonly bytes: number;
+  /** Updates in it. */
+  readonly version: number;
+}
+
+/** The shell that runs the core. */
+export interface StorageHost {
+  /** Runs `action` on the core and carries its effects out, after what is under way. */
+  run(action: (core: ServerCore) => readonly ServerEffect[]): void;
+  /** Monotonic milliseconds. */
+  now(): number;
+  onCheckpoint(report: CheckpointReport): void;
+  onWarning(message: string): void;
+  onError(error: PsError): void;
+}
+
+type Done<T> = (error: PsError | null, value?: T) => void;
+
+/** How often the room on the disk is looked at. */
+const ROOM_EVERY_MS = 1000;
+/** Room that is left for small records when gradients are refused: 1/64 of the disk, within these bounds. */
+const MIN_RESERVE_BYTES = 262_144;
+const MAX_RESERVE_BYTES = 67_108_864;
+const ROOM_SHARE = 64;
+
+/** Keeps one server's state in a directory. */
+export class Storage {
+  readonly #options: StorageOptions;
+  readonly #host: StorageHost;
+  readonly #place: DataDirectory;
+  #core: ServerCore | undefined;
+  #lock: DiskLock | undefined;
+  #journal: JournalWriter | undefined;
+  #lineage: string;
+  #failure: PsError | undefined;
+  /** Position of the last checkpoint, and when it was asked for. */
+  #checkpointed = 0;
+  #checkpointAt = 0;
+  #roomAt = Number.NEGATIVE_INFINITY;
+  #isLookingForRoom = false;
+  #isTakingCheckpoint = false;
+  /** Who waits for a checkpoint that has not begun. */
+  #waiting: Done<CheckpointReport>[] = [];
+  #onCheckpointEnd: (() => void)[] = [];
+
+  constructor(options: StorageOptions, host: StorageHost) {
+    this.#options = options;
+    this.#host = host;
+    this.#place = { disk: options.disk, directory: options.directory };
+    this.#lineage = options.lineage;
+  }
+
+  /** Locks the directory and brings `core`, in which nothing has happened yet, to the state in it. */
+  open(core: ServerCore, done: Done<void>): void {
+    runTask(this.#open(core), (error) => {
+      if (error === null) {
+        done(null);
+        return;
+      }
+      const failure = asStorageError(error, `"${this.#options.directory}" can't be used`);
+      this.#failure = failure;
+      const end = (): void => this.#unlock(() => done(failure));
+      if (this.#journal === undefined) end();
+      else this.#journal.close(end);
+    });
+  }
+
+  /** Takes a record, for `flush` to write. */
+  append(number: number, record: JournalRecord): void {
+    this.#journal?.append(number, record);
+  }
+
+  /** The effects of a turn have been carried out. */
+  flush(): void {
+    this.#journal?.flush();
+  }
+
+  /** Time has passed. */
+  onTick(now: number): void {
+    if (this.#failure !== undefined || this.#core === undefined) return;
+    this.#journal?.onTick(now);
+    if (this.#journal !== undefined && now - this.#roomAt >= ROOM_EVERY_MS) this.#lookForRoom(now);
+    const { intervalMs, journalBytes } = this.#options.checkpoint;
+    const isDue =
+      now - this.#checkpointAt >= intervalMs || (this.#journal?.bytesSinceRotation ?? 0) >= journalBytes;
+    if (!isDue || this.#isTakingCheckpoint || this.#core.position === this.#checkpointed) return;
+    this.checkpoint((error) => {
+      if (error !== null && this.#failure === undefined) this.#host.onError(error);
+    });
+  }
+
+  /** Takes a checkpoint of the state as it is when all updates before are done. */
+  checkpoint(done: Done<CheckpointReport>): void {
+    this.#waiting.push(done);
+    this.#takeCheckpoint();
+  }
+
+  /** Calls `done` when everything that was appended is durable, or will never be. */
+  settle(done: () => void): void {
+    if (this.#journal === undefined) done();
+    else this.#journal.settle(done);
+  }
+
+  /** Writes what is left (without a journal: a last checkpoint) and gives the directory back. */
+  close(done: Done<void>): void {
+    if (this.#isTakingCheckpoint) {
+      this.#onCheckpointEnd.push(() => this.close(done));
+      return;
+    }
+    const end = (error: PsError | null): void => {
+      const failure = this.#failure ?? error;
+      this.#failure ??= new PsError('PS_CLOSED', 'the server is closed');
+      if (this.#journal === undefined) this.#unlock(() => done(failure));
+      else this.#journal.close(() => this.#unlock(() => done(failure)));
+    };
+    const isOpen = this.#core !== undefined && this.#failure === undefined;
+    const isWritten = this.#journal !== undefined || this.#core?.position === this.#checkpointed;
+    if (isOpen && !isWritten) this.checkpoint(end);
+    else end(null);
+  }
+
+  *#open(core: ServerCore): Task<void> {
+    const { disk, directory, settings, shard, durability } = this.#options;
+    const now = this.#host.now();
+    const onWarning = (message: string): void => this.#host.onWarning(message);
+    yield* completion((done) => disk.makeDirectory(directory, done));
+    this.#lock = yield* result<DiskLock>((done) => disk.lock(directory, done));
+    const known = settings.optimizers;
+    const { state } = core;
+    const found = yield* recover(this.#place, { state, known, shard, now, onWarning });
+    const position = found?.position ?? 0;
+    this.#lineage = found?.lineage ?? this.#lineage;
+    this.#checkpointAt = now;
+    const hasJournal = durability !== 'checkpoint';
+    if (durability !== 'checkpoint') this.#journal = this.#openJournal(durability);
+    const segment = found?.segment;
+    if (segment !== undefined && this.#journal !== undefined) this.#journal.resume(segment);
+    else if (segment !== undefined) yield* completion((done) => segment.file.close(done));
+    const { records, warnings } = settingsChange(state, settings);
+    // Without a journal nothing may be left that only the old one holds.
+    if (found === undefined || (!hasJournal && found.position > found.checkpoint)) {
+      const image = imageInPlace(state);
+      yield* saveCheckpoint(this.#place, state, this.#info(position, image), image);
+      this.#checkpointed = position;
+    } else {
+      this.#checkpointed = found.checkpoint;
+    }
+    yield* this.#tidy(hasJournal);
+    warnings.forEach(onWarning);
+    this.#host.run((each) => each.recovered(this.#lineage, position, now));
+    for (const record of records) this.#host.run((each) => each.change(recording(record), now));
+    this.#core = core;
+  }
+
+  #openJournal(mode: 'journal' | 'journal-async'): JournalWriter {
+    const { newSalt } = this.#options;
+    return new JournalWriter({
+      ...this.#place,
+      ...{ lineage: this.#lineage, mode, newSalt },
+      onPersisted: (upTo) => {
+        this.#host.run((core) => core.step({ kind: 'persisted', upTo, now: this.#host.now() }));
+      },
+      onFailed: (cause) => {
+        const error = asStorageError(cause, 'the journal can no longer be written');
+        this.#failure = error;
+        this.#host.run((core) => core.step({ kind: 'storageFailed', error, now: this.#host.now() }));
+        this.#host.onError(error);
+      },
+    });
+  }
+
+  /** Removes what an interrupted run left, and what is not needed any more. */
+  *#tidy(keepsJournal: boolean): Task<void> {
+    const { disk, directory } = this.#place;
+    const names = yield* result<readonly string[]>((done) => disk.list(directory, done));
+    for (const name of contentOf(names).leftOver) {
+      yield* completion((done) => disk.remove(`${directory}/${name}`, done));
+    }
+    yield* prune(this.#place, this.#options.checkpoint.keep, keepsJournal);
+  }
+
+  #takeCheckpoint(): void {
+    if (this.#isTakingCheckpoint || this.#waiting.length === 0) return;
+    const waiting = this.#waiting.splice(0);
+    const answer = (error: PsError | null, report?: CheckpointReport): void => {
+      this.#isTakingCheckpoint = false;
+      for (const done of waiting) done(error, report);
+      this.#takeCheckpoint();
+      if (!this.#isTakingCheckpoint) for (const done of this.#onCheckpointEnd.splice(0)) done();
+    };
+    this.#isTakingCheckpoint = true;
+    const now = this.#host.now();
+    this.#checkpointAt = now;
+    this.#host.run((core) => core.change((context) => this.#capture(context, answer), now));
+  }
+
+  #capture({ state, commits }: CoreContext, answer: Done<CheckpointReport>): Job | undefined {
+    if (this.#failure !== undefined) {
+      answer(this.#failure);
+      return undefined;
+    }
+    const position = commits.last;
+    const { version } = state;
+    this.#journal?.rotateAfter(position);
+    return captureJob(
+      state,
+      (length) => new Float32Array(length),
+      (image) => {
+        runTask(this.#save(state, position, image), (error, saved) => {
+          if (saved === undefined) {
+            answer(asStorageError(error, 'a checkpoint could not be written'));
+            return;
+          }
+          this.#checkpointed = position;
+          const report = { path: saved.path, bytes: saved.bytes, version };
+          this.#host.onCheckpoint(report);
+          answer(null, report);
+        });
+      },
+    );
+  }
+
+  *#save(state: ServerState, position: number, image: StateImage): Task<{ path: string; bytes: number }> {
+    const saved = yield* saveCheckpoint(this.#place, state, this.#info(position, image), image);
+    try {
+      yield* prune(this.#place, this.#options.checkpoint.keep, this.#journal !== undefined);
+    } catch (error) {
+      this.#host.onWarning(`old files could not be removed: ${String(error)}`);
+    }
+    return saved;
+  }
+
+  #info(position: number, { meta, isFinite: finite }: StateImage): CheckpointInfo {
+    const { shard } = this.#options;
+    return { lineage: this.#lineage, position, shard, meta, isFinite: finite };
+  }
+
+  #lookForRoom(now: number): void {
+    if (this.#isLookingForRoom) return;
+    this.#isLookingForRoom = true;
+    this.#roomAt = now;
+    this.#options.disk.space(this.#options.directory, (error, space) => {
+      this.#isLookingForRoom = false;
+      if (error !== null || this.#failure !== undefined) return;
+      const { freeBytes, totalBytes } = space as DiskSpace;
+      const share = Math.floor(totalBytes / ROOM_SHARE);
+      const reserve = Math.min(MAX_RESERVE_BYTES, Math.max(MIN_RESERVE_BYTES, share));
+      const bytes = freeBytes - reserve;
+      this.#host.run((core) => core.step({ kind: 'storageRoom', bytes, now: this.#host.now() }));
+    });
+  }
+
+  #unlock(done: () => void): void {
+    const lock = this.#lock;
+    this.#lock = undefined;
+    if (lock === undefined) done();
+    else lock.release(() => done());
+  }
+}
+
+/** A change that records what `record` gives. */
+function recording(record: (state: ServerState) => JournalRecord): (context: CoreContext) => Job {
+  return ({ state, commits, now }) => {
+    const decided = record(state);
+    return new JobThen(state.apply(decided, now), () => commits.append(decided));
+  };
+}
