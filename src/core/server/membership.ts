@@ -42,6 +42,8 @@ export class Membership {
   /** Something arrived. */
   touch(session: Session): void {
     const { now, options } = this.#context;
+    // A pause may come before the first tick.
+    this.#lastNow ??= now;
     session.lastSeen = now;
     session.isComputing = false;
     session.leaseUntil = now + options.limits.leaseMs;

@@ -168,6 +168,14 @@ describe('a pause of the server', () => {
     expect(b.isOpen).toBe(false);
   });
 
+  it('is noticed by the first tick, too', () => {
+    const server = new TestServer({ limits: LIMITS });
+    const a = server.worker('a');
+    a.pull();
+    server.tick(120_000);
+    expect(server.table).toBe('a@0');
+  });
+
   it('does so for those whose socket closed, too', () => {
     const { server, b } = waiting();
     pass(server, 1000);
