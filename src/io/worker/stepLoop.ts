@@ -56,7 +56,7 @@ export class StepLoop<B> {
   readonly arrays: readonly Float32Array[];
   readonly #host: WorkerHost;
   readonly #options: LoopOptions<B>;
-  readonly #buffers: ReadonlySet<ArrayBufferLike>;
+  readonly #buffer: ArrayBufferLike;
   /** Aborted when the loop fails; the reason is the error. */
   readonly #failure = new AbortController();
   /** Aborted when the loop fails or is to take no further step. */
@@ -83,8 +83,11 @@ export class StepLoop<B> {
   constructor(host: WorkerHost, entries: readonly CatalogueEntry[], options: LoopOptions<B>) {
     this.#host = host;
     this.#options = options;
-    this.arrays = entries.map((entry) => new Float32Array(entry.length));
-    this.#buffers = new Set(this.arrays.map((array) => array.buffer));
+    // One piece of memory, so that a chunk of the model is one copy, or none.
+    const length = entries.reduce((sum, entry) => sum + entry.length, 0);
+    const all = new Float32Array(length);
+    this.arrays = entries.map((entry) => all.subarray(entry.offset, entry.offset + entry.length));
+    this.#buffer = all.buffer;
   }
 
   /** Aborted when the loop fails or is aborted. */
@@ -232,7 +235,7 @@ export class StepLoop<B> {
     if (gradients === undefined) return this.#host.call({ kind: 'clock', operation: 'tick' });
     const { tensors } = gradients;
     // A gradient computed in place stands where the next pull will write.
-    const values = gradients.values.map((each) => (this.#buffers.has(each.buffer) ? each.slice() : each));
+    const values = gradients.values.map((each) => (each.buffer === this.#buffer ? each.slice() : each));
     return this.#host.call({ kind: 'push', tensors, values, tick: true, ...report });
   }
 

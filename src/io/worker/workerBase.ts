@@ -53,6 +53,8 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   /** The run that is under way. */
   #loop: Pick<StepLoop<unknown>, 'fail' | 'onFinish' | 'onRollback'> | undefined;
   #closing: Promise<void> | undefined;
+  /** The server wants every run to end, and so said on this connection. */
+  #finishReason: string | undefined;
 
   /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
   constructor(connect: Connect, url: WorkerUrl, options: WorkerOptions = {}) {
@@ -275,6 +277,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
       onStep: (event) => this.#emit('step', event),
     });
     this.#loop = loop;
+    if (this.#finishReason !== undefined) loop.onFinish(this.#finishReason);
     return loop;
   }
 
@@ -286,7 +289,11 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   /** Tells the loop and the listeners. */
   #onObservation(observation: WorkerObservation): void {
     const { logger } = this.#options;
-    if (observation.kind === 'finish') this.#loop?.onFinish(observation.reason);
+    if (observation.kind === 'open') this.#finishReason = undefined;
+    if (observation.kind === 'finish') {
+      this.#finishReason = observation.reason;
+      this.#loop?.onFinish(observation.reason);
+    }
     if (observation.kind === 'rollback') this.#loop?.onRollback(observation.rollback);
     if (observation.kind === 'closed') {
       this.#loop?.fail(observation.error ?? new PsError('PS_CLOSED', 'the worker is closed'));

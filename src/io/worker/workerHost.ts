@@ -92,6 +92,7 @@ export class WorkerHost {
 
   /** Makes a request. An abort of `signal` gives it up with `PS_ABORTED`. */
   call<T extends RequestValue>(command: Command, signal?: AbortSignal): Call<T> {
+    if (signal?.aborted) return { answer: Promise.reject(abortedError(signal.reason)), cancel: () => {} };
     const request = ++this.#lastRequest;
     const cancel = (error: PsError) => this.#dispatch({ kind: 'cancel', request, error });
     const onAbort = () => cancel(abortedError(signal?.reason));
@@ -102,8 +103,7 @@ export class WorkerHost {
     if (signal !== undefined) {
       const forget = () => signal.removeEventListener('abort', onAbort);
       answer.then(forget, forget);
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort);
+      signal.addEventListener('abort', onAbort);
     }
     return { answer: answer as Promise<T>, cancel };
   }
