@@ -119,6 +119,15 @@ export class Dispatcher {
     this.#route(connection, session, message, payload);
   }
 
+  /** See `ServerCore.statusOf`. */
+  statusOf(id: number): { isReceiving: boolean; isComputing: boolean } {
+    const connection = this.#connections.get(id);
+    return {
+      isReceiving: connection?.incoming !== undefined && !connection.isPaused,
+      isComputing: connection?.session?.isComputing === true,
+    };
+  }
+
   /** Where the payload of `message` may be written by a transport that can; it must stop when it is closed. */
   placeOf(id: number, message: WorkerMessage, bytes: number): Uint8Array | undefined {
     const connection = this.#connections.get(id);

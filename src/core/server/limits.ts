@@ -27,13 +27,18 @@ export interface ServerLimits {
   readonly maxUnansweredPushes: number;
   /** Malformed messages of a connection before it is closed. */
   readonly maxProtocolErrors: number;
+  /** A transfer that is slower than this over `rateWindowMs` is cut off; bytes per second. */
+  readonly minRateBytesPerS: number;
+  readonly rateWindowMs: number;
+  /** Bytes that may wait to be read by one connection. */
+  readonly maxOutboundBytes: number;
   /** Versions held for readers. */
   readonly pinnedVersions: number;
   /** Bytes for pushes that arrive in several chunks. */
   readonly stagingBytes: number;
 }
 
-/** The defaults of `docs/limits`; `stagingBytes` depends on the model and is filled in by the server. */
+/** The defaults of `docs/guides/limits.md`; `stagingBytes` depends on the model and is filled in by the server. */
 export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   leaseMs: 30_000,
   pingMs: 10_000,
@@ -46,6 +51,9 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   chunkBytes: 1_048_576,
   maxUnansweredPushes: 4,
   maxProtocolErrors: 5,
+  minRateBytesPerS: 16_384,
+  rateWindowMs: 10_000,
+  maxOutboundBytes: 67_108_864,
   pinnedVersions: 2,
   stagingBytes: 1_073_741_824,
 };

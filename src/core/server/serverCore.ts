@@ -75,6 +75,11 @@ export class ServerCore {
     return this.#dispatcher.placeOf(connection, message, bytes);
   }
 
+  /** What is under way on a connection: a push that arrives and is read, a worker that computes. */
+  statusOf(connection: number): { isReceiving: boolean; isComputing: boolean } {
+    return this.#dispatcher.statusOf(connection);
+  }
+
   /** Handles one event. The effects are the caller's, to carry out in order. */
   step(event: ServerEvent): readonly ServerEffect[] {
     this.#context.now = event.now;

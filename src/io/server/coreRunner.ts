@@ -12,15 +12,20 @@ import type { ServerCore } from '../../core/server/serverCore.js';
 import { monotonicNow } from '../time.js';
 import { Outbox } from '../transport/outbox.js';
 import type { StreamHandlers, Transport } from '../transport/transport.js';
+import { LinkWatch, type RateLimits, type Wire } from './linkWatch.js';
 
 /** Transfers to one connection that the system has not taken: about so many bytes at a time. */
 const WINDOW_BYTES = 2_097_152;
 /** Time-outs are looked at in steps of this. */
 const TICK_MS = 50;
 
+/** How often minimum rates are looked at. */
+const WATCH_MS = 500;
+
 interface Link {
   readonly transport: Transport;
   readonly outbox: Outbox;
+  readonly watch: LinkWatch;
 }
 
 /** What has passed through, for `stats()`. */
@@ -34,16 +39,19 @@ export interface Traffic {
 export class CoreRunner {
   readonly traffic: Traffic = { receivedBytes: 0, receivedMessages: 0, sentBytes: 0 };
   readonly #core: ServerCore;
+  readonly #rates: RateLimits;
   readonly #observe: (observation: Observation) => void;
   readonly #links = new Map<number, Link>();
   readonly #queue: (() => readonly ServerEffect[])[] = [];
   #isRunning = false;
   #nextConnection = 1;
+  #watchAt = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #onDrained: (() => void) | undefined;
 
-  constructor(core: ServerCore, observe: (observation: Observation) => void) {
+  constructor(core: ServerCore, rates: RateLimits, observe: (observation: Observation) => void) {
     this.#core = core;
+    this.#rates = rates;
     this.#observe = observe;
   }
 
@@ -54,12 +62,19 @@ export class CoreRunner {
 
   /** Starts the passing of time. Does not keep the process alive. */
   start(): void {
-    this.#timer = setInterval(() => this.dispatch({ kind: 'tick', now: monotonicNow() }), TICK_MS);
+    this.#timer = setInterval(() => {
+      const now = monotonicNow();
+      this.dispatch({ kind: 'tick', now });
+      if (now >= this.#watchAt) this.#watch(now);
+    }, TICK_MS);
     this.#timer.unref?.();
   }
 
-  /** Takes a connection over. `open` makes its transport with the handlers that it is given. */
-  connect(principal: Principal, open: (handlers: StreamHandlers) => Transport): void {
+  /**
+   * Takes a connection over. `open` makes its transport with the handlers that it is given; `wire` counts the
+   * bytes of its socket.
+   */
+  connect(principal: Principal, open: (handlers: StreamHandlers) => Transport, wire: Wire): void {
     const connection = this.#nextConnection++;
     const transport = open({
       onFrame: (frame) => this.#onFrame(connection, frame),
@@ -74,7 +89,7 @@ export class CoreRunner {
     const outbox = new Outbox(transport, WINDOW_BYTES, (stream) =>
       this.dispatch({ kind: 'streamEnded', stream, now: monotonicNow() }),
     );
-    this.#links.set(connection, { transport, outbox });
+    this.#links.set(connection, { transport, outbox, watch: new LinkWatch(wire, this.#rates) });
     this.dispatch({ kind: 'connected', connection, principal, now: monotonicNow() });
   }
 
@@ -111,6 +126,18 @@ export class CoreRunner {
       });
     }
     clearInterval(this.#timer);
+  }
+
+  #watch(now: number): void {
+    this.#watchAt = now + WATCH_MS;
+    for (const [connection, { transport, outbox, watch }] of this.#links) {
+      const { bufferedBytes, pendingStreams } = outbox;
+      const isSending = pendingStreams > 0 || bufferedBytes > 0;
+      const fault = watch.look(now, { bufferedBytes, isSending, ...this.#core.statusOf(connection) });
+      if (fault === undefined) continue;
+      this.#observe({ kind: 'warning', message: `a connection is cut off: it ${fault}` });
+      transport.terminate();
+    }
   }
 
   #onFrame(connection: number, frame: Uint8Array): void {

@@ -82,7 +82,7 @@ export class ParameterServer<
     super();
     this.#options = checkServerOptions(options);
     this.#core = makeCore(this.#options);
-    this.#runner = new CoreRunner(this.#core, (observation) => {
+    this.#runner = new CoreRunner(this.#core, this.#options.core.limits, (observation) => {
       logObservation(observation, this.#options.logger);
       emitObservation(observation, (name, ...args) => this.#emit(name, ...args));
     });
@@ -90,7 +90,7 @@ export class ParameterServer<
       path: this.#options.path,
       allowedOrigins: this.#options.allowedOrigins,
       maxMessageBytes: maxMessageBytes(this.#options.core.limits.chunkBytes),
-      onOpen: (open) => this.#runner.connect({ role: 'worker' }, open),
+      onOpen: (open, wire) => this.#runner.connect({ role: 'worker' }, open, wire),
     });
     this.#place = new HttpPlace(this.#options, (request, socket, head) =>
       this.#upgrades.handle(request, socket, head),

@@ -10,14 +10,15 @@ import { SUBPROTOCOL } from '../../core/protocol/messages.js';
 import { isStreamRequest, streamAccept } from '../transport/stream/streamAccept.js';
 import type { StreamHandlers, Transport } from '../transport/transport.js';
 import { WsTransport } from '../transport/wsTransport.js';
+import type { Wire } from './linkWatch.js';
 
 /** What decides about upgrade requests. */
 export interface UpgradeOptions {
   readonly path: string;
   readonly allowedOrigins: ReadonlySet<string>;
   readonly maxMessageBytes: number;
-  /** Takes a connection over: `open` makes its transport. */
-  onOpen(open: (handlers: StreamHandlers) => Transport): void;
+  /** Takes a connection over: `open` makes its transport, `wire` counts the bytes of its socket. */
+  onOpen(open: (handlers: StreamHandlers) => Transport, wire: Wire): void;
 }
 
 /** Turns upgrade requests into WebSockets. */
@@ -42,10 +43,11 @@ export class UpgradeDesk {
     const refusal = this.#refusal(request);
     const { onOpen, maxMessageBytes } = this.#options;
     if (refusal !== undefined) refuse(socket, refusal);
-    else if (isStreamRequest(request)) onOpen(streamAccept(request, socket, head, maxMessageBytes));
+    else if (isStreamRequest(request))
+      onOpen(streamAccept(request, socket, head, maxMessageBytes), wireOf(socket));
     else {
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-        onOpen((handlers) => new WsTransport(webSocket, handlers));
+        onOpen((handlers) => new WsTransport(webSocket, handlers), wireOf(socket));
       });
     }
     return true;
@@ -60,6 +62,19 @@ export class UpgradeDesk {
     if (!isSpoken) return '400 Bad Request';
     return undefined;
   }
+}
+
+/** The counts of a socket. One that keeps none is taken at its word: it never seems slow. */
+function wireOf(socket: Duplex): Wire {
+  const counts = socket as Partial<Wire>;
+  return {
+    get bytesRead() {
+      return counts.bytesRead ?? Number.POSITIVE_INFINITY;
+    },
+    get bytesWritten() {
+      return counts.bytesWritten ?? Number.POSITIVE_INFINITY;
+    },
+  };
 }
 
 /** Answers an upgrade request with an HTTP status and ends its socket. */
