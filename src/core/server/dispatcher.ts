@@ -177,6 +177,24 @@ export class Dispatcher {
     });
   }
 
+  /** Tells everyone to come back after `retryAfterMs`, and refuses those who come now. */
+  drain(retryAfterMs: number): void {
+    this.farewell = new PsError('PS_DRAINING', 'the server is draining', { details: { retryAfterMs } });
+    for (const { id, session } of this.#connections.values()) {
+      if (session === undefined) continue;
+      this.#context.emit({ kind: 'send', connection: id, message: { t: MessageType.drain, retryAfterMs } });
+    }
+  }
+
+  /** Whether no push is on its way in and everything decided is committed. O(connections). */
+  get isQuiet(): boolean {
+    const { commits } = this.#context;
+    if (!this.updates.isIdle || (commits.pending > 0 && commits.failure === undefined)) return false;
+    return [...this.#connections.values()].every(
+      ({ incoming, session }) => incoming === undefined && (session?.inbox.length ?? 0) === 0,
+    );
+  }
+
   /** Ends every connection with `error`. */
   closeAll(error: PsError): void {
     this.farewell = error;

@@ -60,13 +60,18 @@ export class ServerCore {
     this.#updates = this.#dispatcher.updates;
   }
 
+  /** Name of the state's history. */
+  get lineage(): string {
+    return this.#context.options.lineage;
+  }
+
   /** Number of the last record. */
   get position(): number {
     return this.#context.commits.last;
   }
 
   /** The parts that the shell may look at. */
-  get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging'> {
+  get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging' | 'isQuiet'> {
     return this.#dispatcher;
   }
 

@@ -8,6 +8,7 @@ import { decodeFrame } from '../../core/protocol/codec.js';
 import { MAX_HEADER_BYTES } from '../../core/protocol/limits.js';
 import { type Message, MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
 import type { Observation, Principal, ServerEffect, ServerEvent } from '../../core/server/events.js';
+import type { JournalRecord } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import { monotonicNow } from '../time.js';
 import { Outbox } from '../transport/outbox.js';
@@ -35,6 +36,14 @@ export interface Traffic {
   sentBytes: number;
 }
 
+/** Takes the core's records, to make them durable. */
+export interface RecordSink {
+  append(number: number, record: JournalRecord): void;
+  /** The effects of a turn have been carried out. */
+  flush(): void;
+  onTick(now: number): void;
+}
+
 /** Drives one core. */
 export class CoreRunner {
   readonly traffic: Traffic = { receivedBytes: 0, receivedMessages: 0, sentBytes: 0 };
@@ -43,6 +52,9 @@ export class CoreRunner {
   readonly #observe: (observation: Observation) => void;
   readonly #links = new Map<number, Link>();
   readonly #queue: (() => readonly ServerEffect[])[] = [];
+  /** Where records go; undefined: nowhere. */
+  records: RecordSink | undefined;
+  #quiet: { readonly isQuiet: () => boolean; readonly done: () => void } | undefined;
   #isRunning = false;
   #nextConnection = 1;
   #watchAt = 0;
@@ -65,6 +77,7 @@ export class CoreRunner {
     this.#timer = setInterval(() => {
       const now = monotonicNow();
       this.dispatch({ kind: 'tick', now });
+      this.records?.onTick(now);
       if (now >= this.#watchAt) this.#watch(now);
     }, TICK_MS);
     this.#timer.unref?.();
@@ -110,6 +123,24 @@ export class CoreRunner {
     } finally {
       this.#isRunning = false;
     }
+    this.records?.flush();
+    if (this.#quiet?.isQuiet() === true) this.#quiet.done();
+  }
+
+  /** Resolves when `isQuiet` holds between two events, or after `timeoutMs`. */
+  async untilQuiet(isQuiet: () => boolean, timeoutMs: number): Promise<void> {
+    if (isQuiet()) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#quiet = {
+        isQuiet,
+        done: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+      };
+    });
+    this.#quiet = undefined;
   }
 
   /** Resolves when all connections have closed; those that have not after `timeoutMs` are cut off. */
@@ -201,6 +232,7 @@ export class CoreRunner {
         this.#observe(effect.observation);
         break;
       case 'persist':
+        this.records?.append(effect.number, effect.record);
         break;
     }
   }

@@ -2,27 +2,28 @@
  * `ParameterServer`: a server core with sockets and time. This class checks arguments, starts and stops
  * things and turns commands into changes of the core; every rule stands in the core.
  */
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
 import { invalidArgument, PsError } from '../../core/base/errors.js';
 import { type Consistency, checkConsistency } from '../../core/consistency/consistency.js';
-import { loadKernels } from '../../core/kernels/loadKernels.js';
 import { checkLearningRate, type LearningRate } from '../../core/optim/learningRate.js';
 import type { Optimizer } from '../../core/optim/optimizer.js';
 import { checkOptimizer } from '../../core/optim/updateRule.js';
 import type { CoreContext } from '../../core/server/context.js';
+import type { Observation } from '../../core/server/events.js';
 import type { JournalRecord } from '../../core/server/records.js';
-import { ServerCore } from '../../core/server/serverCore.js';
-import { DenseTable } from '../../core/table/denseTable.js';
+import type { ServerCore } from '../../core/server/serverCore.js';
 import { type Job, JobThen } from '../../core/table/job.js';
 import type { ParameterSpecs } from '../../core/table/model.js';
 import { primeMalloc } from '../primeMalloc.js';
+import type { CheckpointReport } from '../storage/storage.js';
 import { monotonicNow } from '../time.js';
 import { CoreRunner, maxMessageBytes } from './coreRunner.js';
 import { HttpPlace } from './httpPlace.js';
+import { makeCore } from './makeCore.js';
+import { Persistence } from './persistence.js';
 import { emitObservation, logObservation, type ParameterServerEvents } from './serverEvents.js';
 import {
   type CheckedServerOptions,
@@ -33,14 +34,10 @@ import { copyJob, flatValues, type Snapshot } from './snapshot.js';
 import { UpgradeDesk } from './upgrade.js';
 import { type WorkerInfo, workerInfos } from './workerInfo.js';
 
+/** How long `drain` waits for pushes. */
+const DRAIN_TIMEOUT_MS = 30_000;
 /** How long `close` waits for connections to end. */
 const CLOSE_TIMEOUT_MS = 5_000;
-
-/**
- * Memory is reserved for so many arrays of the model's size: versions, slots, staging areas, sums of workers. What
- * is not used costs nothing; what goes beyond works too, a little slower.
- */
-const RESERVED_MODELS = 32;
 
 /** Counts of a server, as `stats()` gives them. */
 export interface ServerStats {
@@ -75,17 +72,20 @@ export class ParameterServer<
   readonly #runner: CoreRunner;
   readonly #upgrades: UpgradeDesk;
   readonly #place: HttpPlace;
+  readonly #persistence: Persistence;
   #state: 'new' | 'listening' | 'closed' = 'new';
   #closing: Promise<void> | undefined;
+  #draining: Promise<void> | undefined;
 
   constructor(options: ParameterServerOptions<P>) {
     super();
     this.#options = checkServerOptions(options);
     this.#core = makeCore(this.#options);
-    this.#runner = new CoreRunner(this.#core, this.#options.core.limits, (observation) => {
+    const onObservation = (observation: Observation): void => {
       logObservation(observation, this.#options.logger);
       emitObservation(observation, (name, ...args) => this.#emit(name, ...args));
-    });
+    };
+    this.#runner = new CoreRunner(this.#core, this.#options.core.limits, onObservation);
     this.#upgrades = new UpgradeDesk({
       path: this.#options.path,
       allowedOrigins: this.#options.allowedOrigins,
@@ -95,14 +95,23 @@ export class ParameterServer<
     this.#place = new HttpPlace(this.#options, (request, socket, head) =>
       this.#upgrades.handle(request, socket, head),
     );
+    this.#persistence = new Persistence({
+      core: this.#core,
+      runner: this.#runner,
+      storage: this.#options.storage,
+      shard: this.#options.core.shard,
+      onCheckpoint: (report) => this.#emit('checkpoint', report),
+      onObservation,
+    });
   }
 
   /**
-   * Begins to serve. After a failure it may be called again. With `port` it resolves when the port is open; attached to a server of yours it
-   * does not make that one listen.
+   * Begins to serve. With `dataDir` it recovers the state first. With `port` it resolves when the port is open;
+   * attached to a server of yours it does not make that one listen. After a failure it may be called again.
    *
    * Rejects with `PS_CONNECT_FAILED` when the port can't be had, `PS_ABORTED` when `signal` aborts first,
-   * `PS_CLOSED` after `close`, `PS_INVALID_ARGUMENT` when called twice.
+   * `PS_CLOSED` after `close`, `PS_INVALID_ARGUMENT` when called twice or when the options don't fit the state in
+   * `dataDir`, and for `dataDir` with `PS_DATA_DIR_IN_USE`, `PS_STORAGE`, `PS_CORRUPT` or `PS_VERSION`.
    */
   async listen(options: { signal?: AbortSignal } = {}): Promise<void> {
     if (this.#state === 'closed') throw closedError();
@@ -115,11 +124,14 @@ export class ParameterServer<
     throwIfAborted();
     this.#state = 'listening';
     try {
-      await Promise.all([primeMalloc(), this.#place.open()]);
+      await Promise.all([primeMalloc(), this.#persistence.open()]);
+      throwIfAborted();
+      await this.#place.open();
       throwIfAborted();
     } catch (error) {
       this.#place.detach();
       await this.#place.close();
+      await this.#persistence.close();
       if (this.#state === 'listening') this.#state = 'new';
       throw error;
     }
@@ -165,13 +177,27 @@ export class ParameterServer<
   }
 
   /**
-   * Replaces all parameters by those of `snapshot`; optimizer slots start anew and the version rises by 1.
-   * Rejects with `PS_INVALID_ARGUMENT`, `PS_UNKNOWN_TENSOR` or `PS_NOT_FINITE`, and changes nothing, unless it
-   * holds exactly this model's tensors.
+   * Replaces all parameters by those of `snapshot`, or of the safetensors file at that path; optimizer slots
+   * start anew and the version rises by 1. Rejects and changes nothing if they don't fit: with
+   * `PS_INVALID_ARGUMENT`, `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH` or `PS_NOT_FINITE`; for a file that can't be
+   * read with `PS_STORAGE`, for one that is damaged with `PS_CORRUPT`. A file may have more tensors.
    */
-  async load(snapshot: Pick<Snapshot, 'tensors'>): Promise<void> {
-    const values = flatValues(this.#core.state.table.catalogue, snapshot);
+  async load(snapshot: Pick<Snapshot, 'tensors'> | string): Promise<void> {
+    const values =
+      typeof snapshot === 'string'
+        ? await this.#persistence.read(snapshot)
+        : flatValues(this.#core.state.table.catalogue, snapshot);
     await this.#record({ kind: 'load', values });
+  }
+
+  /**
+   * Takes a checkpoint in `dataDir`, or writes one to `path`, a safetensors file that other tools read too.
+   * Holds every push that was answered before. Rejects with `PS_STORAGE` if it can't be written.
+   */
+  async checkpoint(path?: string): Promise<CheckpointReport> {
+    if (this.#state === 'closed') throw closedError();
+    this.#requireState();
+    return this.#persistence.checkpoint(path);
   }
 
   /** Changes the consistency model; pulls that wait are looked at again at once. See `docs/guides/consistency.md`. */
@@ -218,6 +244,24 @@ export class ParameterServer<
   }
 
   /**
+   * Prepares to close without losing work: tells every worker to come back after `retryAfterMs` (default
+   * 1,000) and refuses new ones, finishes the pushes that are under way, for `timeoutMs` (default 30,000) at
+   * most, ends all connections, and takes a checkpoint if there is a `dataDir`. Call `close` afterwards.
+   */
+  drain(options: { retryAfterMs?: number; timeoutMs?: number } = {}): Promise<void> {
+    this.#draining ??= this.#drain(options.retryAfterMs ?? 1000, options.timeoutMs ?? DRAIN_TIMEOUT_MS);
+    return this.#draining;
+  }
+
+  async #drain(retryAfterMs: number, timeoutMs: number): Promise<void> {
+    if (this.#state !== 'listening') throw closedError();
+    this.#command((_context, dispatcher) => dispatcher.drain(retryAfterMs));
+    await this.#runner.untilQuiet(() => this.#core.view.isQuiet, timeoutMs);
+    this.#command((_context, dispatcher) => dispatcher.closeAll(drainingError(retryAfterMs)));
+    if (this.#options.storage !== undefined) await this.#persistence.checkpoint(undefined);
+  }
+
+  /**
    * Ends all connections and stops listening. A server of yours that it was attached to goes on. Connections
    * that do not close within `timeoutMs` (default 5,000) are cut off. Repeating it waits for the same end.
    */
@@ -239,12 +283,23 @@ export class ParameterServer<
     );
     await this.#runner.stop(timeoutMs);
     await this.#place.close();
-    this.#emit('close');
+    try {
+      await this.#persistence.close();
+    } finally {
+      this.#emit('close');
+    }
+  }
+
+  /** What changes the state must wait until it is recovered. */
+  #requireState(): void {
+    if (!this.#persistence.isAwaited) return;
+    throw new PsError('PS_INVALID_ARGUMENT', 'with dataDir this can be done once listen has resolved');
   }
 
   /** Records a change of settings in its turn, and resolves when it is carried out. */
   async #record(record: JournalRecord | ((context: CoreContext) => JournalRecord)): Promise<void> {
     if (this.#state === 'closed') throw closedError();
+    this.#requireState();
     await new Promise<void>((resolve, reject) => {
       this.#change((context) => {
         try {
@@ -283,23 +338,8 @@ export class ParameterServer<
   }
 }
 
-function makeCore(options: CheckedServerOptions): ServerCore {
-  const { model, optimizer, consistency, core } = options;
-  const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
-  const { kernels, allocate, release } = loadKernels(RESERVED_MODELS * modelBytes);
-  const values = allocate(model.catalogue.length);
-  model.initialise(values);
-  const table = new DenseTable({
-    catalogue: model.catalogue,
-    values,
-    optimizer,
-    ownOptimizers: model.ownOptimizers,
-    pinnedVersions: core.limits.pinnedVersions,
-    kernels,
-    allocate,
-  });
-  const coreOptions = { ...core, incarnation: randomUUID(), lineage: randomUUID() };
-  return new ServerCore({ options: coreOptions, table, consistency, allocate, release });
+function drainingError(retryAfterMs: number): PsError {
+  return new PsError('PS_DRAINING', 'the server is closing', { details: { retryAfterMs } });
 }
 
 function closedError(): PsError {

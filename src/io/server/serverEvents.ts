@@ -43,6 +43,13 @@ export interface ParameterServerEvents {
     readonly clock?: number;
     readonly delay?: number;
   }) => void;
+  /** A checkpoint was taken in `dataDir`. */
+  checkpoint: (event: {
+    readonly path: string;
+    readonly bytes: number;
+    /** Updates in it. */
+    readonly version: number;
+  }) => void;
   /** Something that its owner may want to know. */
   warning: (event: { readonly message: string }) => void;
   /** The user's own code failed, or the server could not do what it promised. */

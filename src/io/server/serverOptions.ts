@@ -16,6 +16,7 @@ import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limi
 import { KEPT_ANSWERS } from '../../core/server/session.js';
 import { type Model, modelOf, type ParameterSpecs } from '../../core/table/model.js';
 import type { Logger } from '../logger.js';
+import { type CheckedStorage, checkStorage, type StorageSettings } from './storageOptions.js';
 
 /** Bounds of a server; see `docs/guides/limits.md`. Times in milliseconds. */
 export interface LimitOptions extends Partial<Omit<ServerLimits, 'helloTimeoutMs' | 'sessionExpiryMs'>> {
@@ -26,7 +27,7 @@ export interface LimitOptions extends Partial<Omit<ServerLimits, 'helloTimeoutMs
 }
 
 /** What a `ParameterServer` is made of. Exactly one of `port`, `server` and `noServer`. */
-export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpecs> {
+export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpecs> extends StorageSettings {
   // Behaviour.
   /** The model, by name. */
   readonly parameters: P;
@@ -85,6 +86,8 @@ export interface CheckedServerOptions {
     | { readonly kind: 'noServer' };
   readonly path: string;
   readonly allowedOrigins: ReadonlySet<string>;
+  /** Undefined: the state lives in memory. */
+  readonly storage: CheckedStorage | undefined;
   readonly logger: Logger | undefined;
 }
 
@@ -102,6 +105,7 @@ const KEYS = new Set([
     'seed',
   ],
   ...['port', 'server', 'noServer', 'host', 'path', 'allowedOrigins', 'insecure', 'limits', 'logger'],
+  ...['dataDir', 'durability', 'checkpoint'],
 ]);
 
 /** Checks `options`. Throws `PS_INVALID_ARGUMENT` that names the option. */
@@ -119,9 +123,12 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
   if (!['reject', 'zero', 'allow'].includes(nonFinite)) {
     throw invalidArgument('nonFinite', nonFinite, "'reject', 'zero' or 'allow'");
   }
+  const optimizer = checkOptimizer('optimizer', options.optimizer ?? sgd({ learningRate: 0.01 }));
+  const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
+  const storage = checkStorage(options, modelBytes * (1 + optimizer.slots.length));
   return {
     model,
-    optimizer: checkOptimizer('optimizer', options.optimizer ?? sgd({ learningRate: 0.01 })),
+    optimizer,
     consistency: checkConsistency('consistency', options.consistency ?? ssp({ staleness: 3 })),
     core: {
       shard: { index: 0, count: 1 },
@@ -133,12 +140,13 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
       },
       nonFinite,
       maxPushNorm: positive('maxPushNorm', options.maxPushNorm ?? Number.POSITIVE_INFINITY),
-      isDurable: false,
-      limits: checkLimits(limits, model.catalogue.length * 4),
+      isDurable: storage !== undefined && storage.durability !== 'checkpoint',
+      limits: checkLimits(limits, modelBytes),
     },
     place,
     path,
     allowedOrigins: checkOrigins(options.allowedOrigins ?? []),
+    storage,
     logger: options.logger,
   };
 }

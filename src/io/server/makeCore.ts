@@ -1,0 +1,32 @@
+/** The core of a server, from its options: memory, first values, table. */
+import { randomUUID } from 'node:crypto';
+import { loadKernels } from '../../core/kernels/loadKernels.js';
+import { ServerCore } from '../../core/server/serverCore.js';
+import { DenseTable } from '../../core/table/denseTable.js';
+import type { CheckedServerOptions } from './serverOptions.js';
+
+/**
+ * Memory is reserved for so many arrays of the model's size: versions, slots, staging areas, sums of workers. What
+ * is not used costs nothing; what goes beyond works too, a little slower.
+ */
+const RESERVED_MODELS = 32;
+
+/** A core that has handled no event. */
+export function makeCore(options: CheckedServerOptions): ServerCore {
+  const { model, optimizer, consistency, core } = options;
+  const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
+  const { kernels, allocate, release } = loadKernels(RESERVED_MODELS * modelBytes);
+  const values = allocate(model.catalogue.length);
+  model.initialise(values);
+  const table = new DenseTable({
+    catalogue: model.catalogue,
+    values,
+    optimizer,
+    ownOptimizers: model.ownOptimizers,
+    pinnedVersions: core.limits.pinnedVersions,
+    kernels,
+    allocate,
+  });
+  const coreOptions = { ...core, incarnation: randomUUID(), lineage: randomUUID() };
+  return new ServerCore({ options: coreOptions, table, consistency, allocate, release });
+}

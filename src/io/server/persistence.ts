@@ -1,0 +1,143 @@
+/**
+ * The durable side of a `ParameterServer`, as promises: a `Storage` on this machine's disk if it has a
+ * `dataDir`, and checkpoint files at any path.
+ */
+import { randomBytes } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
+import { invalidArgument, type PsError } from '../../core/base/errors.js';
+import type { Observation } from '../../core/server/events.js';
+import type { Settings } from '../../core/server/records.js';
+import type { ServerCore } from '../../core/server/serverCore.js';
+import { captureJob, type StateImage } from '../../core/server/stateImage.js';
+import type { CheckpointInfo } from '../storage/checkpointFormat.js';
+import { exportCheckpoint } from '../storage/checkpointStore.js';
+import type { Disk } from '../storage/disk.js';
+import { NodeDisk } from '../storage/nodeDisk.js';
+import { type CheckpointReport, Storage } from '../storage/storage.js';
+import { asStorageError } from '../storage/storageError.js';
+import { runTask } from '../storage/task.js';
+import { readTensors } from '../storage/tensorFile.js';
+import { monotonicNow } from '../time.js';
+import type { CoreRunner } from './coreRunner.js';
+import type { CheckedStorage } from './storageOptions.js';
+
+/** What a persistence works with. */
+export interface PersistenceParts {
+  readonly core: ServerCore;
+  readonly runner: CoreRunner;
+  /** Undefined: no `dataDir`. */
+  readonly storage: CheckedStorage | undefined;
+  readonly shard: { readonly index: number; readonly count: number };
+  readonly onCheckpoint: (report: CheckpointReport) => void;
+  readonly onObservation: (observation: Observation) => void;
+}
+
+/** Keeps and restores the state of one server. */
+export class Persistence {
+  readonly #parts: PersistenceParts;
+  readonly #disk: Disk = new NodeDisk();
+  /** What the options say. */
+  readonly #settings: Settings;
+  #storage: Storage | undefined;
+
+  constructor(parts: PersistenceParts) {
+    this.#parts = parts;
+    this.#settings = parts.core.state.configured;
+  }
+
+  /** Whether the state is to be recovered and nothing may happen before. */
+  get isAwaited(): boolean {
+    return this.#parts.storage !== undefined && this.#storage === undefined;
+  }
+
+  /** Recovers the state. Rejects with `PS_DATA_DIR_IN_USE`, `PS_STORAGE`, `PS_CORRUPT`, `PS_VERSION`, `PS_INVALID_ARGUMENT`. */
+  async open(): Promise<void> {
+    const { core, runner, storage: options, shard, onCheckpoint, onObservation } = this.#parts;
+    if (options === undefined) return;
+    const newSalt = (): number => randomBytes(4).readUInt32LE();
+    const { directory, durability, checkpoint } = options;
+    const [settings, { lineage }] = [this.#settings, core];
+    const storage = new Storage(
+      { disk: this.#disk, directory, durability, checkpoint, shard, settings, lineage, newSalt },
+      {
+        run: (action) => runner.run(action),
+        now: monotonicNow,
+        onCheckpoint,
+        onWarning: (message) => onObservation({ kind: 'warning', message }),
+        onError: (error) => onObservation({ kind: 'error', error }),
+      },
+    );
+    runner.records = storage;
+    try {
+      await promised<void>((done) => storage.open(core, done));
+    } catch (error) {
+      runner.records = undefined;
+      throw error;
+    }
+    this.#storage = storage;
+  }
+
+  /** A checkpoint in `dataDir`, or at `path`. */
+  async checkpoint(path: string | undefined): Promise<CheckpointReport> {
+    if (path !== undefined) return this.#export(path);
+    const storage = this.#storage;
+    if (storage === undefined)
+      throw invalidArgument('path', path, 'the path of a file, as there is no dataDir');
+    return promised<CheckpointReport>((done) => storage.checkpoint(done));
+  }
+
+  /** The parameters in the safetensors file at `path`, flat. */
+  async read(path: string): Promise<Float32Array> {
+    const { catalogue } = this.#parts.core.state.table;
+    return promised<Float32Array>((done) => {
+      runTask(readTensors(this.#disk, resolve(path), catalogue), (error, values) =>
+        done(error === null ? null : asStorageError(error, `"${path}" can't be read`), values),
+      );
+    });
+  }
+
+  /** Writes what is left and gives the directory back. Rejects with what ended the journal before. */
+  async close(): Promise<void> {
+    const storage = this.#storage;
+    if (storage === undefined) return;
+    this.#storage = undefined;
+    await promised<void>((done) => storage.close(done));
+    this.#parts.runner.records = undefined;
+  }
+
+  async #export(to: string): Promise<CheckpointReport> {
+    if (typeof to !== 'string' || to === '') throw invalidArgument('path', to, 'the path of a file');
+    const { core, runner, shard } = this.#parts;
+    const { info, image } = await new Promise<{ info: CheckpointInfo; image: StateImage }>((done) => {
+      const change: Parameters<ServerCore['change']>[0] = ({ state, commits, options }) => {
+        const position = commits.last;
+        return captureJob(
+          state,
+          (length) => new Float32Array(length),
+          (captured) => {
+            const { meta, isFinite: finite } = captured;
+            done({
+              info: { lineage: options.lineage, position, shard, meta, isFinite: finite },
+              image: captured,
+            });
+          },
+        );
+      };
+      runner.run((each) => each.change(change, monotonicNow()));
+    });
+    const path = resolve(to);
+    const task = exportCheckpoint(this.#disk, { directory: dirname(path), path }, core.state, info, image);
+    const bytes = await promised<number>((done) => {
+      runTask(task, (error, written) =>
+        done(error === null ? null : asStorageError(error, `"${path}" can't be written`), written),
+      );
+    });
+    return { path, bytes, version: image.meta.version };
+  }
+}
+
+function promised<T>(begin: (done: (error: PsError | null, value?: T) => void) => void): Promise<T> {
+  return new Promise((fulfil, reject) => {
+    begin((error, value) => (error === null ? fulfil(value as T) : reject(error)));
+  });
+}

@@ -1,0 +1,54 @@
+/**
+ * The tensors of a model out of a safetensors file, one of pslib's checkpoints or another tool's: every
+ * tensor of the model must be there, in its shape; others are passed over.
+ */
+import { PsError } from '../../core/base/errors.js';
+import { bytesOf } from '../../core/protocol/modelStream.js';
+import type { Catalogue } from '../../core/tensor/catalogue.js';
+import { readData, withCheckpoint } from './checkpointReader.js';
+import type { Disk } from './disk.js';
+import { inFile } from './storageError.js';
+import type { Task } from './task.js';
+
+/**
+ * The values of the whole model, flat. Throws `PS_CORRUPT` if the file is none or damaged,
+ * `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH` or `PS_NOT_FINITE` if it does not fit.
+ */
+export function* readTensors(disk: Disk, path: string, catalogue: Catalogue): Task<Float32Array> {
+  const values = new Float32Array(catalogue.length);
+  try {
+    yield* withCheckpoint(disk, path, function* (open): Task<void> {
+      const entries = new Map(open.header.entries.map((entry) => [entry.name, entry]));
+      const destinations = new Map<string, Uint8Array>();
+      for (const { name, shape, offset, length } of catalogue.entries) {
+        const found = entries.get(name);
+        if (found === undefined) throw unfit('PS_UNKNOWN_TENSOR', name, 'it has no such tensor');
+        if (found.dtype !== 'F32' || found.shape.join() !== shape.join()) {
+          const what = `it is ${found.dtype} [${found.shape.join(', ')}], the model's is F32 [${shape.join(', ')}]`;
+          throw unfit('PS_WRONG_LENGTH', name, what);
+        }
+        destinations.set(name, bytesOf(values.subarray(offset, offset + length)));
+      }
+      yield* readData(open, destinations);
+    });
+    checkFinite(values, catalogue);
+  } catch (error) {
+    throw inFile(error, path);
+  }
+  return values;
+}
+
+function checkFinite(values: Float32Array, catalogue: Catalogue): void {
+  for (const { name, offset, length } of catalogue.entries) {
+    if (values.subarray(offset, offset + length).every(Number.isFinite)) continue;
+    throw unfit('PS_NOT_FINITE', name, 'it holds a value that is not finite');
+  }
+}
+
+function unfit(
+  code: 'PS_UNKNOWN_TENSOR' | 'PS_WRONG_LENGTH' | 'PS_NOT_FINITE',
+  tensor: string,
+  what: string,
+): PsError {
+  return new PsError(code, `"${tensor}": ${what}`, { details: { tensor } });
+}
