@@ -24,7 +24,7 @@ const rings = [
 ];
 
 /** Files of public names, at the top of src. Nothing inside src imports them. */
-const entries = '^src/(index|browser|workerEntry)\\.ts$';
+const entries = '^src/(index|browser|workerEntry|nodeWorkerEntry)\\.ts$';
 
 /** Modules of Node, which are reported without their `node:`. */
 const nodeModule = `^(node:.*|${builtinModules.join('|')})$`;
@@ -112,7 +112,7 @@ module.exports = {
       name: 'worker-entry-has-no-server',
       comment: 'pslib/worker stays small',
       severity: 'error',
-      from: { path: '^src/workerEntry\\.ts$' },
+      from: { path: '^src/(workerEntry|nodeWorkerEntry)\\.ts$' },
       to: { reachable: true, path: '^src/(core/server|ops|testing|cli)/' },
     },
     {

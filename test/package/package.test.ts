@@ -61,13 +61,37 @@ describe('loading', () => {
     expect(await namesFrom('--no-warnings', 'require.cjs')).toEqual(imported);
   });
 
-  test('pslib/worker holds Worker, and a browser gets no server', async () => {
-    project.write('worker.mjs', printNames('pslib/worker'));
+  test('a browser gets a Worker and no server', async () => {
     project.write('browser.mjs', printNames('pslib'));
-    expect(await namesFrom('worker.mjs')).toContain('Worker');
     const inBrowser = await namesFrom('--conditions=browser', 'browser.mjs');
     expect(inBrowser).toContain('Worker');
     expect(inBrowser).not.toContain('ParameterServer');
+  });
+
+  test('pslib/worker connects in a Node that has no WebSocket of its own', async () => {
+    // Node 20 has none; later ones are made to have none.
+    const program = `import { ParameterServer } from 'pslib';
+      import { Worker } from 'pslib/worker';
+      delete globalThis.WebSocket;
+      const parameters = { seven: { shape: [1], data: Float32Array.of(7) } };
+      const server = new ParameterServer({ parameters, port: 0 });
+      await server.listen();
+      const worker = new Worker(server.url);
+      const { tensors } = await worker.pull();
+      console.log(tensors.seven.data[0]);
+      await worker.close();
+      await server.close();`;
+    project.write('connect.mjs', program);
+    const { code, output } = await project.node('connect.mjs');
+    expect(output).toBe('7\n');
+    expect(code).toBe(0);
+  });
+
+  test('pslib/worker has the same names in Node and in a browser', async () => {
+    project.write('worker.mjs', printNames('pslib/worker'));
+    const names = await namesFrom('worker.mjs');
+    expect(names).toEqual(['PsError', 'Worker']);
+    expect(await namesFrom('--conditions=browser', 'worker.mjs')).toEqual(names);
   });
 
   test('inner files cannot be imported', async () => {
