@@ -107,28 +107,32 @@ describe.each(KINDS)('$name', (kind: Kind) => {
   });
 
   it('hands nothing over while it is paused, and loses nothing', async () => {
-    const { near, far } = await open();
-    void near.send(0, payloadOf(0, 10));
-    await far.untilReceived(1);
-    far.transport?.pause();
-    const sent = Array.from({ length: 40 }, (_, i) => near.send(i + 1, payloadOf(i + 1, 1000 + i * 5000)));
-    void far.send(0, payloadOf(0, 10));
-    await near.untilReceived(1);
-    expect(far.received).toHaveLength(1);
-    far.transport?.resume();
-    await far.untilReceived(41);
-    await Promise.all(sent);
-    expect(far.received.every(({ message }, i) => (message as { offset: number }).offset === i)).toBe(true);
+    for (const side of [0, 1] as const) {
+      const [from, to] = directions(await open())[side] as [End, End];
+      void from.send(0, payloadOf(0, 10));
+      await to.untilReceived(1);
+      to.transport?.pause();
+      const sent = Array.from({ length: 40 }, (_, i) => from.send(i + 1, payloadOf(i + 1, 1000 + i * 5000)));
+      void to.send(0, payloadOf(0, 10));
+      await from.untilReceived(1);
+      expect(to.received).toHaveLength(1);
+      to.transport?.resume();
+      await to.untilReceived(41);
+      await Promise.all(sent);
+      expect(to.received.every(({ message }, i) => (message as { offset: number }).offset === i)).toBe(true);
+    }
   });
 
   it('hands no more over than up to a pause within a message’s handler', async () => {
-    const { near, far } = await open();
-    far.onReceived = () => far.transport?.pause();
-    for (let number = 0; number < 20; number++) void near.send(number, payloadOf(number, 100));
-    for (let count = 1; count <= 20; count++) {
-      await far.untilReceived(count);
-      expect(far.received).toHaveLength(count);
-      far.transport?.resume();
+    for (const [from, to] of directions(await open())) {
+      to.onReceived = () => to.transport?.pause();
+      for (let number = 0; number < 20; number++) void from.send(number, payloadOf(number, 100));
+      for (let count = 1; count <= 20; count++) {
+        await to.untilReceived(count);
+        expect(to.received).toHaveLength(count);
+        to.transport?.resume();
+      }
+      to.onReceived = () => {};
     }
   });
 

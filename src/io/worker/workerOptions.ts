@@ -123,7 +123,7 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
     onRollback,
     limits: checkLimits(options.limits),
     signal,
-    logger: options.logger,
+    logger: checkLogger(options.logger),
     trustedNetwork: flag('trustedNetwork', options.trustedNetwork),
     WebSocket,
   };
@@ -153,7 +153,7 @@ function checkLimits(given: WorkerLimits = {}): Required<WorkerLimits> {
     throw invalidArgument('limits.maxMessageBytes', maxMessageBytes, 'an integer below 2^31');
   }
   return {
-    maxUnansweredPushes: Math.max(1, positive('limits.maxUnansweredPushes', given.maxUnansweredPushes, 4)),
+    maxUnansweredPushes: count('limits.maxUnansweredPushes', given.maxUnansweredPushes, 4),
     maxUnansweredBytes: positive('limits.maxUnansweredBytes', given.maxUnansweredBytes, 64 * MIB),
     maxMessageBytes,
   };
@@ -199,11 +199,20 @@ function tokenSource(token: WorkerToken | undefined): () => Promise<string | und
   };
 }
 
+function checkLogger(logger: Logger | undefined): Logger | undefined {
+  if (logger === undefined) return undefined;
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    if (typeof logger?.[level] === 'function') continue;
+    throw invalidArgument('logger', logger, 'an object with debug, info, warn and error, such as console');
+  }
+  return logger;
+}
+
 function checkKeys(option: string, given: object, known: ReadonlySet<string>): void {
   if (given === null || typeof given !== 'object') throw invalidArgument(option, given, 'an object');
   for (const key of Object.keys(given)) {
     if (known.has(key)) continue;
-    const text = `${option} has no ${describe(key)}; it has ${[...known].join(', ')}`;
+    const text = `${option} has no ${describe(key)}: it takes ${[...known].join(', ')}`;
     throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: key } });
   }
 }
@@ -211,6 +220,12 @@ function checkKeys(option: string, given: object, known: ReadonlySet<string>): v
 function positive(option: string, value: number | undefined, otherwise: number): number {
   if (value === undefined) return otherwise;
   if (typeof value !== 'number' || !(value > 0)) throw invalidArgument(option, value, 'a number > 0');
+  return value;
+}
+
+function count(option: string, value: number | undefined, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  if (!Number.isSafeInteger(value) || value < 1) throw invalidArgument(option, value, 'an integer from 1');
   return value;
 }
 
