@@ -75,6 +75,11 @@ export class FakeWorker {
     this.#options = options;
   }
 
+  /** The number of its next request. */
+  get nextRequest(): number {
+    return this.#request + 1;
+  }
+
   /** What it has been told since the last call. */
   lines(): string[] {
     return this.#told.splice(0);

@@ -34,6 +34,8 @@ export interface TestServerOptions {
   readonly maxPushNorm?: number;
   readonly isDurable?: boolean;
   readonly limits?: Partial<ServerLimits>;
+  /** Is given each record when it is handed on; its gradient is valid during the call. */
+  readonly journal?: (record: JournalRecord) => void;
 }
 
 /** The lineage of every test server. */
@@ -52,6 +54,7 @@ export class TestServer {
   isPlacing = false;
   /** False: `continue` effects wait for `proceed`. */
   isContinuing = true;
+  readonly #journal: TestServerOptions['journal'];
   readonly #workers = new Map<number, FakeWorker>();
   readonly #queue: (() => readonly ServerEffect[])[] = [];
   #isRunning = false;
@@ -60,6 +63,7 @@ export class TestServer {
 
   constructor(options: TestServerOptions = {}) {
     this.core = newCore(options);
+    this.#journal = options.journal;
   }
 
   /** A worker that is connected and welcome. */
@@ -250,6 +254,7 @@ export class TestServer {
           break;
         case 'persist':
           this.records.push(effect);
+          this.#journal?.(effect.record);
           break;
       }
     }
