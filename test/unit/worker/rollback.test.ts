@@ -38,6 +38,12 @@ describe('a server that lost answered pushes', () => {
     expect(h.core.clock).toBe(1);
   });
 
+  it('has lost something if it lacks but the last one', () => {
+    const { h } = trained();
+    h.reconnect({ committedSeq: 2 });
+    expect(h.observed('rollback')[0]?.rollback).toMatchObject({ lostPushes: 3, fromSeq: 3, toSeq: 5 });
+  });
+
   it('is pushed to from its own number and clock, without a version of before', () => {
     const { h } = trained();
     h.reconnect({ committedSeq: 1, clock: 1, incarnation: 'life-2' });
