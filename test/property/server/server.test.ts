@@ -98,7 +98,7 @@ class Play {
     else if (what < 79 && worker.isOpen) worker.drop();
     else if (what < 84) actor.reconnect();
     else if (what < 86 && worker.isOpen) worker.enter();
-    else if (what < 88 && worker.isOpen) worker.leave();
+    else if (what < 88 && worker.isOpen && actor.pulls.size === 0) worker.leave();
     else if (what < 89 && worker.isOpen) worker.goodbye();
     else if (what < 91) this.#restart(who);
     else if (what < 92) actor.pushPart(200);
