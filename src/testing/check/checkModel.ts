@@ -1,0 +1,103 @@
+/**
+ * The model that checked simulations train, made so that every value tells which pushes are in it. Each
+ * push of worker w adds one unit to one cell of w's own tensor, to the shared cell, and to every element of
+ * the uniform tensor. Units are chosen so that all sums and means are integers that float32 holds exactly:
+ *
+ *     own[w][i]  = 0, or the unit of the one push that has this cell
+ *     shared     = uniform[k] = the sum of all own cells
+ *
+ * The noise tensor holds values whose every other order of adding shows in the bits; it is compared only
+ * between runs.
+ */
+import type { ParameterSpecs } from '../../core/table/model.js';
+import type { PushContent } from '../cluster/trainingProgram.js';
+
+/** Sizes of a check model. */
+export interface CheckModelSizes {
+  readonly workers: number;
+  /** Pushes of one worker that can be told apart. */
+  readonly cells: number;
+  readonly uniform: number;
+  /** 0: no noise. */
+  readonly noise: number;
+}
+
+/** Layout and contents of a check model. */
+export class CheckModel {
+  readonly sizes: CheckModelSizes;
+  readonly parameters: ParameterSpecs;
+  /** What one whole push adds; divisible by every number of workers, and by 2. */
+  readonly unit: number;
+  /** Elements of all tensors. */
+  readonly length: number;
+  /** First element of the shared cell, the uniform tensor and the noise. */
+  readonly sharedAt: number;
+  readonly uniformAt: number;
+  readonly noiseAt: number;
+
+  constructor(sizes: CheckModelSizes) {
+    this.sizes = sizes;
+    const { workers, cells, uniform, noise } = sizes;
+    const parameters: Record<string, { shape: readonly number[] }> = {};
+    for (let w = 0; w < workers; w++) parameters[`own${w}`] = { shape: [cells] };
+    parameters.shared = { shape: [] };
+    parameters.uniform = { shape: [uniform] };
+    if (noise > 0) parameters.noise = { shape: [noise] };
+    this.parameters = parameters;
+    this.unit = 2 * leastCommonMultiple(workers);
+    this.sharedAt = workers * cells;
+    this.uniformAt = this.sharedAt + 1;
+    this.noiseAt = this.uniformAt + uniform;
+    this.length = this.noiseAt + noise;
+  }
+
+  /** Element of cell `cell` of worker `worker`. */
+  at(worker: number, cell: number): number {
+    return worker * this.sizes.cells + cell;
+  }
+
+  /** The gradients of a push (with learning rate 1): of all tensors, or only of those it changes. */
+  push(worker: number, cell: number, clock: number, isWhole: boolean): PushContent {
+    const { workers, cells, uniform, noise } = this.sizes;
+    const own = new Float32Array(cells);
+    own[cell] = -this.unit;
+    const values: Float32Array[] = [
+      own,
+      Float32Array.of(-this.unit),
+      new Float32Array(uniform).fill(-this.unit),
+    ];
+    if (noise > 0) values.push(noiseOf(worker, clock, noise));
+    if (!isWhole) {
+      return { tensors: [worker, workers, workers + 1, ...(noise > 0 ? [workers + 2] : [])], values };
+    }
+    const others = Array.from({ length: workers }, (_, w) => (w === worker ? own : new Float32Array(cells)));
+    return { tensors: undefined, values: [...others, ...values.slice(1)] };
+  }
+
+  /** Where the tensors of a pull lie: [first element, length] each. */
+  places(tensors: readonly number[] | undefined): [offset: number, length: number][] {
+    const { workers, cells, uniform, noise } = this.sizes;
+    const all: [number, number][] = Array.from({ length: workers }, (_, w) => [w * cells, cells]);
+    all.push([this.sharedAt, 1], [this.uniformAt, uniform]);
+    if (noise > 0) all.push([this.noiseAt, noise]);
+    return tensors === undefined ? all : tensors.map((index) => all[index] as [number, number]);
+  }
+}
+
+function leastCommonMultiple(upTo: number): number {
+  let multiple = 1;
+  for (let n = 2; n <= upTo; n++) {
+    let divisor = n;
+    for (let rest = multiple % n; rest !== 0; ) [divisor, rest] = [rest, divisor % rest];
+    multiple *= n / divisor;
+  }
+  return multiple;
+}
+
+/** Gradients of very different sizes, the same for a worker and clock in every run. */
+function noiseOf(worker: number, clock: number, length: number): Float32Array {
+  return Float32Array.from({ length }, (_, i) => {
+    const mixed = Math.imul(worker * 65_537 + clock * 257 + i + 1, 0x9e3779b1) >>> 0;
+    return ((mixed & 0xffff) / 0x8000 - 1) * 2 ** ((mixed >>> 16) % 24);
+  });
+}

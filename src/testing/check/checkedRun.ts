@@ -1,0 +1,246 @@
+/**
+ * Runs one schedule and checks it: the cluster with its programs and faults, what looks on, the end. After
+ * the last fault everyone must finish within a bound of virtual time, and nothing may be left behind.
+ */
+import { Random } from '../../core/base/random.js';
+import { sgd } from '../../core/optim/sgd.js';
+import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limits.js';
+import type { ClusterObserver } from '../cluster/observer.js';
+import { ReaderProgram } from '../cluster/readerProgram.js';
+import { MemoryStore, RecordStore } from '../cluster/serverStore.js';
+import { SimCluster, type SimClusterOptions } from '../cluster/simCluster.js';
+import { TrainingProgram } from '../cluster/trainingProgram.js';
+import { idleCheck, readerOwner, trainerOwner } from './checkedPrograms.js';
+import { CheckModel } from './checkModel.js';
+import { inject } from './faults.js';
+import { RunChecks } from './runChecks.js';
+import type { Schedule, WorkerPlan } from './schedule.js';
+import type { Violation } from './violations.js';
+
+/** Everyone must have finished so long after the last fault. */
+const PATIENCE_MS = 120_000;
+/** So long after that, nothing may be left. */
+const DRAIN_MS = 20_000;
+/** Leases and the like are short, so that faults reach past them. */
+const LIMITS: Partial<ServerLimits> = {
+  leaseMs: 2_000,
+  pingMs: 500,
+  disconnectGraceMs: 300,
+  maxStepMs: 10_000,
+  pullTimeoutMs: 8_000,
+  helloTimeoutMs: 1_000,
+};
+
+/** What came out of a checked run. */
+export interface RunReport {
+  readonly schedule: Schedule;
+  readonly violations: readonly Violation[];
+  /** Virtual milliseconds. */
+  readonly ms: number;
+  readonly events: number;
+  /** Updates in the last version, pushes answered, and training pulls answered at each lead. */
+  readonly version: number;
+  readonly answered: number;
+  readonly leads: readonly number[];
+  readonly maxDelay: number;
+  /** The parameters at the end. */
+  readonly values: Float32Array;
+}
+
+/** Runs `schedule`. `onlookers` are told everything too. */
+export function runSchedule(
+  schedule: Schedule,
+  onlookers: (cluster: SimCluster) => readonly ClusterObserver[] = () => [],
+): RunReport {
+  const run = new CheckedRun(schedule, onlookers);
+  return run.run();
+}
+
+class CheckedRun {
+  readonly #schedule: Schedule;
+  readonly #cluster: SimCluster;
+  readonly #checks: RunChecks;
+  readonly #model: CheckModel;
+  readonly #random: Random;
+  /** Trainers whose last process has not ended well. */
+  readonly #unfinished = new Set<string>();
+  readonly #readers: ReaderProgram[] = [];
+  #isOver = false;
+
+  constructor(schedule: Schedule, onlookers: (cluster: SimCluster) => readonly ClusterObserver[]) {
+    this.#schedule = schedule;
+    this.#random = new Random(schedule.seed).fork('run');
+    const trainers = schedule.workers.filter(({ role }) => role === 'trainer');
+    const perClock = Math.max(...trainers.map(({ pushes }) => pushes));
+    this.#model = new CheckModel({
+      workers: trainers.length,
+      cells: schedule.clocks * perClock + 12,
+      uniform: schedule.uniform,
+      noise: schedule.noise,
+    });
+    let checks: RunChecks | undefined;
+    this.#cluster = new SimCluster({
+      ...optionsOf(schedule, this.#model, this.#random),
+      observers: (cluster) => {
+        checks = new RunChecks(cluster, schedule, this.#model);
+        return [checks, ...onlookers(cluster)];
+      },
+    });
+    this.#checks = checks as unknown as RunChecks;
+  }
+
+  run(): RunReport {
+    const { timeline, server } = this.#cluster;
+    const { violations } = this.#checks;
+    server.start();
+    this.#plan();
+    const isFailed = (): boolean => !violations.isEmpty;
+    const isDone = (): boolean =>
+      isFailed() || (this.#unfinished.size === 0 && timeline.now >= this.#healsAt);
+    const endMs = this.#healsAt + PATIENCE_MS;
+    try {
+      if (!timeline.run(endMs, isDone)) {
+        violations.add('everyone finishes', `${[...this.#unfinished].join(', ')} did not finish`);
+      }
+      this.#isOver = true;
+      this.#stopOthers();
+      timeline.run(timeline.now + DRAIN_MS, () => isFailed() || this.#isQuiet());
+      if (!isFailed()) this.#checks.atEnd();
+    } catch (error) {
+      violations.add('no errors', error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+    const { state } = server.core;
+    return {
+      schedule: this.#schedule,
+      violations: violations.found,
+      ms: timeline.now,
+      events: timeline.ran,
+      version: state.version,
+      answered: this.#checks.ledger.answered,
+      leads: Array.from(this.#checks.pulls.leads, (count) => count ?? 0),
+      maxDelay: this.#checks.history.maxDelay,
+      values: state.table.versions.current.slice(),
+    };
+  }
+
+  /** When the last fault has ended and the last worker has come. */
+  get #healsAt(): number {
+    const { healsAt, workers, switches } = this.#schedule;
+    return Math.max(healsAt, ...workers.map(({ joinsAt }) => joinsAt), ...switches.map(({ at }) => at));
+  }
+
+  #plan(): void {
+    const { timeline, server } = this.#cluster;
+    const { workers, switches, faults } = this.#schedule;
+    for (const plan of workers) {
+      if (plan.role === 'trainer') this.#unfinished.add(plan.id);
+      timeline.at(plan.joinsAt, () => this.#start(plan));
+    }
+    for (const { at, model } of switches) timeline.at(at, () => server.setConsistency(model));
+    for (const fault of faults) {
+      timeline.at(fault.at, () => {
+        const isForGood = fault.kind === 'killWorker' && !Number.isFinite(fault.ms);
+        if (isForGood && this.#cluster.worker(fault.worker) !== undefined)
+          this.#unfinished.delete(fault.worker);
+        inject(this.#cluster, fault, (id) => this.#restart(id));
+      });
+    }
+  }
+
+  #restart(id: string): void {
+    const plan = this.#schedule.workers.find((each) => each.id === id) as WorkerPlan;
+    this.#unfinished.add(id);
+    this.#start(plan);
+  }
+
+  #start(plan: WorkerPlan): void {
+    const isReader = plan.role === 'reader' || plan.role === 'watcher';
+    const worker = this.#cluster.startWorker(plan.id, isReader);
+    const random = this.#random.fork(plan.id).fork(worker.number);
+    const context = { worker, plan, random, model: this.#model, checks: this.#checks };
+    const onEnd = (): void => {
+      if (this.#cluster.worker(plan.id) === worker) this.#unfinished.delete(plan.id);
+    };
+    if (plan.role === 'trainer') {
+      const isCurrent = (): boolean => this.#cluster.worker(plan.id) === worker;
+      new TrainingProgram(worker, trainerOwner(context, isCurrent, onEnd)).start();
+    } else if (plan.role === 'idle') {
+      idleCheck(context);
+    } else {
+      const program = new ReaderProgram(worker, readerOwner(context));
+      this.#readers.push(program);
+      program.start();
+    }
+  }
+
+  /** Readers and idle workers go; trainers that stayed connected too. */
+  #stopOthers(): void {
+    for (const reader of this.#readers) reader.stop();
+    for (const worker of this.#cluster.workers) {
+      if (worker.process.isAlive && !worker.core.hasEnded)
+        worker.call({ kind: 'close', reason: 'over' }, () => {});
+    }
+  }
+
+  #isQuiet(): boolean {
+    const { server, workers } = this.#cluster;
+    const { state, view } = server.core;
+    if (!this.#isOver || state.clocks.size > 0 || view.pulls.waiting > 0 || this.#cluster.store.pending > 0)
+      return false;
+    for (const { process, pending } of workers) if (process.isAlive && pending > 0) return false;
+    return state.table.versions.pinnedVersions === 0 && view.staging.usedBytes === 0;
+  }
+}
+
+function optionsOf(
+  schedule: Schedule,
+  model: CheckModel,
+  random: Random,
+): Omit<SimClusterOptions, 'observers'> {
+  const { consistency, minWorkers, chunkBytes, windowBytes, pinnedVersions, durability } = schedule;
+  const { maxDelay, halvesFromDelay } = schedule;
+  const storeRandom = random.fork('store');
+  return {
+    random,
+    network: { ...schedule.network },
+    store: () => {
+      if (durability === 'memory') return new MemoryStore();
+      const [least, most] = schedule.syncMs;
+      return new RecordStore(storeRandom, () => least + (most - least) * storeRandom.nextFloat());
+    },
+    server: {
+      parameters: model.parameters,
+      optimizer: sgd({ learningRate: 1 }),
+      consistency,
+      seed: 0,
+      windowBytes,
+      continueMs: 0.01,
+      core: {
+        shard: { index: 0, count: 1 },
+        minWorkers,
+        delay: { scale: (delay) => (delay >= halvesFromDelay ? 0.5 : 1), max: maxDelay },
+        clip: { value: Number.POSITIVE_INFINITY, norm: Number.POSITIVE_INFINITY },
+        nonFinite: 'reject',
+        maxPushNorm: Number.POSITIVE_INFINITY,
+        limits: {
+          ...DEFAULT_SERVER_LIMITS,
+          ...LIMITS,
+          chunkBytes,
+          pinnedVersions,
+          stagingBytes: Math.max(schedule.stagingBytes, model.length * 4),
+        },
+      },
+    },
+    workers: {
+      reconnect: {
+        retries: Number.POSITIVE_INFINITY,
+        minDelayMs: 10,
+        maxDelayMs: 400,
+        maxOfflineMs: 600_000,
+      },
+      limits: { maxUnansweredPushes: 4, maxUnansweredBytes: 67_108_864 },
+      connectTimeoutMs: 30_000,
+      windowBytes,
+    },
+  };
+}

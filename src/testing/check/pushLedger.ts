@@ -1,0 +1,230 @@
+/**
+ * What the workers of a checked run have pushed: every push with what was told about it and what was seen
+ * of it in the parameters. It knows the truth from outside; what must hold between the two is checked here.
+ */
+
+import type { PushAnswer } from '../../core/worker/events.js';
+import type { Ended } from '../cluster/simWorker.js';
+import type { Violations } from './violations.js';
+
+/** What pushes fail with that were not refused: their worker has ended, or what became of them is not known. */
+const ENDED = new Set(['PS_OUTCOME_UNKNOWN', 'PS_CLOSED', 'PS_FENCED', 'PS_CONNECTION_LOST']);
+
+/** One push. */
+export interface LoggedPush {
+  readonly worker: number;
+  /** Which process of the worker made it. */
+  readonly process: number;
+  readonly cell: number;
+  /** Which history of the server it was made for. */
+  readonly history: number;
+  /** Its number within the session. */
+  readonly seq: number;
+  /** The clock that it was made in. */
+  clock: number;
+  /** The version that it was computed from, and the server's life that counted it. */
+  readonly pulled: { readonly version: number; readonly life: number } | undefined;
+  /** How often the worker had been out of the clock table when it was made. */
+  readonly absences: number;
+  /** What the worker was told; undefined: nothing so far. */
+  told: 'applied' | 'buffered' | 'scaled' | 'dropped' | 'refused' | 'unknown' | undefined;
+  /** The server says that it drops it. */
+  isDropped: boolean;
+  /** The version in which it was first seen; undefined: it was not. */
+  appliedAt: number | undefined;
+}
+
+/** The pushes of all workers. */
+export class PushLedger {
+  readonly #violations: Violations;
+  readonly #cells: number;
+  /** By worker, in the order in which they were made. */
+  readonly #pushes: LoggedPush[][];
+  /** The push that has a cell in the present history. */
+  readonly #byCell: (LoggedPush | undefined)[][];
+  /** How often each worker has been out of the clock table. */
+  readonly absences: number[];
+  /** Whether each worker is in the clock table. */
+  readonly isIn: boolean[];
+  /** The process that may change anything, of each worker. */
+  readonly admitted: number[];
+  /** The last sequence number of each process. */
+  readonly #lastSeq = new Map<string, number>();
+  #history = 1;
+  answered = 0;
+
+  constructor(workers: number, cells: number, violations: Violations) {
+    this.#violations = violations;
+    this.#cells = cells;
+    const empty = <T>(value: () => T): T[] => Array.from({ length: workers }, value);
+    this.#pushes = empty(() => []);
+    this.#byCell = empty(() => []);
+    this.absences = empty(() => 0);
+    this.isIn = empty(() => false);
+    this.admitted = empty(() => 0);
+  }
+
+  /** Which history of the server it is. */
+  get history(): number {
+    return this.#history;
+  }
+
+  /** Pushes of `worker`, oldest first. */
+  of(worker: number): readonly LoggedPush[] {
+    return this.#pushes[worker] as LoggedPush[];
+  }
+
+  /** The push that `cell` of `worker` stands for in the present history. */
+  atCell(worker: number, cell: number): LoggedPush | undefined {
+    return this.#byCell[worker]?.[cell];
+  }
+
+  /** A worker makes a push. */
+  issue(made: Pick<LoggedPush, 'worker' | 'process' | 'clock' | 'pulled'>): LoggedPush {
+    const before = this.#pushes[made.worker] as LoggedPush[];
+    const cell = before.length % this.#cells;
+    const key = `${made.worker}#${made.process}`;
+    const seq = (this.#lastSeq.get(key) ?? 0) + 1;
+    this.#lastSeq.set(key, seq);
+    const push: LoggedPush = {
+      ...made,
+      cell,
+      history: this.#history,
+      seq,
+      isDropped: false,
+      absences: this.absences[made.worker] as number,
+      told: undefined,
+      appliedAt: undefined,
+    };
+    before.push(push);
+    const cells = this.#byCell[made.worker] as (LoggedPush | undefined)[];
+    const earlier = cells[cell];
+    if (earlier !== undefined && earlier.appliedAt !== undefined) {
+      this.#violations.add('harness', `worker ${made.worker} has more pushes than cells`);
+    }
+    cells[cell] = push;
+    return push;
+  }
+
+  /** A process goes back to the sequence number that the server has. */
+  rollBack(worker: number, process: number, seq: number): void {
+    this.#lastSeq.set(`${worker}#${process}`, seq);
+  }
+
+  /** A push comes to the server, made in `clock`: the worker may have been moved up meanwhile. */
+  arrives(worker: number, process: number, seq: number, clock: number): void {
+    const push = this.of(worker).findLast((each) => each.process === process && each.seq === seq);
+    if (push?.history === this.#history) push.clock = clock;
+  }
+
+  /** The server drops a push of `worker` that was made in `clock`: the first that is not decided. */
+  drops(worker: number, clock: number): void {
+    const process = this.admitted[worker];
+    const push = this.of(worker).find(
+      (each) =>
+        each.history === this.#history &&
+        each.process === process &&
+        each.clock === clock &&
+        each.appliedAt === undefined &&
+        each.told !== 'unknown' &&
+        !each.isDropped,
+    );
+    if (push !== undefined) push.isDropped = true;
+  }
+
+  /** The server lost everything: a new history begins. */
+  restart(): void {
+    this.#history++;
+    for (const cells of this.#byCell) cells.length = 0;
+    for (let w = 0; w < this.absences.length; w++) this.absences[w] = (this.absences[w] as number) + 1;
+  }
+
+  /** The server went back to `version`: what was applied after it is not, and must not have been told. */
+  recover(version: number): void {
+    for (const pushes of this.#pushes) {
+      for (const push of pushes) {
+        if (push.history !== this.#history || push.appliedAt === undefined || push.appliedAt <= version)
+          continue;
+        if (push.told === 'applied' || push.told === 'scaled') {
+          this.#violations.add(
+            'acknowledged is kept',
+            `${nameOf(push)} was ${push.told} and is lost by a restart`,
+          );
+        }
+        push.appliedAt = undefined;
+      }
+    }
+  }
+
+  /** A push was seen in version `version` for the first time. */
+  seen(push: LoggedPush, version: number): void {
+    const { told, history } = push;
+    if (push.appliedAt !== undefined) {
+      this.#violations.add(
+        'applied once',
+        `${nameOf(push)} is applied in versions ${push.appliedAt} and ${version}`,
+      );
+    }
+    if (told === 'dropped' || told === 'refused' || push.isDropped) {
+      this.#violations.add(
+        'told what was done',
+        `${nameOf(push)} was ${told ?? 'dropped'} and is applied in version ${version}`,
+      );
+    }
+    if (history !== this.#history) {
+      this.#violations.add('rollback', `${nameOf(push)} was made for another history and is applied`);
+    }
+    push.appliedAt = version;
+  }
+
+  /** The worker is told what became of a push. `life`: the life of the server that says so. */
+  ended(push: LoggedPush, ended: Ended<PushAnswer>, life: number): void {
+    const { error, value } = ended;
+    if (error !== undefined) {
+      push.told = ENDED.has(error.code) ? 'unknown' : 'refused';
+      if (push.told === 'refused') {
+        this.#violations.add('no push is refused', `${nameOf(push)}: ${error.code} ${error.message}`);
+      }
+      return;
+    }
+    this.answered++;
+    push.told = value.outcome;
+    if (push.history !== this.#history) return;
+    const isThere = value.outcome === 'applied' || value.outcome === 'scaled';
+    if (isThere && push.appliedAt !== value.version) {
+      const where = push.appliedAt === undefined ? 'is not' : `is in version ${push.appliedAt}`;
+      this.#violations.add(
+        'told what was done',
+        `${nameOf(push)} was told version ${value.version} and ${where}`,
+      );
+    }
+    if (value.outcome === 'dropped' && push.appliedAt !== undefined) {
+      this.#violations.add('told what was done', `${nameOf(push)} was dropped, and is applied`);
+    }
+    this.#checkDelay(push, value, life);
+  }
+
+  #checkDelay(push: LoggedPush, { outcome, delay, version }: PushAnswer, life: number): void {
+    if (push.pulled?.life !== life || (outcome !== 'applied' && outcome !== 'scaled')) return;
+    const expected = version - 1 - push.pulled.version;
+    if (delay === expected) return;
+    const text = `${nameOf(push)} has delay ${expected} and was told ${delay}`;
+    this.#violations.add('delay', text);
+  }
+
+  /** Everything is over: what was buffered is in. */
+  checkEnd(): void {
+    for (const pushes of this.#pushes) {
+      for (const push of pushes) {
+        if (push.told !== 'buffered' || push.history !== this.#history || push.appliedAt !== undefined)
+          continue;
+        this.#violations.add('told what was done', `${nameOf(push)} was buffered and never applied`);
+      }
+    }
+  }
+}
+
+/** How a push is called in texts. */
+export function nameOf({ worker, process, cell, clock }: LoggedPush): string {
+  return `push ${cell} of worker ${worker} (process ${process}, clock ${clock})`;
+}

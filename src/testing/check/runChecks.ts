@@ -1,0 +1,179 @@
+/** All checks of one run, as one onlooker: it hands what it sees to those whom it concerns. */
+import { type Message, MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
+import type { ServerEffect, ServerEvent } from '../../core/server/events.js';
+import type { PullAnswer, WorkerObservation } from '../../core/worker/events.js';
+import type { ClusterObserver } from '../cluster/observer.js';
+import { RecordStore, replay } from '../cluster/serverStore.js';
+import type { SimCluster } from '../cluster/simCluster.js';
+import type { SimWorker } from '../cluster/simWorker.js';
+import type { CheckModel } from './checkModel.js';
+import { PullWatch } from './pullWatch.js';
+import { PushLedger } from './pushLedger.js';
+import type { Schedule } from './schedule.js';
+import { differenceOf } from './stateDifference.js';
+import { TableWatch } from './tableWatch.js';
+import { VersionHistory } from './versionHistory.js';
+import { Violations } from './violations.js';
+
+/** Kinds of faults that can make a living worker fall silent. */
+const SILENCING = new Set(['silence', 'cutOff', 'stopWorker', 'killWorker', 'secondProcess']);
+
+/** Checks one run. */
+export class RunChecks implements ClusterObserver {
+  readonly violations: Violations;
+  readonly ledger: PushLedger;
+  readonly history: VersionHistory;
+  readonly pulls: PullWatch;
+  readonly table: TableWatch;
+  readonly #cluster: SimCluster;
+  readonly #schedule: Schedule;
+  readonly #model: CheckModel;
+  readonly #numbers = new Map<string, number>();
+  readonly #names = new Map<number, string>();
+  /** The snapshots of every life of the server. */
+  readonly #lives: ReadonlyMap<number, Float32Array>[] = [];
+  /** The life of the server that each process is, or was last, connected to. */
+  readonly #lifeOf = new Map<string, number>();
+  #histories = 0;
+
+  constructor(cluster: SimCluster, schedule: Schedule, model: CheckModel) {
+    this.#cluster = cluster;
+    this.#schedule = schedule;
+    this.#model = model;
+    const trainers = schedule.workers.filter(({ role }) => role === 'trainer');
+    for (const [i, { id }] of trainers.entries()) this.#numbers.set(id, i);
+    this.violations = new Violations(() => cluster.timeline.now);
+    this.ledger = new PushLedger(trainers.length, model.sizes.cells, this.violations);
+    const { pinnedVersions, minWorkers, maxDelay, halvesFromDelay, switches, consistency } = schedule;
+    const numberOf = (id: string): number | undefined => this.#numbers.get(id);
+    this.history = new VersionHistory(
+      {
+        model,
+        numberOf: (id) => numberOf(id) ?? -1,
+        factorOf: (delay) => (delay >= halvesFromDelay ? 0.5 : 1),
+      },
+      this.ledger,
+      this.violations,
+    );
+    const isSteady = switches.length === 0;
+    const neverDrops = isSteady && consistency.name !== 'bsp' && maxDelay === Number.POSITIVE_INFINITY;
+    this.pulls = new PullWatch(
+      { numberOf, minWorkers, pinnedVersions, isSteady, neverDrops },
+      this.ledger,
+      this.violations,
+    );
+    this.table = new TableWatch(
+      {
+        numberOf,
+        ids: trainers.map(({ id }) => id),
+        pinnedVersions,
+        stagingBytes: Math.max(schedule.stagingBytes, model.length * 4),
+        areAllHeard: !schedule.faults.some(({ kind }) => SILENCING.has(kind)),
+      },
+      this.ledger,
+      this.violations,
+    );
+  }
+
+  /** The number of trainer `id`; undefined for others. */
+  numberOf(id: string): number | undefined {
+    return this.#numbers.get(id);
+  }
+
+  /** The life of the server that `worker` is connected to. */
+  lifeOf(worker: SimWorker): number {
+    return this.#lifeOf.get(`${worker.id}#${worker.number}`) ?? 0;
+  }
+
+  serverStarted(): void {
+    const { server } = this.#cluster;
+    const isFresh = server.history !== this.#histories;
+    if (isFresh && this.#histories > 0) this.ledger.restart();
+    this.#histories = server.history;
+    this.#names.clear();
+    this.history.start(server.core, isFresh);
+    this.#lives[server.lives] = this.history.snapshots;
+    this.pulls.started(server.core);
+    this.table.started(server.core);
+  }
+
+  serverReceives(connection: number, message: Message): void {
+    this.table.receives(message as WorkerMessage);
+    if (message.t === MessageType.hello) this.#names.set(connection, message.session);
+    const [name, process] = this.#names.get(connection)?.split('#') ?? [];
+    if (name === undefined) return;
+    const number = this.numberOf(name);
+    if (message.t === MessageType.push && number !== undefined) {
+      this.ledger.arrives(number, Number(process), message.seq, message.clock);
+    } else if (message.t === MessageType.pull) this.pulls.receives(connection, name, message);
+    else if (message.t === MessageType.cancel) this.pulls.cancelled(connection, message.request);
+  }
+
+  serverStepped(event: ServerEvent | undefined, effects: readonly ServerEffect[]): void {
+    const { core } = this.#cluster.server;
+    if (event?.kind === 'closed') this.pulls.closed(event.connection);
+    this.history.stepped(core, effects);
+    this.table.stepped(core, effects);
+    this.pulls.stepped(core, effects);
+  }
+
+  workerObserves(worker: string, process: number, observation: WorkerObservation): void {
+    if (observation.kind === 'open') {
+      this.#lifeOf.set(`${worker}#${process}`, Number(observation.incarnation.split('-')[1]));
+    } else if (observation.kind === 'rollback') {
+      const number = this.numberOf(worker);
+      if (number !== undefined) this.ledger.rollBack(number, process, observation.rollback.fromSeq - 1);
+      if (this.#schedule.durability === 'memory') return;
+      this.violations.add('rollback', `${worker} is told of a rollback, and there is a journal`);
+    }
+  }
+
+  /** A trainer has its parameters. */
+  pulled(id: string, answer: PullAnswer, tensors: readonly number[] | undefined, life: number): void {
+    if (answer.arrays === undefined) {
+      this.violations.add('answers', `${id} is told "not modified" without having asked`);
+      return;
+    }
+    this.#compare(id, answer.arrays, tensors, this.#lives[life]?.get(answer.version), answer.version);
+  }
+
+  /** A reader has read. */
+  read(id: string, answer: PullAnswer, life: number, isConsistent: boolean): void {
+    if (answer.arrays === undefined || !isConsistent) return;
+    this.#compare(id, answer.arrays, undefined, this.#lives[life]?.get(answer.version), answer.version);
+  }
+
+  /** A pull is one consistent cut: exactly the parameters of the version that it says. */
+  #compare(
+    id: string,
+    arrays: readonly Float32Array[],
+    tensors: readonly number[] | undefined,
+    snapshot: Float32Array | undefined,
+    version: number,
+  ): void {
+    if (snapshot === undefined) return;
+    const places = this.#model.places(tensors);
+    for (const [i, array] of arrays.entries()) {
+      const [offset, length] = places[i] as [number, number];
+      if (offset >= this.#model.noiseAt) return;
+      for (let k = 0; k < length; k++) {
+        if (array[k] === snapshot[offset + k]) continue;
+        const text = `${id} gets ${array[k]} for element ${offset + k} of version ${version}, which had ${snapshot[offset + k]}`;
+        this.violations.add('one consistent cut', text);
+        return;
+      }
+    }
+  }
+
+  /** Everything is over. */
+  atEnd(): void {
+    const { server, store } = this.#cluster;
+    this.ledger.checkEnd();
+    this.table.checkEnd(server.core);
+    if (!(store instanceof RecordStore)) return;
+    const again = server.makeCore();
+    replay(store.records, again.state, 0);
+    const difference = differenceOf(server.core.state, again.state);
+    if (difference !== undefined) this.violations.add('replay gives the same state', difference);
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * One checked run as plain data, drawn from a seed: who trains how, on what network, with which
+ * consistency, and what goes wrong when. The same seed and options give the same schedule for ever.
+ */
+import { Random } from '../../core/base/random.js';
+import { asp, bsp, type Consistency, ssp } from '../../core/consistency/consistency.js';
+import type { StepStyle } from '../cluster/trainingProgram.js';
+import type { NetworkConditions } from '../network/conditions.js';
+import { drawFaults, type Fault, type FaultKind } from './faults.js';
+
+/** What a search may fix; the rest is drawn. */
+export interface ScheduleOptions {
+  readonly workers?: number | undefined;
+  readonly clocks?: number | undefined;
+  readonly consistency?: Consistency | undefined;
+  /** Which faults may happen. */
+  readonly faults?: readonly FaultKind[] | undefined;
+  /** Where the server keeps its state. */
+  readonly durability?: 'memory' | 'journal' | undefined;
+  /** Workers that join late, pause, leave early, read or do nothing; live changes of the model. Default drawn. */
+  readonly membership?: 'fixed' | 'changing' | undefined;
+  /** One pull and one push in each clock, of a model without late pushes. */
+  readonly isPlain?: boolean | undefined;
+  /** Add the noise tensor. */
+  readonly hasNoise?: boolean | undefined;
+}
+
+/** How one worker behaves. */
+export interface WorkerPlan {
+  readonly id: string;
+  readonly role: 'trainer' | 'reader' | 'watcher' | 'idle';
+  /** Virtual milliseconds. */
+  readonly joinsAt: number;
+  /** It is finished at this clock. */
+  readonly untilClock: number;
+  readonly style: StepStyle;
+  /** A step takes between these, and now and then `slowFactor` times as long. */
+  readonly computeMs: readonly [least: number, most: number];
+  readonly slowShare: number;
+  readonly slowFactor: number;
+  readonly isBlocking: boolean;
+  readonly announces: boolean;
+  /** Pushes per clock, and the share of clocks without any. */
+  readonly pushes: number;
+  readonly skipShare: number;
+  /** Clock before which it pauses outside the table, and for how long; −1: none. */
+  readonly pausesBefore: number;
+  readonly pauseMs: number;
+  readonly impatientShare: number;
+  readonly pullsWhole: boolean;
+  readonly pushesWhole: boolean;
+  readonly saysGoodbye: boolean;
+}
+
+/** A change of the consistency model while training runs. */
+export interface Switch {
+  readonly at: number;
+  readonly model: Consistency;
+}
+
+/** One checked run. */
+export interface Schedule {
+  readonly seed: number;
+  readonly clocks: number;
+  readonly workers: readonly WorkerPlan[];
+  readonly consistency: Consistency;
+  readonly switches: readonly Switch[];
+  readonly minWorkers: number;
+  readonly durability: 'memory' | 'journal';
+  /** A sync takes between these. */
+  readonly syncMs: readonly [least: number, most: number];
+  readonly network: NetworkConditions;
+  readonly chunkBytes: number;
+  readonly windowBytes: number;
+  readonly uniform: number;
+  readonly noise: number;
+  readonly stagingBytes: number;
+  readonly pinnedVersions: number;
+  readonly maxDelay: number;
+  readonly halvesFromDelay: number;
+  readonly faults: readonly Fault[];
+  /** When the last fault has ended. */
+  readonly healsAt: number;
+}
+
+/** Draws the schedule of `seed`. */
+export function drawSchedule(seed: number, options: ScheduleOptions = {}): Schedule {
+  const random = new Random(seed).fork('schedule');
+  const clocks = options.clocks ?? 20;
+  const count = options.workers ?? 2 + random.nextInt(3);
+  const isPlain = options.isPlain ?? false;
+  const isChanging =
+    options.membership === undefined ? random.nextInt(2) === 0 : options.membership === 'changing';
+  const consistency = options.consistency ?? drawConsistency(random, count, isPlain);
+  const stepMs = pick(random, [4, 10, 10, 25]);
+  const trainers = Array.from({ length: count }, (_, i) =>
+    drawTrainer(random.fork(`trainer ${i}`), i, { clocks, stepMs, isPlain, isChanging: isChanging && i > 0 }),
+  );
+  const others = isChanging ? drawOthers(random.fork('others'), trainers) : [];
+  const switches =
+    isChanging && options.consistency === undefined ? drawSwitches(random, count, clocks * stepMs) : [];
+  const durability = options.durability ?? pick(random, ['memory', 'journal', 'journal'] as const);
+  const spanMs = clocks * stepMs * 1.5;
+  const kinds = options.faults ?? [];
+  const { faults, healsAt } = drawFaults(random.fork('faults'), kinds, trainers, spanMs);
+  // Those that are killed for good may never have joined.
+  const isLossy = faults.some(({ kind, ms }) => kind === 'killWorker' && !Number.isFinite(ms));
+  const mayDrop = !isPlain && consistency.name !== 'bsp' && random.nextInt(4) === 0;
+  return {
+    seed,
+    clocks,
+    workers: [...trainers, ...others],
+    consistency,
+    switches,
+    minWorkers: (isPlain || random.nextInt(3) === 0) && !isLossy ? count : 1,
+    durability,
+    syncMs: pick(random, [
+      [0, 1],
+      [1, 4],
+      [2, 30],
+    ] as const),
+    network: drawNetwork(random.fork('network')),
+    chunkBytes: pick(random, [64, 256, 512, 1024, 4096, 4096]),
+    windowBytes: pick(random, [1, 512, 2048, 65_536]),
+    uniform: pick(random, [1, 8, 40]),
+    noise: options.hasNoise === true ? 24 : 0,
+    stagingBytes: pick(random, [2_000, 8_000, 1_000_000]),
+    pinnedVersions: pick(random, [1, 2, 2, 3]),
+    maxDelay: mayDrop && random.nextInt(2) === 0 ? random.nextInt(6) : Number.POSITIVE_INFINITY,
+    halvesFromDelay: mayDrop ? 1 + random.nextInt(4) : Number.POSITIVE_INFINITY,
+    faults,
+    healsAt,
+  };
+}
+
+/** One of `choices`, all equally likely. */
+export function pick<T>(random: Random, choices: readonly T[]): T {
+  return choices[random.nextInt(choices.length)] as T;
+}
+
+function drawConsistency(random: Random, workers: number, isPlain: boolean): Consistency {
+  const kind = random.nextInt(10);
+  if (kind < 3) {
+    const backups = !isPlain && workers > 2 && random.nextInt(4) === 0 ? 1 : 0;
+    return bsp({ backupWorkers: backups });
+  }
+  if (kind < 9) return ssp({ staleness: pick(random, [0, 0, 1, 1, 2, 3, 5]) });
+  return asp();
+}
+
+function drawSwitches(random: Random, workers: number, spanMs: number): Switch[] {
+  const count = pick(random, [0, 0, 1, 2]);
+  return Array.from({ length: count }, () => ({
+    at: Math.floor(random.nextFloat() * spanMs),
+    model: drawConsistency(random, workers, false),
+  })).sort((a, b) => a.at - b.at);
+}
+
+interface TrainerTerms {
+  readonly clocks: number;
+  readonly stepMs: number;
+  readonly isPlain: boolean;
+  readonly isChanging: boolean;
+}
+
+function drawTrainer(random: Random, number: number, terms: TrainerTerms): WorkerPlan {
+  const { clocks, stepMs, isPlain, isChanging } = terms;
+  const isStraggler = random.nextInt(4) === 0;
+  const least = stepMs * (isStraggler ? 2 : 0.5);
+  const pauses = isChanging && random.nextInt(4) === 0;
+  return {
+    id: String.fromCharCode(97 + number),
+    role: 'trainer',
+    joinsAt: isChanging && random.nextInt(3) === 0 ? Math.floor(random.nextFloat() * clocks * stepMs) : 0,
+    untilClock: isChanging && random.nextInt(4) === 0 ? 1 + random.nextInt(clocks) : clocks,
+    style: pick(random, ['run', 'run', 'ticking', 'apart'] as const),
+    computeMs: [least, least * (1 + random.nextInt(3))],
+    slowShare: pick(random, [0, 0, 0.1]),
+    slowFactor: 5,
+    isBlocking: random.nextInt(3) === 0,
+    announces: random.nextInt(2) === 0,
+    pushes: isPlain || random.nextInt(4) > 0 ? 1 : 2,
+    skipShare: isPlain ? 0 : pick(random, [0, 0, 0.2]),
+    pausesBefore: pauses ? 1 + random.nextInt(clocks) : -1,
+    pauseMs: Math.floor(random.nextFloat() * 10 * stepMs),
+    impatientShare: isPlain ? 0 : pick(random, [0, 0, 0.1]),
+    pullsWhole: isPlain || random.nextInt(3) > 0,
+    pushesWhole: random.nextInt(3) === 0,
+    saysGoodbye: random.nextInt(3) > 0,
+  };
+}
+
+/** Workers that pull or do nothing: nobody ever waits for them. */
+function drawOthers(random: Random, trainers: readonly WorkerPlan[]): WorkerPlan[] {
+  const count = pick(random, [0, 0, 1, 2]);
+  return Array.from({ length: count }, (_, i) => ({
+    ...(trainers[0] as WorkerPlan),
+    id: `other${i}`,
+    role: pick(random, ['reader', 'watcher', 'idle'] as const),
+    joinsAt: random.nextInt(50),
+    saysGoodbye: true,
+  }));
+}
+
+function drawNetwork(random: Random): NetworkConditions {
+  const isLate = random.nextInt(3) === 0;
+  return {
+    latencyMs: pick(random, [0, 0.2, 1, 5]),
+    jitterMs: pick(random, [0, 0.5, 3, 10]),
+    lateShare: isLate ? 0.05 : 0,
+    lateMs: isLate ? 60 : 0,
+    bytesPerMs: pick(random, [50, 500, 10_000, Number.POSITIVE_INFINITY]),
+    serverBytesPerMs: Number.POSITIVE_INFINITY,
+    isZeroCopy: random.nextInt(2) === 0,
+    bytesFactor: 1,
+  };
+}

@@ -1,0 +1,282 @@
+/**
+ * The server of a simulated cluster: the production core with the production outbox, on a simulated
+ * process and network. It does what `io/server/coreRunner.ts` does with sockets and timers, and can be
+ * stopped, killed and started again.
+ */
+import { PsError } from '../../core/base/errors.js';
+import type { Consistency } from '../../core/consistency/consistency.js';
+import { referenceKernels } from '../../core/kernels/reference.js';
+import type { Optimizer } from '../../core/optim/optimizer.js';
+import { decodeFrame } from '../../core/protocol/codec.js';
+import { MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
+import type { ServerCoreOptions } from '../../core/server/context.js';
+import type { ServerEffect, ServerEvent } from '../../core/server/events.js';
+import { ServerCore } from '../../core/server/serverCore.js';
+import { DenseTable } from '../../core/table/denseTable.js';
+import { JobThen } from '../../core/table/job.js';
+import { modelOf, type ParameterSpecs } from '../../core/table/model.js';
+import { Outbox } from '../../io/transport/outbox.js';
+import type { Transport, TransportHandlers } from '../../io/transport/transport.js';
+import type { Listener, Network } from '../network/network.js';
+import { SimProcess } from '../network/simProcess.js';
+import type { Timeline } from '../network/timeline.js';
+import type { ClusterObserver } from './observer.js';
+import type { ServerStore } from './serverStore.js';
+
+/** Time-outs are looked at in steps of this, as in production. */
+const TICK_MS = 50;
+
+/** What a simulated server is. */
+export interface SimServerOptions {
+  readonly parameters: ParameterSpecs;
+  readonly optimizer: Optimizer;
+  readonly consistency: Consistency;
+  readonly core: Omit<ServerCoreOptions, 'incarnation' | 'lineage' | 'isDurable'>;
+  readonly seed: number;
+  /** Transfers to one connection that the line has not taken: about so many bytes at a time. */
+  readonly windowBytes: number;
+  /** Delay of a `continue` event, in milliseconds. */
+  readonly continueMs: number;
+}
+
+interface ServerLink {
+  readonly transport: Transport;
+  readonly outbox: Outbox;
+}
+
+/** A server with all its lives. */
+export class SimServer implements Listener {
+  readonly #timeline: Timeline;
+  readonly #network: Network;
+  readonly #options: SimServerOptions;
+  readonly #store: ServerStore;
+  readonly #observer: Required<ClusterObserver>;
+  readonly #links = new Map<number, ServerLink>();
+  readonly #queue: [event: ServerEvent | undefined, action: (core: ServerCore) => readonly ServerEffect[]][] =
+    [];
+  #isRunning = false;
+  #core: ServerCore | undefined;
+  #process: SimProcess | undefined;
+  #consistency: Consistency;
+  #lives = 0;
+  #histories = 0;
+  #nextConnection = 1;
+
+  constructor(
+    timeline: Timeline,
+    network: Network,
+    options: SimServerOptions,
+    store: ServerStore,
+    observer: Required<ClusterObserver>,
+  ) {
+    this.#timeline = timeline;
+    this.#network = network;
+    this.#options = options;
+    this.#store = store;
+    this.#observer = observer;
+    this.#consistency = options.consistency;
+  }
+
+  get process(): SimProcess | undefined {
+    return this.#process;
+  }
+
+  /** The core of the present life, or of the last one. */
+  get core(): ServerCore {
+    return this.#core as ServerCore;
+  }
+
+  /** How often it has been started. */
+  get lives(): number {
+    return this.#lives;
+  }
+
+  /** Which history its state belongs to: counts the starts without a state. */
+  get history(): number {
+    return this.#histories;
+  }
+
+  /** Starts a life, with the state that the store has. */
+  start(): void {
+    this.#lives++;
+    if (!this.#store.hasState) this.#histories++;
+    const isRecovered = this.#store.hasState;
+    const process = new SimProcess('server', this.#timeline, 1_000 * this.#lives);
+    this.#process = process;
+    this.#core = this.makeCore();
+    this.#store.open(this.#core, process, (upTo) =>
+      process.run(() => this.#dispatch({ kind: 'persisted', upTo, now: process.now })),
+    );
+    this.#observer.note('server', this.#lives === 1 ? 'starts' : `starts again, life ${this.#lives}`);
+    this.#observer.serverStarted();
+    if (isRecovered) {
+      this.#run(undefined, (core) =>
+        core.command((_context, dispatcher) => dispatcher.membership.renewAll(), process.now),
+      );
+    }
+    this.#tick(process);
+  }
+
+  /** A core without a state. */
+  makeCore(): ServerCore {
+    const { parameters, optimizer, core, seed } = this.#options;
+    const model = modelOf(parameters, seed);
+    const values = newArray(model.catalogue.length);
+    model.initialise(values);
+    const table = new DenseTable({
+      catalogue: model.catalogue,
+      values,
+      optimizer,
+      ownOptimizers: model.ownOptimizers,
+      pinnedVersions: core.limits.pinnedVersions,
+      kernels: referenceKernels,
+      allocate: newArray,
+    });
+    const options: ServerCoreOptions = {
+      ...core,
+      isDurable: this.#store.isDurable,
+      incarnation: `life-${this.#lives}`,
+      lineage: `history-${this.#histories}`,
+    };
+    return new ServerCore({ options, table, consistency: this.#options.consistency, allocate: newArray });
+  }
+
+  /** Ends the life at once. `isMachineDead`: nobody is told. */
+  kill(isMachineDead: boolean): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    this.#observer.note('server', isMachineDead ? 'loses power' : 'is killed');
+    process.kill();
+    this.#process = undefined;
+    this.#network.died(process, isMachineDead);
+    this.#links.clear();
+    this.#queue.length = 0;
+    this.#store.crashed();
+  }
+
+  /** Changes the consistency model, as `ParameterServer.setConsistency` does. */
+  setConsistency(model: Consistency): void {
+    this.#consistency = model;
+    this.#process?.run(() => {
+      this.#observer.note('server', `changes to ${model.name}`);
+      const now = this.#process?.now ?? 0;
+      this.#run(undefined, (core) =>
+        core.change((context) => {
+          const record = { kind: 'consistency', model, rates: context.state.table.ratesNow(1) } as const;
+          context.commits.append(record);
+          return new JobThen(context.state.apply(record, now), () => {
+            context.isDirty = true;
+          });
+        }, now),
+      );
+    });
+  }
+
+  /** The model that was last asked for. */
+  get consistency(): Consistency {
+    return this.#consistency;
+  }
+
+  accept(transport: Transport): TransportHandlers {
+    const connection = this.#nextConnection++;
+    const process = this.#process as SimProcess;
+    const outbox = new Outbox(transport, this.#options.windowBytes, (stream) =>
+      this.#dispatch({ kind: 'streamEnded', stream, now: process.now }),
+    );
+    this.#links.set(connection, { transport, outbox });
+    this.#dispatch({ kind: 'connected', connection, principal: { role: 'worker' }, now: process.now });
+    return {
+      onFrame: (frame) => this.#onFrame(connection, process, frame),
+      onText: () => {},
+      onClose: () => this.#onClose(connection, process),
+    };
+  }
+
+  #tick(process: SimProcess): void {
+    process.after(TICK_MS, () => {
+      this.#dispatch({ kind: 'tick', now: process.now });
+      this.#tick(process);
+    });
+  }
+
+  #onFrame(connection: number, process: SimProcess, frame: Uint8Array): void {
+    const { now } = process;
+    let message: WorkerMessage;
+    let payload: Uint8Array;
+    try {
+      const decoded = decodeFrame(frame);
+      if (decoded.message.t >= MessageType.welcome)
+        throw new PsError('PS_PROTOCOL', 'this is a message of servers');
+      message = decoded.message as WorkerMessage;
+      payload = decoded.payload;
+    } catch (error) {
+      this.#dispatch({ kind: 'malformed', connection, error: error as PsError, now });
+      return;
+    }
+    this.#observer.serverReceives(connection, message, payload);
+    this.#dispatch({ kind: 'message', connection, message, payload, now });
+  }
+
+  #onClose(connection: number, process: SimProcess): void {
+    const link = this.#links.get(connection);
+    if (link === undefined) return;
+    this.#links.delete(connection);
+    this.#dispatch({ kind: 'closed', connection, now: process.now });
+    link.outbox.close();
+  }
+
+  #dispatch(event: ServerEvent): void {
+    this.#run(event, (core) => core.step(event));
+  }
+
+  #run(event: ServerEvent | undefined, action: (core: ServerCore) => readonly ServerEffect[]): void {
+    this.#queue.push([event, action]);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        const effects = next[1](this.core);
+        this.#observer.serverStepped(next[0], effects);
+        for (const effect of effects) this.#carryOut(effect);
+      }
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  #carryOut(effect: ServerEffect): void {
+    const process = this.#process as SimProcess;
+    switch (effect.kind) {
+      case 'send':
+        this.#links.get(effect.connection)?.outbox.send(effect.message, effect.payload);
+        break;
+      case 'stream': {
+        const link = this.#links.get(effect.connection);
+        if (link !== undefined) link.outbox.stream(effect.stream);
+        else this.#dispatch({ kind: 'streamEnded', stream: effect.stream.id, now: process.now });
+        break;
+      }
+      case 'close':
+        this.#links.get(effect.connection)?.transport.close(effect.code, effect.reason);
+        break;
+      case 'pause':
+        this.#links.get(effect.connection)?.transport.pause();
+        break;
+      case 'resume':
+        this.#links.get(effect.connection)?.transport.resume();
+        break;
+      case 'continue':
+        process.after(this.#options.continueMs, () => this.#dispatch({ kind: 'continue', now: process.now }));
+        break;
+      case 'persist':
+        this.#store.persist(effect.number, effect.record);
+        break;
+      case 'observe':
+        break;
+    }
+  }
+}
+
+function newArray(length: number): Float32Array {
+  return new Float32Array(length);
+}

@@ -1,0 +1,208 @@
+/**
+ * One process of a worker in a simulated cluster: the production core with the production outbox, on a
+ * simulated process and network. It does what `io/worker/workerHost.ts` does with sockets, timers and
+ * promises; a caller's call ends in a callback.
+ */
+import type { PsError } from '../../core/base/errors.js';
+import { decodeFrame } from '../../core/protocol/codec.js';
+import type {
+  NetworkEvent,
+  RequestValue,
+  WorkerCommand,
+  WorkerEffect,
+  WorkerEvent,
+} from '../../core/worker/events.js';
+import { WorkerCore, type WorkerCoreOptions } from '../../core/worker/workerCore.js';
+import { Outbox } from '../../io/transport/outbox.js';
+import type { Transport } from '../../io/transport/transport.js';
+import type { Attempt, Listener, Network } from '../network/network.js';
+import type { SimProcess } from '../network/simProcess.js';
+import type { ClusterObserver } from './observer.js';
+
+/** A command without its number, which the worker gives. */
+export type Command = WorkerCommand extends infer C
+  ? C extends WorkerCommand
+    ? Omit<C, 'request'>
+    : never
+  : never;
+
+/** How a call ended. */
+export type Ended<T extends RequestValue = RequestValue> =
+  | { readonly value: T; readonly error?: undefined }
+  | { readonly error: PsError; readonly value?: undefined };
+
+/** What a simulated worker is made with. */
+export interface SimWorkerParts {
+  readonly process: SimProcess;
+  /** Which process under its id, from 1. */
+  readonly number: number;
+  readonly network: Network;
+  readonly server: Listener;
+  readonly core: WorkerCoreOptions;
+  readonly windowBytes: number;
+  readonly observer: Required<ClusterObserver>;
+}
+
+interface WorkerLink {
+  readonly connection: number;
+  attempt: Attempt | undefined;
+  transport: Transport | undefined;
+  outbox: Outbox | undefined;
+}
+
+type Timeless<E> = E extends WorkerEvent ? Omit<E, 'now'> : never;
+
+/** A worker's process. */
+export class SimWorker {
+  readonly id: string;
+  readonly number: number;
+  readonly process: SimProcess;
+  readonly core: WorkerCore;
+  readonly #parts: SimWorkerParts;
+  readonly #pending = new Map<number, (ended: Ended) => void>();
+  readonly #queue: WorkerEvent[] = [];
+  #lastRequest = 0;
+  #isStepping = false;
+  #link: WorkerLink | undefined;
+  #wakeAt = Number.POSITIVE_INFINITY;
+  #wake: { isCancelled: boolean } | undefined;
+
+  constructor(parts: SimWorkerParts) {
+    this.#parts = parts;
+    this.id = parts.core.id;
+    this.number = parts.number;
+    this.process = parts.process;
+    this.core = new WorkerCore(parts.core);
+  }
+
+  /** Requests that have not ended. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Makes a request; `onEnded` is called once, unless the process dies. Returns its number. */
+  call(command: Command, onEnded: (ended: Ended) => void): number {
+    const request = ++this.#lastRequest;
+    this.#pending.set(request, onEnded);
+    this.#dispatch({ ...command, request } as Timeless<WorkerEvent>);
+    return request;
+  }
+
+  /** Gives up `request`. */
+  cancel(request: number, error: PsError): void {
+    this.#dispatch({ kind: 'cancel', request, error });
+  }
+
+  #dispatch(event: Timeless<WorkerEvent>): void {
+    this.#queue.push({ ...event, now: this.process.now } as WorkerEvent);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        for (const effect of this.core.step(next)) this.#carryOut(effect);
+      }
+    } finally {
+      this.#isStepping = false;
+    }
+    this.#arm();
+  }
+
+  #arm(): void {
+    // On a grid of exact binary fractions: a tick that comes too early by a rounding error is none.
+    const at = Math.ceil(this.core.nextTickAt() * 1024) / 1024;
+    if (at === this.#wakeAt) return;
+    this.#wakeAt = at;
+    if (this.#wake !== undefined) this.#wake.isCancelled = true;
+    this.#wake = undefined;
+    if (at === Number.POSITIVE_INFINITY) return;
+    this.#wake = this.process.at(this.process.timeOf(at), () => {
+      this.#wakeAt = Number.POSITIVE_INFINITY;
+      this.#dispatch({ kind: 'tick' });
+    });
+  }
+
+  #carryOut(effect: WorkerEffect): void {
+    switch (effect.kind) {
+      case 'connect':
+        this.#open(effect.connection);
+        break;
+      case 'send': {
+        const { whenTaken: request } = effect;
+        const whenTaken = request === undefined ? undefined : () => this.#end(request, { value: undefined });
+        this.#link?.outbox?.send(effect.message, effect.payload, whenTaken);
+        break;
+      }
+      case 'stream':
+        this.#link?.outbox?.stream(effect.stream);
+        break;
+      case 'close':
+        this.#link?.transport?.close(effect.code, effect.reason);
+        break;
+      case 'terminate':
+        this.#terminate();
+        break;
+      case 'settle':
+        this.#end(effect.request, { value: effect.value });
+        break;
+      case 'fail':
+        this.#end(effect.request, { error: effect.error });
+        break;
+      case 'observe':
+        this.#parts.observer.workerObserves(this.id, this.number, effect.observation);
+        break;
+    }
+  }
+
+  /** Calls back in a later turn, as a promise would. */
+  #end(request: number, ended: Ended): void {
+    const onEnded = this.#pending.get(request);
+    this.#pending.delete(request);
+    if (onEnded !== undefined) this.process.after(0, () => onEnded(ended));
+  }
+
+  #open(connection: number): void {
+    const { network, server, windowBytes } = this.#parts;
+    const link: WorkerLink = { connection, attempt: undefined, transport: undefined, outbox: undefined };
+    this.#link = link;
+    link.attempt = network.dial(this.id, this.process, server, {
+      onOpen: (transport) => {
+        link.transport = transport;
+        link.outbox = new Outbox(transport, windowBytes, (stream) =>
+          this.#dispatch({ kind: 'streamEnded', stream }),
+        );
+        this.#dispatch({ kind: 'opened', connection });
+      },
+      onFrame: (frame) => this.#onFrame(link, frame),
+      onText: () => {},
+      onClose: (code, reason) => this.#onClose(link, code, reason),
+    });
+  }
+
+  #onFrame(link: WorkerLink, frame: Uint8Array): void {
+    if (this.#link !== link) return;
+    const { connection } = link;
+    let event: Timeless<NetworkEvent & WorkerEvent>;
+    try {
+      const { message, payload } = decodeFrame(frame);
+      this.#parts.observer.workerReceives(this.id, this.number, message, payload);
+      event = { kind: 'message', connection, message, payload };
+    } catch (error) {
+      event = { kind: 'malformed', connection, error: error as PsError };
+    }
+    this.#dispatch(event);
+  }
+
+  #onClose(link: WorkerLink, code: number, reason: string): void {
+    if (this.#link === link) this.#link = undefined;
+    this.#dispatch({ kind: 'closed', connection: link.connection, code, reason });
+    link.outbox?.close();
+  }
+
+  #terminate(): void {
+    const link = this.#link;
+    this.#link = undefined;
+    link?.attempt?.abort();
+    link?.transport?.terminate();
+    link?.outbox?.close();
+  }
+}
