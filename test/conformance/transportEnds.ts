@@ -98,7 +98,7 @@ function messageOf(number: number): Message {
   return { t: MessageType.pushChunk, seq: number + 1, offset: number };
 }
 
-export function frameOf(number: number, payload: Uint8Array): Uint8Array {
+function frameOf(number: number, payload: Uint8Array): Uint8Array {
   return encodeFrame(messageOf(number), payload);
 }
 

@@ -64,9 +64,7 @@ function messageOfType(type: number): fc.Arbitrary<Message> {
 }
 
 /** Any message. */
-export const anyMessage: fc.Arbitrary<Message> = fc
-  .constantFrom(...Object.values(MessageType))
-  .chain(messageOfType);
+const anyMessage: fc.Arbitrary<Message> = fc.constantFrom(...Object.values(MessageType)).chain(messageOfType);
 
 /** Any message, and a payload where its type has one. */
 export const anyFrame: fc.Arbitrary<{ message: Message; payload: Uint8Array }> = anyMessage.chain(
