@@ -5,8 +5,10 @@
 import { createHash } from 'node:crypto';
 import type { ServerState } from '../../../src/core/server/state.js';
 
-/** The hash of `state`. */
-export function hashOf(state: ServerState): string {
+/**
+ * The hash of `state`. `hasSequences` false: but for what was decided about pushes, which a refused one adds to.
+ */
+export function hashOf(state: ServerState, hasSequences: boolean = true): string {
   const hash = createHash('sha256');
   const { table, clocks, sessions, buffers, policy, model } = state;
   const addFloats = (floats: Float32Array): void => {
@@ -30,9 +32,10 @@ export function hashOf(state: ServerState): string {
     policy: policy.save(),
     minClock: clocks.minClock,
     clocks: [...clocks.entries()].sort(([a], [b]) => (a < b ? -1 : 1)),
-    sessions: known.map(({ id, key, epoch, clock, decidedSeq, committedSeq, hasEntered, answers }) => ({
-      ...{ id, key, epoch, clock, decidedSeq, committedSeq, hasEntered, answers },
-    })),
+    sessions: known.map(({ id, key, epoch, clock, decidedSeq, committedSeq, hasEntered, answers }) => [
+      ...[id, key, epoch, clock, hasEntered],
+      ...(hasSequences ? [decidedSeq, committedSeq, answers] : []),
+    ]),
   };
   hash.update(JSON.stringify(plain));
   return hash.digest('hex');
