@@ -29,7 +29,7 @@ export class RecordBatches {
   /** What is left of a large payload. */
   #payload: Uint8Array | undefined;
   #payloadSum = 0;
-  #area: Uint8Array = new Uint8Array(AREA_BYTES);
+  #area: Uint8Array = new Uint8Array(0);
   /** Bytes of the area in use, and those of them that are in `#parts` already. */
   #used = 0;
   #taken = 0;
