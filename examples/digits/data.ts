@@ -10,6 +10,7 @@ import { type Random, randomFrom, shuffledIndices } from './random.js';
 const PIXELS = 64;
 const DARKEST = 16;
 const TEST_COUNT = 360;
+const HELD_OUT_EVERY = 5;
 /** Fixed, whatever the seed of a run: all runs are judged by the same 360 digits. */
 const SPLIT_SEED = 1998;
 
@@ -19,6 +20,12 @@ export interface Digits {
   readonly images: Matrix;
   /** What was written, 0 to 9. */
   readonly labels: Uint8Array;
+}
+
+/** Digits to train with and digits to judge by; none is in both. */
+export interface Split {
+  readonly training: Digits;
+  readonly test: Digits;
 }
 
 /** All 1,797 digits, in the order of the file. */
@@ -47,11 +54,28 @@ export function pick(digits: Digits, indices: ArrayLike<number>): Digits {
 }
 
 /** 1,437 digits to train with and 360 to test with; always the same ones. */
-export function splitDigits(digits: Digits): { training: Digits; test: Digits } {
+export function splitDigits(digits: Digits): Split {
   const order = shuffledIndices(digits.labels.length, randomFrom(SPLIT_SEED));
   return {
     training: pick(digits, order.subarray(TEST_COUNT)),
     test: pick(digits, order.subarray(0, TEST_COUNT)),
+  };
+}
+
+/**
+ * The training digits split once more, into 1,149 and 288: settings are chosen by these, so that the
+ * test digits have no part in the choice.
+ */
+export function splitForValidation(digits: Digits): Split {
+  const { training } = splitDigits(digits);
+  const all = Array.from(training.labels, (_, i) => i);
+  const isHeldOut = (i: number) => i % HELD_OUT_EVERY === 0;
+  return {
+    training: pick(
+      training,
+      all.filter((i) => !isHeldOut(i)),
+    ),
+    test: pick(training, all.filter(isHeldOut)),
   };
 }
 

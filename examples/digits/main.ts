@@ -6,38 +6,42 @@
  *     npm run demo -- --workers 4 --consistency ssp --staleness 3 --steps 300 --seed 1
  */
 import { adam, ParameterServer } from 'pslib';
-import { loadDigits, splitDigits } from './data.js';
+import { loadDigits, splitDigits, splitForValidation } from './data.js';
 import { accuracy, networkParameters } from './network.js';
 import { readOptions } from './options.js';
 import { startProgress } from './progress.js';
-import { LEARNING_RATE } from './settings.js';
 import { runWorkers } from './workerProcesses.js';
 
 /** How many clocks pass between two measurements of the accuracy. */
 const CLOCKS_PER_TEST = 10;
 
 const options = readOptions();
-const { test } = splitDigits(loadDigits());
+const { test } = (options.validation ? splitForValidation : splitDigits)(loadDigits());
 
 const server = new ParameterServer({
   parameters: networkParameters,
-  optimizer: adam({ learningRate: LEARNING_RATE }),
+  optimizer: adam({ learningRate: options.learningRate }),
   consistency: options.consistency,
   minWorkers: options.workers,
   seed: options.seed,
+  // On one machine a connection that is lost means a process that died: nobody waits long for it.
+  limits: { disconnectGraceMs: 1_000 },
   port: 0,
 });
 await server.listen();
 console.log(
-  `Server at ${server.url}, ${options.workers} worker processes, ${options.steps} steps each, ${options.consistency.name}`,
+  `Server at ${server.url}: ${options.workers} workers, ${options.steps} steps each, ${options.consistency.name}`,
 );
 
 const progress = startProgress(options.steps);
-const joined = new Set<string>();
+/** When the first update was applied, which is after all workers have joined. */
+let begunMs: number | undefined;
 let loss = Number.NaN;
 let share = Number.NaN;
 
-server.on('worker:join', ({ id }) => joined.add(id));
+server.once('update', () => {
+  begunMs = performance.now();
+});
 server.on('metrics', ({ metrics }) => {
   loss = metrics.loss ?? loss;
 });
@@ -46,19 +50,30 @@ server.on('clock', ({ minClock }) => {
   if (minClock % CLOCKS_PER_TEST === 0) void measure();
 });
 
+// Ctrl-C ends the workers first, then the server.
+const interruption = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => interruption.abort(new Error(`stopped by ${name}`)));
+}
+
 const finished = await runWorkers({
   ...options,
   url: server.url,
-  hasBegun: () => joined.size >= options.workers,
+  hasBegun: () => begunMs !== undefined,
   note: progress.note,
+  signal: interruption.signal,
 });
 progress.stop();
 
 try {
-  const result = await testAccuracy();
-  if (finished === 0) throw new Error('no worker finished its steps');
-  if (finished < options.workers) console.log(`${finished} of ${options.workers} workers finished`);
-  console.log(`accuracy ${result.toFixed(3)}`);
+  interruption.signal.throwIfAborted();
+  if (finished === 0 || begunMs === undefined) throw new Error('no worker finished its steps');
+  const seconds = (performance.now() - begunMs) / 1000;
+  const { version } = server.stats();
+  console.log(
+    `${finished} of ${options.workers} workers finished; ${version} updates in ${seconds.toFixed(1)} s`,
+  );
+  console.log(`accuracy ${(await testAccuracy()).toFixed(3)}`);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
@@ -77,11 +92,7 @@ async function measure(): Promise<void> {
   share = await testAccuracy().catch(() => Number.NaN);
 }
 
-/** The worker that the others may come to wait for: the one with the lowest clock. */
+/** The worker that the others may come to wait for: among those that train, the slowest is the first. */
 function slowestWorker(): string {
-  const [first, ...others] = server
-    .workers()
-    .filter(({ role, state }) => role === 'worker' && state === 'training');
-  if (first === undefined) return '–';
-  return others.reduce((slowest, each) => (each.clock < slowest.clock ? each : slowest), first).id;
+  return server.workers().find(({ lead }) => lead !== undefined)?.id ?? '–';
 }

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { asp, bsp, type Consistency, ssp } from 'pslib';
+import { LEARNING_RATE } from './settings.js';
 
 export interface DemoOptions {
   /** Worker processes, 1 to 64; 4. */
@@ -12,6 +13,10 @@ export interface DemoOptions {
   readonly steps: number;
   /** Decides the initial parameters and the order of the digits; 1. */
   readonly seed: number;
+  /** Adam's step size, above 0; 0.002. */
+  readonly learningRate: number;
+  /** Train with a part of the training digits, and be judged by the others instead of the test digits. */
+  readonly validation: boolean;
   /** `--consistency ssp|bsp|asp` with `--staleness` (ssp only); ssp with 3. */
   readonly consistency: Consistency;
 }
@@ -21,7 +26,10 @@ const USAGE = `Options of the demo (default):
   --steps N          steps of each worker, 1 to 100000 (300)
   --consistency M    ssp, bsp or asp (ssp)
   --staleness N      how many clocks a worker may be ahead of the slowest, with ssp (3)
-  --seed N           decides the initial parameters and the order of the digits (1)`;
+  --seed N           decides the initial parameters and the order of the digits (1)
+  --learning-rate X  step size of the optimizer, above 0 (${LEARNING_RATE})
+  --validation       hold out a part of the training digits and measure the accuracy on
+                     these, not on the test digits: for choosing the other options`;
 
 /** Reads the command line; ends the process after --help or a wrong option. */
 export function readOptions(): DemoOptions {
@@ -33,6 +41,8 @@ export function readOptions(): DemoOptions {
         consistency: { type: 'string', default: 'ssp' },
         staleness: { type: 'string', default: '3' },
         seed: { type: 'string', default: '1' },
+        'learning-rate': { type: 'string', default: `${LEARNING_RATE}` },
+        validation: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });
@@ -44,6 +54,8 @@ export function readOptions(): DemoOptions {
       workers: integer('workers', values.workers, 1, 64),
       steps: integer('steps', values.steps, 1, 100_000),
       seed: integer('seed', values.seed, 0, 2 ** 31 - 1),
+      learningRate: positive('learning-rate', values['learning-rate']),
+      validation: values.validation,
       consistency: consistencyNamed(values.consistency, integer('staleness', values.staleness, 0, 1_000_000)),
     };
   } catch (error) {
@@ -57,6 +69,12 @@ function consistencyNamed(name: string, staleness: number): Consistency {
   if (name === 'bsp') return bsp();
   if (name === 'asp') return asp();
   throw new RangeError(`--consistency must be ssp, bsp or asp, not ${name}`);
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && value < Number.POSITIVE_INFINITY) return value;
+  throw new RangeError(`--${name} must be a number above 0, not ${text}`);
 }
 
 function integer(name: string, text: string, least: number, most: number): number {

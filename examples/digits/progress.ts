@@ -1,7 +1,7 @@
 /**
  * Shows how training goes: a bar on a terminal, a line for each tenth of the way elsewhere.
  */
-import { Presets, SingleBar } from 'cli-progress';
+import { MultiBar, Presets } from 'cli-progress';
 
 /** One look at the training. */
 export interface Report {
@@ -28,20 +28,19 @@ export function startProgress(steps: number): Progress {
 }
 
 function barOf(steps: number): Progress {
-  const format =
-    '{bar} minClock {value}/{total} | loss {loss} | accuracy {accuracy} | slowest {slowest} | {duration} s';
-  const bar = new SingleBar(
-    { format, barsize: 24, stream: process.stdout, hideCursor: true, forceRedraw: true },
-    Presets.shades_classic,
-  );
-  bar.start(steps, 0, { loss: '–', accuracy: '–', slowest: '–' });
+  // 79 columns with numbers of three digits: a terminal of 80 shows all of it.
+  const format = '{bar} minClock {value}/{total}  loss {loss}  accuracy {accuracy}  slowest {slowest}';
+  // A MultiBar with one bar, since it can write lines above itself.
+  const bars = new MultiBar({ format, barsize: 16, stream: process.stdout }, Presets.shades_classic);
+  const bar = bars.create(steps, 0, { loss: '–', accuracy: '–', slowest: '–' });
   return {
     show: (report) => bar.update(report.minClock, textsOf(report)),
-    note(text) {
-      // Over the bar, which draws itself again on the next line.
-      process.stdout.write(`\r\x1b[K${text}\n`);
+    note: (text) => bars.log(`${text}\n`),
+    stop() {
+      // Writes the notes that wait for the next redrawing.
+      bars.update();
+      bars.stop();
     },
-    stop: () => bar.stop(),
   };
 }
 

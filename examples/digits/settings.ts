@@ -6,5 +6,5 @@
 /** Digits in a batch. */
 export const BATCH_SIZE = 32;
 
-/** Adam's step size. */
+/** Adam's step size; the guide says how it was chosen. */
 export const LEARNING_RATE = 2e-3;

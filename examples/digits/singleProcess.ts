@@ -5,7 +5,7 @@
  *     npx tsx examples/digits/singleProcess.ts --seeds 20 --steps 1200
  */
 import { parseArgs } from 'node:util';
-import { type Digits, loadDigits, shuffledBatches, splitDigits } from './data.js';
+import { type Digits, loadDigits, shuffledBatches, splitDigits, splitForValidation } from './data.js';
 import { accuracy, gradient, type NetworkParameters, networkParameters } from './network.js';
 import { type Random, randomFrom } from './random.js';
 import { BATCH_SIZE, LEARNING_RATE } from './settings.js';
@@ -15,10 +15,10 @@ type Name = keyof typeof networkParameters;
 const names = Object.keys(networkParameters) as Name[];
 
 /** Trains for `steps` batches and returns the parameters. */
-function train(training: Digits, steps: number, seed: number): NetworkParameters {
+function train(training: Digits, steps: number, learningRate: number, seed: number): NetworkParameters {
   const random = randomFrom(seed);
   const parameters = initialParameters(random);
-  const optimizers = names.map((name) => adamFor(parameters[name].data));
+  const optimizers = names.map((name) => adamFor(parameters[name].data, learningRate));
   const batches = shuffledBatches(training, BATCH_SIZE, random);
   for (let step = 1; step <= steps; step++) {
     const { gradients } = gradient(parameters, batches.next().value);
@@ -47,7 +47,10 @@ function initialParameters(random: Random): NetworkParameters {
 }
 
 /** Adam (Kingma and Ba 2015, algorithm 1) with its usual constants, for one array. */
-function adamFor(parameter: Float32Array): (gradient: Float32Array, step: number) => void {
+function adamFor(
+  parameter: Float32Array,
+  learningRate: number,
+): (gradient: Float32Array, step: number) => void {
   const mean = new Float32Array(parameter.length);
   const meanSquare = new Float32Array(parameter.length);
   return (gradient, step) => {
@@ -57,18 +60,24 @@ function adamFor(parameter: Float32Array): (gradient: Float32Array, step: number
       mean[i] = m;
       meanSquare[i] = v;
       const unbiased = m / (1 - 0.9 ** step) / (Math.sqrt(v / (1 - 0.999 ** step)) + 1e-8);
-      parameter[i] = (parameter[i] as number) - LEARNING_RATE * unbiased;
+      parameter[i] = (parameter[i] as number) - learningRate * unbiased;
     });
   };
 }
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '20' }, steps: { type: 'string', default: '1200' } },
+  options: {
+    seeds: { type: 'string', default: '20' },
+    steps: { type: 'string', default: '1200' },
+    'learning-rate': { type: 'string', default: `${LEARNING_RATE}` },
+    validation: { type: 'boolean', default: false },
+  },
 });
-const { training, test } = splitDigits(loadDigits());
+const [steps, learningRate] = [Number(values.steps), Number(values['learning-rate'])];
+const { training, test } = (values.validation ? splitForValidation : splitDigits)(loadDigits());
 const accuracies: number[] = [];
 for (let seed = 1; seed <= Number(values.seeds); seed++) {
-  const result = accuracy(train(training, Number(values.steps), seed), test);
+  const result = accuracy(train(training, steps, learningRate, seed), test);
   accuracies.push(result);
   console.log(`seed ${seed}  accuracy ${result.toFixed(3)}`);
 }

@@ -3,7 +3,7 @@
  * which part is its own, it reads from the environment.
  */
 import { Worker } from 'pslib';
-import { loadDigits, partOf, shuffledBatches, splitDigits } from './data.js';
+import { loadDigits, partOf, shuffledBatches, splitDigits, splitForValidation } from './data.js';
 import { gradient, type networkParameters } from './network.js';
 import { randomFrom } from './random.js';
 import { BATCH_SIZE } from './settings.js';
@@ -13,8 +13,9 @@ const rank = Number(setting('PSLIB_RANK'));
 const workers = Number(setting('PSLIB_WORLD_SIZE'));
 const steps = Number(setting('DIGITS_STEPS'));
 const seed = Number(setting('DIGITS_SEED'));
+const split = setting('DIGITS_VALIDATION') === 'true' ? splitForValidation : splitDigits;
 
-const part = partOf(splitDigits(loadDigits()).training, rank, workers);
+const part = partOf(split(loadDigits()).training, rank, workers);
 const batches = shuffledBatches(part, BATCH_SIZE, randomFrom(seed * workers + rank));
 
 const worker = new Worker<typeof networkParameters>(url, {
