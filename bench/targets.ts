@@ -28,6 +28,7 @@ const PUSH_PULL = 'pslib, pushPull in one exchange';
 const NAIVE = 'ws + msgpack, naive';
 const ECHO = 'bare ws echo';
 
+const OPTIMIZERS = ['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'ftrl'];
 const PINNED_VERSIONS = 2;
 const STAGING_AREAS = 2;
 
@@ -84,6 +85,12 @@ const TARGETS: readonly Target[] = [
       return find('round', name, PSLIB)?.more?.['server MiB'];
     });
   }),
+  ...['1,048,576', '4,194,304'].map((elements) =>
+    atLeast(`slowest optimizer kernel, ${elements} parameters, against C`, 0.8, (find) => {
+      const ratios = OPTIMIZERS.map((name) => ratioOf(find('kernels', `${elements} elements`, name)));
+      return ratios.every((ratio) => ratio !== undefined) ? Math.min(...ratios) : undefined;
+    }),
+  ),
   atMost('growth over 10,000 rounds, MiB', 4, (find) => medianOf(find('growth', '1 MB', PSLIB))),
   atMost('time per clock, slow steps: SSP(3) against BSP', 0.65, (find) =>
     ratioOf(find('stragglers', '8 workers, steps of 10 ms, each step', 'SSP(3)')),

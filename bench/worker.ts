@@ -32,6 +32,8 @@ export interface WorkerReport {
 
 /** Fewer are no measurement, however long they took. */
 const MIN_ROUNDS = 2;
+/** After so many, rounds cost what they will cost: of pslib and of bare ws, measured. */
+const WARM_ROUNDS = 2000;
 
 /** Repeats an operation on several connections, and measures it. */
 export class Measurement {
@@ -102,6 +104,11 @@ export class Measurement {
     let start = 0;
     let rounds = -1;
     let isReported = false;
+    const progress = (now: number) => ({
+      elapsedMs: now - begin,
+      cpuMs: cpuMsSince(cpuBefore),
+      rounds: total,
+    });
     while (!this.#isStopped) {
       if (wait !== undefined) await wait();
       const before = performance.now();
@@ -112,7 +119,7 @@ export class Measurement {
       if (rounds >= 0) {
         this.#latencies.push(now - before);
         rounds += 1;
-      } else if (isWarm(now - begin, process.cpuUsage(cpuBefore), span.warmUpMs, wait !== undefined)) {
+      } else if (isWarm(progress(now), span.warmUpMs, wait !== undefined)) {
         tell.warm();
         rounds = 0;
         start = now;
@@ -127,13 +134,24 @@ export class Measurement {
 }
 
 /**
- * Whether the warm-up is over. Where other programs take the processor, its time is no measure of how far the
- * compiler has come: a share of it must have been this process's own, unless that never comes.
+ * Whether the warm-up is over: its time has passed, and so many rounds that the compiler is done with them, or
+ * more of this process's own time than any but slow rounds need. Where other programs take the processor, time
+ * alone says little.
  */
-function isWarm(elapsedMs: number, used: NodeJS.CpuUsage, warmUpMs: number, isPaced: boolean): boolean {
+function isWarm(
+  { elapsedMs, cpuMs, rounds }: { elapsedMs: number; cpuMs: number; rounds: number },
+  warmUpMs: number,
+  isPaced: boolean,
+): boolean {
   if (elapsedMs < warmUpMs) return false;
-  const cpuMs = (used.user + used.system) / 1e3;
-  return isPaced || cpuMs >= warmUpMs / 4 || elapsedMs >= 10 * warmUpMs;
+  const isCompiled = isPaced || rounds >= WARM_ROUNDS || cpuMs >= 1.5 * warmUpMs;
+  return isCompiled || elapsedMs >= 10 * warmUpMs;
+}
+
+/** Processor time of this process since `before`. */
+function cpuMsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e3;
 }
 
 function operationOf(worker: PeerWorker, operation: Operation): () => Promise<void> {
