@@ -1,4 +1,4 @@
-/** Options come as objects of known keys: a misspelt one is an error, not a default. */
+/** Options come as objects of known keys: a misspelt one is an error, not a default; nothing is coerced. */
 import { invalidArgument } from './errors.js';
 
 /**
@@ -18,4 +18,10 @@ export function checkOptionObject<T extends object>(
     if (!names.includes(key)) throw invalidArgument(`${option}.${key}`, key, `one of ${names.join(', ')}`);
   }
   return given;
+}
+
+/** Returns `value` if it is an integer from `least`; throws `PS_INVALID_ARGUMENT` that names `option` otherwise. */
+export function integer(option: string, value: unknown, least: number): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
+  throw invalidArgument(option, value, `an integer from ${least}`);
 }

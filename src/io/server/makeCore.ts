@@ -1,5 +1,6 @@
 /** The core of a server, from its options: memory, first values, table. */
 import { randomUUID } from 'node:crypto';
+import { PsError } from '../../core/base/errors.js';
 import { loadKernels } from '../../core/kernels/loadKernels.js';
 import { ServerCore } from '../../core/server/serverCore.js';
 import { DenseTable } from '../../core/table/denseTable.js';
@@ -16,7 +17,13 @@ export function makeCore(options: CheckedServerOptions): ServerCore {
   const { model, optimizer, consistency, core } = options;
   const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
   const { kernels, allocate, release } = loadKernels(RESERVED_MODELS * modelBytes);
-  const values = allocate(model.catalogue.length);
+  let values: Float32Array;
+  try {
+    values = allocate(model.catalogue.length);
+  } catch (cause) {
+    const message = `parameters must fit into memory, these have ${modelBytes} bytes: ${String(cause)}`;
+    throw new PsError('PS_LIMIT', message, { cause, details: { option: 'parameters' } });
+  }
   model.initialise(values);
   const table = new DenseTable({
     catalogue: model.catalogue,

@@ -2,12 +2,13 @@
  * The options of a server: what they mean, their defaults, and their checks. Wrong options throw at
  * once, with the option's name, what was given and what is expected.
  */
-import type { Server as HttpServer } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
+import { totalmem } from 'node:os';
 import { invalidArgument } from '../../core/base/errors.js';
+import { integer } from '../../core/base/optionObject.js';
 import { checkSeed } from '../../core/base/random.js';
 import { type Consistency, checkConsistency, ssp } from '../../core/consistency/consistency.js';
 import { checkDelayOptions, type DelayOptions } from '../../core/consistency/delayPolicy.js';
+import { checkClip } from '../../core/optim/clipping.js';
 import type { Optimizer } from '../../core/optim/optimizer.js';
 import { sgd } from '../../core/optim/sgd.js';
 import { checkOptimizer } from '../../core/optim/updateRule.js';
@@ -16,6 +17,7 @@ import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limi
 import { KEPT_ANSWERS } from '../../core/server/session.js';
 import { type Model, modelOf, type ParameterSpecs } from '../../core/table/model.js';
 import type { Logger } from '../logger.js';
+import { type CheckedPlaceOptions, checkPlaceOptions, type PlaceOptions } from './placeOptions.js';
 import { type CheckedStorage, checkStorage, type StorageSettings } from './storageOptions.js';
 
 /** Bounds of a server; see `docs/guides/limits.md`. Times in milliseconds. */
@@ -27,7 +29,9 @@ export interface LimitOptions extends Partial<Omit<ServerLimits, 'helloTimeoutMs
 }
 
 /** What a `ParameterServer` is made of. Exactly one of `port`, `server` and `noServer`. */
-export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpecs> extends StorageSettings {
+export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpecs>
+  extends PlaceOptions,
+    StorageSettings {
   // Behaviour.
   /** The model, by name. */
   readonly parameters: P;
@@ -53,21 +57,6 @@ export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpec
   readonly maxPushNorm?: number;
   /** All randomness comes from it. An integer; default 0. */
   readonly seed?: number;
-  // Where it listens.
-  /** Listen on a port of its own; 0: any free one. */
-  readonly port?: number;
-  /** Attach to this HTTP(S) server, which stays yours: it is neither made to listen nor closed. */
-  readonly server?: HttpServer | HttpsServer;
-  /** Listen nowhere: upgrade requests come through `handleUpgrade`. */
-  readonly noServer?: boolean;
-  /** With `port`: the address. Default `'127.0.0.1'`. Others are refused without `insecure`. */
-  readonly host?: string;
-  /** The path of the URL. Default `'/'` with `port`, else `'/pslib'`. */
-  readonly path?: string;
-  /** Pages that may connect: their origins, such as `'https://example.org'`. Default none. Requests without an origin (Node) are not concerned. */
-  readonly allowedOrigins?: readonly string[];
-  /** Listen on an address beyond this machine although everyone who reaches it may change the model. */
-  readonly insecure?: boolean;
   // Bounds and reports.
   readonly limits?: LimitOptions;
   /** Silent by default. */
@@ -75,23 +64,16 @@ export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpec
 }
 
 /** Options after their checks, with defaults. */
-export interface CheckedServerOptions {
+export interface CheckedServerOptions extends CheckedPlaceOptions {
   readonly model: Model;
   readonly optimizer: Optimizer;
   readonly consistency: Consistency;
   readonly core: Omit<ServerCoreOptions, 'incarnation' | 'lineage'>;
-  readonly place:
-    | { readonly kind: 'port'; readonly port: number; readonly host: string }
-    | { readonly kind: 'server'; readonly server: HttpServer | HttpsServer }
-    | { readonly kind: 'noServer' };
-  readonly path: string;
-  readonly allowedOrigins: ReadonlySet<string>;
   /** Undefined: the state lives in memory. */
   readonly storage: CheckedStorage | undefined;
   readonly logger: Logger | undefined;
 }
 
-const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
 const KEYS = new Set([
   ...[
     'parameters',
@@ -114,77 +96,48 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
   for (const key of Object.keys(options)) {
     if (!KEYS.has(key)) throw invalidArgument(key, key, `a known option: ${[...KEYS].join(', ')}`);
   }
-  const model = modelOf(options.parameters, checkSeed('seed', options.seed ?? 0));
-  const place = checkPlace(options);
-  const path = options.path ?? (place.kind === 'port' ? '/' : '/pslib');
-  if (typeof path !== 'string' || !path.startsWith('/'))
-    throw invalidArgument('path', path, 'a string that begins with /');
-  const { nonFinite = 'reject', clip = {}, limits = {} } = options;
+  const { seed = 0, minWorkers = 1, maxPushNorm = Number.POSITIVE_INFINITY, limits = {} } = options;
+  const model = modelOf(options.parameters, checkSeed('seed', seed));
+  const { nonFinite = 'reject', clip = {}, consistency = ssp({ staleness: 3 }) } = options;
   if (!['reject', 'zero', 'allow'].includes(nonFinite)) {
     throw invalidArgument('nonFinite', nonFinite, "'reject', 'zero' or 'allow'");
   }
+  const { value = Number.POSITIVE_INFINITY, norm = Number.POSITIVE_INFINITY } = checkClip(clip);
   const optimizer = checkOptimizer('optimizer', options.optimizer ?? sgd({ learningRate: 0.01 }));
   const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
   const storage = checkStorage(options, modelBytes * (1 + optimizer.slots.length));
   return {
     model,
     optimizer,
-    consistency: checkConsistency('consistency', options.consistency ?? ssp({ staleness: 3 })),
+    consistency: checkConsistency('consistency', consistency),
     core: {
       shard: { index: 0, count: 1 },
-      minWorkers: integer('minWorkers', options.minWorkers ?? 1, 0),
+      minWorkers: integer('minWorkers', minWorkers, 0),
       delay: checkDelayOptions(options.delay),
-      clip: {
-        value: positive('clip.value', clip.value ?? Number.POSITIVE_INFINITY),
-        norm: positive('clip.norm', clip.norm ?? Number.POSITIVE_INFINITY),
-      },
+      clip: { value, norm },
       nonFinite,
-      maxPushNorm: positive('maxPushNorm', options.maxPushNorm ?? Number.POSITIVE_INFINITY),
+      maxPushNorm: positive('maxPushNorm', maxPushNorm),
       isDurable: storage !== undefined && storage.durability !== 'checkpoint',
       limits: checkLimits(limits, modelBytes),
     },
-    place,
-    path,
-    allowedOrigins: checkOrigins(options.allowedOrigins ?? []),
+    ...checkPlaceOptions(options),
     storage,
-    logger: options.logger,
+    logger: checkLogger(options.logger),
   };
-}
-
-function checkPlace(options: ParameterServerOptions): CheckedServerOptions['place'] {
-  const given = [options.port !== undefined, options.server !== undefined, options.noServer === true];
-  if (given.filter(Boolean).length !== 1) {
-    throw invalidArgument('port, server, noServer', given.filter(Boolean).length, 'exactly one of the three');
-  }
-  if (options.noServer === true) return { kind: 'noServer' };
-  if (options.server !== undefined) {
-    if (typeof options.server?.on !== 'function')
-      throw invalidArgument('server', options.server, 'an http.Server');
-    return { kind: 'server', server: options.server };
-  }
-  const port = integer('port', options.port, 0);
-  if (port > 65_535) throw invalidArgument('port', port, 'an integer from 0 to 65535');
-  const { host = '127.0.0.1', insecure = false } = options;
-  if (typeof host !== 'string' || host === '') throw invalidArgument('host', host, 'an address or a name');
-  if (!LOOPBACK.has(host) && insecure !== true) {
-    throw invalidArgument(
-      'host',
-      host,
-      'an address of this machine alone (127.0.0.1, ::1, localhost), or insecure: true',
-    );
-  }
-  return { kind: 'port', port, host };
 }
 
 function checkLimits(given: LimitOptions, modelBytes: number): ServerLimits {
-  if (given === null || typeof given !== 'object') throw invalidArgument('limits', given, 'an object');
+  if (given === null || typeof given !== 'object' || Array.isArray(given)) {
+    throw invalidArgument('limits', given, 'an object');
+  }
+  const roomBytes = Math.min(DEFAULT_SERVER_LIMITS.stagingBytes, Math.floor(totalmem() / 8));
   const defaults: ServerLimits = {
     ...DEFAULT_SERVER_LIMITS,
-    stagingBytes: Math.max(modelBytes, DEFAULT_SERVER_LIMITS.stagingBytes),
+    stagingBytes: Math.max(modelBytes, roomBytes),
   };
   const limits: Record<string, number> = { ...defaults };
   for (const [name, value] of Object.entries(given)) {
-    if (!(name in defaults))
+    if (!Object.hasOwn(defaults, name))
       throw invalidArgument(`limits.${name}`, name, `one of ${Object.keys(defaults).join(', ')}`);
     if (value === undefined) continue;
     limits[name] = checkLimit(name, value);
@@ -209,23 +162,12 @@ function checkLimit(name: string, value: unknown): number {
   return integer(`limits.${name}`, value, 1);
 }
 
-function checkOrigins(origins: readonly string[]): ReadonlySet<string> {
-  if (!Array.isArray(origins)) throw invalidArgument('allowedOrigins', origins, 'an array of origins');
-  for (const origin of origins as unknown[]) {
-    if (typeof origin !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\/[^/]+$/i.test(origin)) {
-      throw invalidArgument(
-        'allowedOrigins',
-        origin,
-        'origins such as "https://example.org", without a path',
-      );
-    }
-  }
-  return new Set(origins.map((origin) => origin.toLowerCase()));
-}
-
-function integer(option: string, value: unknown, least: number): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
-  throw invalidArgument(option, value, `an integer from ${least}`);
+function checkLogger(logger: unknown): Logger | undefined {
+  if (logger === undefined) return undefined;
+  const methods = logger as Partial<Record<string, unknown>> | null;
+  const isLogger = ['debug', 'info', 'warn', 'error'].every((each) => typeof methods?.[each] === 'function');
+  if (!isLogger) throw invalidArgument('logger', logger, 'an object with debug, info, warn and error');
+  return logger as Logger;
 }
 
 function positive(option: string, value: unknown): number {
