@@ -16,6 +16,8 @@ export type { ApplyInfo, BuiltInOptimizer, Optimizer, UserOptimizer } from './co
 export { rmsprop } from './core/optim/rmsprop.js';
 export { sgd } from './core/optim/sgd.js';
 export type { Outcome, WaitReason } from './core/protocol/messages.js';
+export type { ParameterSpec, ParameterSpecs } from './core/table/model.js';
+export type { Initialiser } from './core/tensor/initialise.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
 export type { Logger } from './io/logger.js';
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';

@@ -44,6 +44,8 @@ export interface ConnectionOwner {
   /** A message after Welcome. May throw `PS_PROTOCOL`: the connection is then given up. */
   onMessage(message: Message, payload: Uint8Array, now: number): void;
   onLost(): void;
+  /** Whether the system may still read a caller's arrays. */
+  isTransferring(): boolean;
   /** Nothing will be sent any more. */
   onEnded(error: PsError): void;
 }
@@ -133,7 +135,10 @@ export class Connection {
     this.#closeRequests.push(request);
     if (this.#phase === 'closing') return;
     this.#closeError = error;
-    if (this.#phase !== 'open') {
+    // The caller of a transfer gets its arrays back now: not a byte more of them may leave.
+    const isCut = this.#owner.isTransferring();
+    if (isCut) this.#effects.add({ kind: 'terminate' });
+    if (isCut || this.#phase !== 'open') {
       this.#end(error);
       return;
     }

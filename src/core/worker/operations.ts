@@ -18,6 +18,10 @@ export class Operations {
     this.#list.push(operation);
   }
 
+  has(operation: Operation): boolean {
+    return this.#list.includes(operation);
+  }
+
   /** Puts `operation` before all others. */
   addFirst(operation: Operation): void {
     this.#list.unshift(operation);

@@ -3,6 +3,7 @@
  * set when it is first sent and never change, so that it may be sent any number of times and is
  * applied once. It keeps the gradient until it is answered.
  */
+import type { PsError } from '../base/errors.js';
 import type { Push, VersionStamp } from '../protocol/messages.js';
 import { MessageType } from '../protocol/messages.js';
 import type { OutgoingPart, OutgoingStream } from '../protocol/outgoingStream.js';
@@ -23,6 +24,8 @@ export class PushOperation {
   readonly kind = 'push';
   /** The caller's request; undefined once the caller has given it up. */
   request: number | undefined;
+  /** What its request fails with as soon as the caller's arrays are free. */
+  givenUp: PsError | undefined;
   /** Whether the present connection carries it, wholly or in part. */
   isSent = false;
   /** Undefined until it is first sent. */

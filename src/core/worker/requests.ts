@@ -50,10 +50,15 @@ export class Requests {
     this.#operations.add(new ClockOperation(command.operation, command.request));
   }
 
-  /** Gives up `request`; false if it is not here. */
+  /** Gives up `request`, at once or as soon as the caller's arrays are free; false if it is not here. */
   cancel(request: number, error: PsError): boolean {
     const operation = this.#operations.withRequest(request);
     if (operation === undefined) return false;
+    if (operation.kind === 'push' && operation === this.sender.leaving) {
+      // The system still reads the caller's arrays; when it has, this ends.
+      operation.givenUp = error;
+      return true;
+    }
     if (operation.kind === 'pull') this.#forget(operation);
     // The server may know of it: it has to be carried through, unheard.
     else if (operation.wasSent) operation.detach();

@@ -49,6 +49,8 @@ export class Sender {
   #isHeld = false;
   /** The transfer that is leaving. */
   #streaming: number | undefined;
+  /** The push that it carries. */
+  #leaving: PushOperation | undefined;
   #lastStream = 0;
   #lastWire = 0;
   #lastSeq = 0;
@@ -83,7 +85,7 @@ export class Sender {
   /** The connection is lost: nothing counts as sent. */
   suspend(): void {
     this.#link = undefined;
-    this.#streaming = undefined;
+    this.#endLeaving();
     // The worker's own re-entry belongs to the connection.
     this.#parts.operations.removeAll((each) => each.kind === 'clock' && each.isReentry);
     for (const each of this.#parts.operations) each.rewind();
@@ -101,7 +103,21 @@ export class Sender {
 
   /** The transfer has left. */
   streamEnded(stream: number): void {
-    if (stream === this.#streaming) this.#streaming = undefined;
+    if (stream === this.#streaming) this.#endLeaving();
+  }
+
+  /** The push whose memory the system may still read. */
+  get leaving(): PushOperation | undefined {
+    return this.#leaving;
+  }
+
+  #endLeaving(): void {
+    const push = this.#leaving;
+    this.#streaming = undefined;
+    this.#leaving = undefined;
+    if (push?.givenUp === undefined || !this.#parts.operations.has(push)) return;
+    this.#parts.effects.fail(push.request, push.givenUp);
+    push.detach();
   }
 
   /** Sends what may be sent. */
@@ -149,6 +165,7 @@ export class Sender {
       return;
     }
     this.#streaming = ++this.#lastStream;
+    this.#leaving = push;
     effects.stream(new PushStream(this.#streaming, push, link.chunkBytes));
   }
 

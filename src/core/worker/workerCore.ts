@@ -43,6 +43,7 @@ export class WorkerCore {
       onOpen: (welcome, catalogue, previous) => this.#onOpen(welcome, catalogue, previous),
       onMessage: (message, payload, now) => this.#onMessage(message, payload, now),
       onLost: () => this.#requests.sender.suspend(),
+      isTransferring: () => this.#requests.sender.leaving !== undefined,
       onEnded: (error) => this.#requests.failAll(error),
     });
   }

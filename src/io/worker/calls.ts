@@ -20,6 +20,7 @@ export interface PullOptions<P> {
 /** Parameters of one version. */
 export interface PullResult<T> {
   readonly modified: true;
+  /** By name. Fresh arrays of one pull stand in one ArrayBuffer. */
   readonly tensors: T;
   /** Updates that the server had applied; with `consistent: false`, to the oldest part. */
   readonly version: number;
@@ -41,7 +42,10 @@ export interface PushOptions {
   readonly metrics?: Readonly<Record<string, number>>;
   /** Training examples that the gradients cover. */
   readonly examples?: number;
-  /** Its abort gives up waiting; a push that was sent may be applied all the same. */
+  /**
+   * Its abort gives up waiting, as soon as the gradients' memory is free; a push that was sent may be
+   * applied all the same.
+   */
   readonly signal?: AbortSignal;
 }
 

@@ -208,21 +208,66 @@ describe('giving up a push', () => {
   });
 
   it('that was sent carries it through with a copy: the caller’s arrays are free', () => {
-    const h = opened({ chunkBytes: 16 });
+    const h = opened();
     const values = [new Float32Array(6).fill(1), new Float32Array(4).fill(1)];
     const request = h.push(0, { values });
-    const [stream] = h.streams;
-    const first = [stream?.next(), stream?.next()].map((part) => part?.payload.slice());
-    h.step({ kind: 'cancel', request, error });
-    for (const each of values) each.fill(7);
-    const parts = [...first.map((payload) => ({ payload: payload as Uint8Array })), ...partsOf(stream)];
-    expect(elements(parts)).toEqual(Array.from({ length: 10 }, () => 1));
     h.sent();
+    h.step({ kind: 'cancel', request, error });
+    expect(h.outcome(request)).toEqual({ error });
+    for (const each of values) each.fill(7);
     h.reconnect();
     expect(elements(h.sentParts().slice(1))).toEqual(Array.from({ length: 10 }, () => 1));
     h.answerPush(1);
     expect(h.outcome(request)).toEqual({ error });
     h.push();
     expect(seqs(h.sent())).toEqual([2]);
+  });
+
+  it('that is leaving ends only when the system has let go of the caller’s arrays', () => {
+    for (const isLost of [false, true]) {
+      const h = opened({ chunkBytes: 16 });
+      const values = [new Float32Array(6).fill(1), new Float32Array(4).fill(1)];
+      const request = h.push(0, { values });
+      const [stream] = h.streams;
+      const parts = [stream?.next(), stream?.next()];
+      h.step({ kind: 'cancel', request, error });
+      expect(h.outcome(request)).toBeUndefined();
+      if (isLost) {
+        h.drop();
+      } else {
+        parts.push(...partsOf(stream));
+        expect(elements(parts as never[])).toEqual(Array.from({ length: 10 }, () => 1));
+        h.step({ kind: 'streamEnded', stream: stream?.id ?? 0 });
+        h.drop();
+      }
+      expect(h.outcome(request)).toEqual({ error });
+      for (const each of values) each.fill(7);
+      h.sent();
+      h.redial();
+      h.accept({ chunkBytes: 16 });
+      const again = h.sentParts().filter(({ payload }) => payload.length > 0);
+      expect(elements(again)).toEqual(Array.from({ length: 10 }, () => 1));
+      h.answerPush(1);
+      h.push();
+      expect(seqs(h.sent())).toEqual([2]);
+    }
+  });
+
+  it('that is answered all the same settles with its answer, once', () => {
+    const h = opened({ chunkBytes: 16 });
+    const request = h.push(1);
+    h.step({ kind: 'cancel', request, error });
+    h.answerPush(1, { version: 3 });
+    h.sent();
+    expect(h.outcome(request)?.value).toMatchObject({ version: 3 });
+  });
+
+  it('by closing the worker lets not a byte more leave', () => {
+    const h = opened({ chunkBytes: 16 });
+    const request = h.push(1);
+    const close = h.request({ kind: 'close', reason: '' });
+    expect(h.count('terminate')).toBe(1);
+    expect(h.code(request)).toBe('PS_OUTCOME_UNKNOWN');
+    expect(h.outcome(close)).toEqual({ value: undefined });
   });
 });
