@@ -1,0 +1,37 @@
+/** A server to be killed: `serverProcess.ts DIRECTORY PORT`. Says where it listens; answers `read` with its cells. */
+import { asp, ParameterServer, sgd, ssp } from '../../../src/index.js';
+import { PARAMETERS } from './cells.js';
+
+const [, , dataDir = '', port = '0', staleness = ''] = process.argv;
+
+const server = new ParameterServer({
+  parameters: PARAMETERS,
+  optimizer: sgd({ learningRate: 1 }),
+  consistency: staleness === '' ? asp() : ssp({ staleness: Number(staleness) }),
+  port: Number(port),
+  limits: { chunkBytes: 1024, disconnectGraceMs: 60_000 },
+  ...(dataDir === '' ? {} : { dataDir, durability: 'journal', checkpoint: { intervalMs: 300 } }),
+});
+server.on('clock', ({ minClock }) => process.send?.({ kind: 'clock', minClock }));
+
+process.on('message', async (message: { kind: string }) => {
+  if (message.kind === 'read') {
+    const { version, tensors } = await server.parameters();
+    const { own, shared, padding } = tensors;
+    process.send?.({
+      kind: 'cells',
+      version,
+      own: [...own.data],
+      shared: shared.data[0],
+      padding: [...padding.data],
+    });
+  }
+  if (message.kind === 'finish') server.finish('enough');
+  if (message.kind === 'close') {
+    await server.close();
+    process.disconnect();
+  }
+});
+
+await server.listen();
+process.send?.({ kind: 'listening', url: server.url });
