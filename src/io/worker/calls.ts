@@ -8,7 +8,10 @@ import type { Call, WorkerHost } from './workerHost.js';
 
 /** How to pull. */
 export interface PullOptions<P> {
-  /** Where to put the parameters, by name; those left out come in fresh arrays. */
+  /**
+   * Where to put the parameters, by name; those left out come in fresh arrays. What stands there is not
+   * to be relied on after a pull that failed.
+   */
   readonly into?: DestinationsOf<P>;
   /** A version that this worker pulled: if there is no newer one, nothing is sent. */
   readonly ifNewerThan?: number;
