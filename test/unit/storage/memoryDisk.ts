@@ -85,9 +85,26 @@ export class MemoryDisk implements Disk {
     this.#directories.add(parentOf(path));
   }
 
-  /** The disk as the next process finds it after the one that used this was killed. */
+  /** The disk as the next process finds it after the one that used this was killed: nothing is lost, or synced. */
   afterKill(): MemoryDisk {
-    return this.#copy((inode) => inode.bytes, this.#names);
+    const copy = this.#copy(({ bytes }) => bytes, new Map());
+    const inodes = new Map<Inode, Inode>();
+    const copyOf = (inode: Inode): Inode => {
+      const known = inodes.get(inode) ?? Object.assign(new Inode(), inode, { pending: [...inode.pending] });
+      inodes.set(inode, known);
+      return known;
+    };
+    for (const [path, inode] of this.#names) copy.#names.set(path, copyOf(inode));
+    for (const [path, inode] of this.#durableNames) copy.#durableNames.set(path, copyOf(inode));
+    // Which of the unsynced names a loss of power leaves is no matter here: all or none.
+    if (this.#nameChanges.length > 0) {
+      const names = new Map(copy.#names);
+      copy.#nameChanges.push((durable) => {
+        durable.clear();
+        for (const [path, inode] of names) durable.set(path, inode);
+      });
+    }
+    return copy;
   }
 
   /** The disk as it may be after a loss of power: of what was not synced some is there, whole or torn. */

@@ -160,6 +160,28 @@ describe('journal', () => {
     expect(again.values).toEqual([-3, -3, -3, -3]);
   });
 
+  it('makes durable what it recovers before it tells anyone', () => {
+    const disk = new MemoryDisk();
+    const server = StoredServer.open(disk);
+    const a = server.join('a');
+    server.settle();
+    // Killed between the write and its sync.
+    let isWritten = false;
+    disk.failure = (_call, name) => {
+      isWritten ||= name === 'write';
+      return name === 'sync' ? { code: 'EIO', effect: 'none' } : undefined;
+    };
+    server.push(a, [1, 1, 1, 1]);
+    server.settle();
+    expect(isWritten).toBe(true);
+    const next = disk.afterKill();
+    const again = StoredServer.open(next);
+    const back = again.join('a', 'a', again.core.lineage);
+    again.settle();
+    expect(back.welcome?.committedSeq).toBe(1);
+    expect(StoredServer.open(next.afterPowerLoss(() => 0)).state.version).toBe(1);
+  });
+
   it('keeps everyone in the clock table for one full lease after a recovery', () => {
     const disk = new MemoryDisk();
     const server = StoredServer.open(disk, { limits: { leaseMs: 1000 } });
@@ -237,6 +259,16 @@ describe('checkpoint without a journal', () => {
     const again = StoredServer.open(disk, options);
     expect(again.state.version).toBe(2);
     expect(names(disk).filter((name) => name.startsWith('journal'))).toEqual([]);
+  });
+
+  it('is durable when it is reported', () => {
+    const disk = new MemoryDisk();
+    const server = StoredServer.open(disk, { durability: 'checkpoint' });
+    const a = server.join('a');
+    server.push(a, [1, 1, 1, 1]);
+    expect(server.checkpoint()).toBeNull();
+    const next = disk.afterPowerLoss(() => 0);
+    expect(StoredServer.open(next, { durability: 'checkpoint' }).state.version).toBe(1);
   });
 
   it('takes over the journal that a server with another mode left', () => {
