@@ -14,13 +14,14 @@ import type { Context, Suite } from './suite.js';
 import { crowd } from './suites/crowd.js';
 import { fanOut } from './suites/fanOut.js';
 import { growth } from './suites/growth.js';
+import { kernels } from './suites/kernels.js';
 import { manyTensors } from './suites/manyTensors.js';
 import { prompt } from './suites/prompt.js';
 import { round } from './suites/round.js';
 import { stragglers } from './suites/stragglers.js';
 import { type Verdict, verdictsOf } from './targets.js';
 
-const SUITES: readonly Suite[] = [round, fanOut, manyTensors, crowd, prompt, growth, stragglers];
+const SUITES: readonly Suite[] = [round, fanOut, manyTensors, crowd, prompt, growth, stragglers, kernels];
 
 const OPTIONS = {
   sizes: { type: 'string' },

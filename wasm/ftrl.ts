@@ -1,15 +1,8 @@
 /**
- * FTRL-Proximal, by the formula of kernels.ts: both sides of each choice are computed, then one is taken.
- * Two square roots and a division per vector bound it.
+ * FTRL-Proximal, by the formula of kernels.ts. Two square roots and a division per vector bound it. What only
+ * elements without a gradient so far need is passed over where a vector has none of them.
  */
 import { keepAll, storeRest, VECTOR, vectorsOf } from './lanes';
-
-/** sgn(x)·magnitude; ±magnitude for NaN. */
-// @ts-ignore: decorator
-@inline
-function signed(x: v128, magnitude: v128, zero: v128, signBit: v128): v128 {
-  return v128.and(v128.xor(magnitude, v128.and(x, signBit)), f32x4.ne(x, zero));
-}
 
 export function ftrl(
   out: usize,
@@ -42,14 +35,20 @@ export function ftrl(
     nAfter = f32x4.add(nBefore, f32x4.mul(g, g));
     const s = f32x4.sqrt(nBefore);
     const t = f32x4.sqrt(nAfter);
-    const fresh = f32x4.sub(zero, f32x4.add(f32x4.mul(p, firstWeight), signed(p, bound, zero, signBit)));
-    const carried = f32x4.sub(v128.load(z + i), f32x4.mul(f32x4.mul(f32x4.add(smooth, s), change), p));
-    const start = v128.bitselect(fresh, carried, f32x4.eq(s, zero));
+    let start = f32x4.sub(v128.load(z + i), f32x4.mul(f32x4.mul(f32x4.add(smooth, s), change), p));
+    const isNew = f32x4.eq(s, zero);
+    const hasNew = v128.any_true(isNew);
+    if (hasNew) {
+      const pull = v128.and(withSignOf(p, bound, signBit), f32x4.ne(p, zero));
+      const fresh = f32x4.sub(zero, f32x4.add(f32x4.mul(p, firstWeight), pull));
+      start = v128.bitselect(fresh, start, isNew);
+    }
     zAfter = f32x4.sub(f32x4.add(start, g), f32x4.mul(f32x4.mul(f32x4.sub(t, s), rate), p));
     const weight = f32x4.add(f32x4.mul(f32x4.add(smooth, t), rate), ridge);
-    const moved = f32x4.div(f32x4.sub(signed(zAfter, bound, zero, signBit), zAfter), weight);
-    const held = v128.andnot(moved, f32x4.le(f32x4.abs(zAfter), bound));
-    p = v128.bitselect(p, held, f32x4.eq(t, zero));
+    const moved = f32x4.div(f32x4.sub(withSignOf(zAfter, bound, signBit), zAfter), weight);
+    const held = v128.andnot(moved, f32x4.le(v128.andnot(zAfter, signBit), bound));
+    // t is 0 only where s was.
+    p = hasNew ? v128.bitselect(p, held, f32x4.eq(t, zero)) : held;
     if (i >= whole) break;
     v128.store(z + i, zAfter);
     v128.store(n + i, nAfter);
@@ -59,4 +58,11 @@ export function ftrl(
   storeRest(z + i, zAfter, length);
   storeRest(n + i, nAfter, length);
   storeRest(out + i, p, length);
+}
+
+/** ±magnitude, with the sign of `x`. */
+// @ts-ignore: decorator
+@inline
+function withSignOf(x: v128, magnitude: v128, signBit: v128): v128 {
+  return v128.xor(magnitude, v128.and(x, signBit));
 }

@@ -33,32 +33,32 @@ export class WasmKernels implements Kernels {
     if (this.#isHere(accumulator, length) && this.#isHere(x, length)) {
       wasm.add(accumulator.byteOffset, x.byteOffset, length);
     } else {
-      this.#scratch.run('ur', [accumulator, x], (n, a, b) => wasm.add(a, b, n));
+      this.#scratch.run('ur', [accumulator, x], wasm.add, []);
     }
   };
 
   readonly scale: Kernels['scale'] = (values, factor) => {
     const wasm = this.#wasm;
     if (this.#isHere(values, values.length)) wasm.scale(values.byteOffset, values.length, factor);
-    else this.#scratch.run('u', [values], (n, a) => wasm.scale(a, n, factor));
+    else this.#scratch.run('u', [values], wasm.scale, [factor]);
   };
 
   readonly divide: Kernels['divide'] = (values, divisor) => {
     const wasm = this.#wasm;
     if (this.#isHere(values, values.length)) wasm.divide(values.byteOffset, values.length, divisor);
-    else this.#scratch.run('u', [values], (n, a) => wasm.divide(a, n, divisor));
+    else this.#scratch.run('u', [values], wasm.divide, [divisor]);
   };
 
   readonly clipValue: Kernels['clipValue'] = (values, limit) => {
     const wasm = this.#wasm;
     if (this.#isHere(values, values.length)) wasm.clipValue(values.byteOffset, values.length, limit);
-    else this.#scratch.run('u', [values], (n, a) => wasm.clipValue(a, n, limit));
+    else this.#scratch.run('u', [values], wasm.clipValue, [limit]);
   };
 
   readonly zeroNonFinite: Kernels['zeroNonFinite'] = (values) => {
     const wasm = this.#wasm;
     if (this.#isHere(values, values.length)) wasm.zeroNonFinite(values.byteOffset, values.length);
-    else this.#scratch.run('u', [values], (n, a) => wasm.zeroNonFinite(a, n));
+    else this.#scratch.run('u', [values], wasm.zeroNonFinite, []);
   };
 
   readonly toBfloat16: Kernels['toBfloat16'] = (out, x) => {
@@ -67,7 +67,7 @@ export class WasmKernels implements Kernels {
     if (this.#isHere(out, length) && this.#isHere(x, length)) {
       wasm.toBfloat16(out.byteOffset, x.byteOffset, length);
     } else {
-      this.#scratch.run('wr', [out, x], (n, a, b) => wasm.toBfloat16(a, b, n));
+      this.#scratch.run('wr', [out, x], wasm.toBfloat16, []);
     }
   };
 
@@ -77,7 +77,7 @@ export class WasmKernels implements Kernels {
     if (this.#isHere(out, length) && this.#isHere(x, length)) {
       wasm.fromBfloat16(out.byteOffset, x.byteOffset, length);
     } else {
-      this.#scratch.run('wr', [out, x], (n, a, b) => wasm.fromBfloat16(a, b, n));
+      this.#scratch.run('wr', [out, x], wasm.fromBfloat16, []);
     }
   };
 
@@ -87,7 +87,7 @@ export class WasmKernels implements Kernels {
     if (this.#isHere(out, length) && this.#isHere(x, length)) {
       wasm.toFloat16(out.byteOffset, x.byteOffset, length);
     } else {
-      this.#scratch.run('wr', [out, x], (n, a, b) => wasm.toFloat16(a, b, n));
+      this.#scratch.run('wr', [out, x], wasm.toFloat16, []);
     }
   };
 
@@ -97,69 +97,72 @@ export class WasmKernels implements Kernels {
     if (this.#isHere(out, length) && this.#isHere(x, length)) {
       wasm.fromFloat16(out.byteOffset, x.byteOffset, length);
     } else {
-      this.#scratch.run('wr', [out, x], (n, a, b) => wasm.fromFloat16(a, b, n));
+      this.#scratch.run('wr', [out, x], wasm.fromFloat16, []);
     }
   };
 
   readonly sumSquares: Kernels['sumSquares'] = (values, initial = 0) => {
-    const wasm = this.#wasm;
-    if (this.#isHere(values, values.length)) {
-      return wasm.sumSquares(values.byteOffset, values.length, initial);
-    }
-    let total = initial;
-    this.#scratch.forEachBlock(values, (address, length) => {
-      total = wasm.sumSquares(address, length, total);
-    });
-    return total;
+    if (!this.#isHere(values, values.length)) return this.#scratch.sumSquares(values, this.#wasm, initial);
+    return this.#wasm.sumSquares(values.byteOffset, values.length, initial);
   };
 
   readonly sgd: Kernels['sgd'] = (out, parameter, gradient, learningRate) => {
-    const wasm = this.#wasm;
     const { length } = out;
     if (this.#isHere(out, length) && this.#isHere(parameter, length) && this.#isHere(gradient, length)) {
-      wasm.sgd(out.byteOffset, parameter.byteOffset, gradient.byteOffset, length, learningRate);
+      this.#wasm.sgd(out.byteOffset, parameter.byteOffset, gradient.byteOffset, length, learningRate);
     } else {
-      const arrays = [out, parameter, gradient];
-      this.#scratch.run('wrr', arrays, (n, o, p, g) => wasm.sgd(o, p, g, n, learningRate));
+      this.#scratch.run('wrr', [out, parameter, gradient], this.#wasm.sgd, [learningRate]);
     }
   };
 
   readonly momentum: Kernels['momentum'] = (out, parameter, gradient, velocity, learningRate, momentum) => {
-    const wasm = this.#wasm;
     if (this.#areHere(out, parameter, gradient, velocity)) {
-      const [o, p, g, v] = [out.byteOffset, parameter.byteOffset, gradient.byteOffset, velocity.byteOffset];
-      wasm.momentum(o, p, g, v, out.length, learningRate, momentum);
+      this.#wasm.momentum(
+        out.byteOffset,
+        parameter.byteOffset,
+        gradient.byteOffset,
+        velocity.byteOffset,
+        out.length,
+        learningRate,
+        momentum,
+      );
     } else {
       const arrays = [out, parameter, gradient, velocity];
-      this.#scratch.run('wrru', arrays, (n, o, p, g, v) =>
-        wasm.momentum(o, p, g, v, n, learningRate, momentum),
-      );
+      this.#scratch.run('wrru', arrays, this.#wasm.momentum, [learningRate, momentum]);
     }
   };
 
   readonly nesterov: Kernels['nesterov'] = (out, parameter, gradient, velocity, learningRate, momentum) => {
-    const wasm = this.#wasm;
     if (this.#areHere(out, parameter, gradient, velocity)) {
-      const [o, p, g, v] = [out.byteOffset, parameter.byteOffset, gradient.byteOffset, velocity.byteOffset];
-      wasm.nesterov(o, p, g, v, out.length, learningRate, momentum);
+      this.#wasm.nesterov(
+        out.byteOffset,
+        parameter.byteOffset,
+        gradient.byteOffset,
+        velocity.byteOffset,
+        out.length,
+        learningRate,
+        momentum,
+      );
     } else {
       const arrays = [out, parameter, gradient, velocity];
-      this.#scratch.run('wrru', arrays, (n, o, p, g, v) =>
-        wasm.nesterov(o, p, g, v, n, learningRate, momentum),
-      );
+      this.#scratch.run('wrru', arrays, this.#wasm.nesterov, [learningRate, momentum]);
     }
   };
 
   readonly adagrad: Kernels['adagrad'] = (out, parameter, gradient, accumulator, learningRate, epsilon) => {
-    const wasm = this.#wasm;
     if (this.#areHere(out, parameter, gradient, accumulator)) {
-      const [o, p, g] = [out.byteOffset, parameter.byteOffset, gradient.byteOffset];
-      wasm.adagrad(o, p, g, accumulator.byteOffset, out.length, learningRate, epsilon);
+      this.#wasm.adagrad(
+        out.byteOffset,
+        parameter.byteOffset,
+        gradient.byteOffset,
+        accumulator.byteOffset,
+        out.length,
+        learningRate,
+        epsilon,
+      );
     } else {
       const arrays = [out, parameter, gradient, accumulator];
-      this.#scratch.run('wrru', arrays, (n, o, p, g, a) =>
-        wasm.adagrad(o, p, g, a, n, learningRate, epsilon),
-      );
+      this.#scratch.run('wrru', arrays, this.#wasm.adagrad, [learningRate, epsilon]);
     }
   };
 
@@ -172,41 +175,84 @@ export class WasmKernels implements Kernels {
     rho,
     epsilon,
   ) => {
-    const wasm = this.#wasm;
     if (this.#areHere(out, parameter, gradient, meanSquare)) {
-      const [o, p, g] = [out.byteOffset, parameter.byteOffset, gradient.byteOffset];
-      wasm.rmsprop(o, p, g, meanSquare.byteOffset, out.length, learningRate, rho, epsilon);
+      this.#wasm.rmsprop(
+        out.byteOffset,
+        parameter.byteOffset,
+        gradient.byteOffset,
+        meanSquare.byteOffset,
+        out.length,
+        learningRate,
+        rho,
+        epsilon,
+      );
     } else {
       const arrays = [out, parameter, gradient, meanSquare];
-      this.#scratch.run('wrru', arrays, (n, o, p, g, a) =>
-        wasm.rmsprop(o, p, g, a, n, learningRate, rho, epsilon),
-      );
+      this.#scratch.run('wrru', arrays, this.#wasm.rmsprop, [learningRate, rho, epsilon]);
     }
   };
 
   readonly adam: Kernels['adam'] = (out, parameter, gradient, firstMoment, secondMoment, scalars) => {
-    const wasm = this.#wasm;
     const { beta1, beta2, stepSize, rootCorrection, epsilon, decay } = scalars;
-    const run = (n: number, o: number, p: number, g: number, m: number, v: number): void =>
-      wasm.adam(o, p, g, m, v, n, beta1, beta2, stepSize, rootCorrection, epsilon, decay);
-    if (this.#areHere(out, parameter, gradient, firstMoment) && this.#isHere(secondMoment, out.length)) {
-      const [o, p, g] = [out.byteOffset, parameter.byteOffset, gradient.byteOffset];
-      run(out.length, o, p, g, firstMoment.byteOffset, secondMoment.byteOffset);
+    const hasDecay = Math.fround(decay) !== 0;
+    const areHere =
+      this.#areHere(out, parameter, gradient, firstMoment) && this.#isHere(secondMoment, out.length);
+    if (!areHere) {
+      const kernel = hasDecay ? this.#wasm.adamw : this.#wasm.adam;
+      const arrays = [out, parameter, gradient, firstMoment, secondMoment];
+      const numbers = [beta1, beta2, stepSize, rootCorrection, epsilon, decay];
+      this.#scratch.run('wrruu', arrays, kernel, numbers);
+    } else if (hasDecay) {
+      this.#wasm.adamw(
+        out.byteOffset,
+        parameter.byteOffset,
+        gradient.byteOffset,
+        firstMoment.byteOffset,
+        secondMoment.byteOffset,
+        out.length,
+        beta1,
+        beta2,
+        stepSize,
+        rootCorrection,
+        epsilon,
+        decay,
+      );
     } else {
-      this.#scratch.run('wrruu', [out, parameter, gradient, firstMoment, secondMoment], run);
+      this.#wasm.adam(
+        out.byteOffset,
+        parameter.byteOffset,
+        gradient.byteOffset,
+        firstMoment.byteOffset,
+        secondMoment.byteOffset,
+        out.length,
+        beta1,
+        beta2,
+        stepSize,
+        rootCorrection,
+        epsilon,
+      );
     }
   };
 
   readonly ftrl: Kernels['ftrl'] = (out, parameter, gradient, z, n, scalars) => {
-    const wasm = this.#wasm;
     const { inverseRate, inverseRateChange, beta, l1, l2 } = scalars;
-    const run = (length: number, o: number, p: number, g: number, zs: number, ns: number): void =>
-      wasm.ftrl(o, p, g, zs, ns, length, inverseRate, inverseRateChange, beta, l1, l2);
     if (this.#areHere(out, parameter, gradient, z) && this.#isHere(n, out.length)) {
-      const [o, p, g] = [out.byteOffset, parameter.byteOffset, gradient.byteOffset];
-      run(out.length, o, p, g, z.byteOffset, n.byteOffset);
+      this.#wasm.ftrl(
+        out.byteOffset,
+        parameter.byteOffset,
+        gradient.byteOffset,
+        z.byteOffset,
+        n.byteOffset,
+        out.length,
+        inverseRate,
+        inverseRateChange,
+        beta,
+        l1,
+        l2,
+      );
     } else {
-      this.#scratch.run('wrruu', [out, parameter, gradient, z, n], run);
+      const numbers = [inverseRate, inverseRateChange, beta, l1, l2];
+      this.#scratch.run('wrruu', [out, parameter, gradient, z, n], this.#wasm.ftrl, numbers);
     }
   };
 

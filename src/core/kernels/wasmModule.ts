@@ -66,6 +66,20 @@ export interface WasmExports {
     stepSize: number,
     rootCorrection: number,
     epsilon: number,
+  ): void;
+  /** `adam` with decay. */
+  adamw(
+    out: number,
+    parameter: number,
+    gradient: number,
+    firstMoment: number,
+    secondMoment: number,
+    length: number,
+    beta1: number,
+    beta2: number,
+    stepSize: number,
+    rootCorrection: number,
+    epsilon: number,
     decay: number,
   ): void;
   ftrl(

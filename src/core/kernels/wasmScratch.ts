@@ -5,6 +5,7 @@
 import { invariant } from '../base/invariant.js';
 import { SUM_SQUARES_BLOCK } from './kernels.js';
 import type { WasmArena } from './wasmArena.js';
+import type { WasmExports } from './wasmModule.js';
 
 /** Arrays that a kernel takes. */
 type Elements = Float32Array | Uint16Array;
@@ -14,8 +15,11 @@ type Elements = Float32Array | Uint16Array;
  */
 export type Uses = string;
 
-/** Elements of a block. */
-const BLOCK = 4_096;
+/** A function of the module: addresses, length in elements, scalars. */
+export type WasmKernel = (...numbers: number[]) => void;
+
+/** Elements of a block: 64 KiB, so that what a call costs counts little, and five of them fit into a second-level cache. */
+const BLOCK = SUM_SQUARES_BLOCK;
 /** A kernel takes at most so many arrays. */
 const AREAS = 5;
 
@@ -30,35 +34,37 @@ export class WasmScratch {
   }
 
   /**
-   * Calls `kernel(length, …addresses)` for the blocks of `arrays`, which all have the same length. An
+   * Calls `kernel(…addresses, length, …scalars)` for the blocks of `arrays`, which all have the same length. An
    * array may be given twice if one of the two is only written.
    */
-  run(
-    uses: Uses,
-    arrays: readonly Elements[],
-    kernel: (length: number, ...addresses: number[]) => void,
-  ): void {
+  run(uses: Uses, arrays: readonly Elements[], kernel: WasmKernel, scalars: readonly number[]): void {
+    const count = arrays.length;
     const total = (arrays[0] as Elements).length;
-    invariant(
-      arrays.every((array) => array.length === total),
-      'a kernel got arrays of different lengths',
-    );
+    for (let k = 1; k < count; k++) {
+      invariant(arrays[k]?.length === total, 'a kernel got arrays of different lengths');
+    }
+    const numbers = [...arrays.map(() => 0), 0, ...scalars];
     for (let begin = 0; begin < total; begin += BLOCK) {
       const end = Math.min(total, begin + BLOCK);
-      const addresses = arrays.map((array, k) => this.#bring(array, begin, end, k, uses[k] !== 'w'));
-      kernel(end - begin, ...addresses);
-      arrays.forEach((array, k) => {
-        if (uses[k] !== 'r') this.#takeBack(array, begin, end, k);
-      });
+      for (let k = 0; k < count; k++) {
+        numbers[k] = this.#bring(arrays[k] as Elements, begin, end, k, uses[k] !== 'w');
+      }
+      numbers[count] = end - begin;
+      kernel.apply(undefined, numbers);
+      for (let k = 0; k < count; k++) {
+        if (uses[k] !== 'r') this.#takeBack(arrays[k] as Elements, begin, end, k);
+      }
     }
   }
 
-  /** Calls `visit(address, length)` for the blocks of `values` that `sumSquares` lays down, in order. */
-  forEachBlock(values: Float32Array, visit: (address: number, length: number) => void): void {
+  /** `Kernels.sumSquares`, in the blocks that are laid down for it. */
+  sumSquares(values: Float32Array, wasm: Pick<WasmExports, 'sumSquares'>, initial: number): number {
+    let total = initial;
     for (let begin = 0; begin < values.length; begin += SUM_SQUARES_BLOCK) {
       const end = Math.min(values.length, begin + SUM_SQUARES_BLOCK);
-      visit(this.#bring(values, begin, end, 0, true), end - begin);
+      total = wasm.sumSquares(this.#bring(values, begin, end, 0, true), end - begin, total);
     }
+    return total;
   }
 
   /** The address of [begin, end) of `array`, in area `k` if it is not in the memory already. */
