@@ -5,16 +5,21 @@
 import { Random } from '../../core/base/random.js';
 import { sgd } from '../../core/optim/sgd.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limits.js';
+import type { ServerCore } from '../../core/server/serverCore.js';
 import type { ClusterObserver } from '../cluster/observer.js';
 import { ReaderProgram } from '../cluster/readerProgram.js';
-import { MemoryStore, RecordStore } from '../cluster/serverStore.js';
+import type { StoreHost } from '../cluster/serverStore.js';
+import { DiskStore, MemoryStore } from '../cluster/serverStore.js';
 import { SimCluster, type SimClusterOptions } from '../cluster/simCluster.js';
 import { TrainingProgram } from '../cluster/trainingProgram.js';
+import { SimDisk } from '../disk/simDisk.js';
+import { SimProcess } from '../network/simProcess.js';
 import { idleCheck, readerOwner, trainerOwner } from './checkedPrograms.js';
 import { CheckModel } from './checkModel.js';
 import { inject } from './faults.js';
 import { RunChecks } from './runChecks.js';
 import type { Schedule, WorkerPlan } from './schedule.js';
+import { differenceOf } from './stateDifference.js';
 import type { Violation } from './violations.js';
 
 /** Everyone must have finished so long after the last fault. */
@@ -30,6 +35,8 @@ const LIMITS: Partial<ServerLimits> = {
   pullTimeoutMs: 8_000,
   helloTimeoutMs: 1_000,
 };
+
+type StoreAction = Parameters<StoreHost['run']>[0];
 
 /** What came out of a checked run. */
 export interface RunReport {
@@ -65,6 +72,8 @@ class CheckedRun {
   /** Trainers whose last process has not ended well. */
   readonly #unfinished = new Set<string>();
   readonly #readers: ReaderProgram[] = [];
+  /** The core of the last life. */
+  #last: ServerCore;
   #isOver = false;
 
   constructor(schedule: Schedule, onlookers: (cluster: SimCluster) => readonly ClusterObserver[]) {
@@ -87,12 +96,14 @@ class CheckedRun {
       },
     });
     this.#checks = checks as unknown as RunChecks;
+    this.#last = this.#cluster.server.makeCore();
   }
 
   run(): RunReport {
     const { timeline, server } = this.#cluster;
     const { violations } = this.#checks;
     server.start();
+    this.#last = server.core;
     this.#plan();
     const isFailed = (): boolean => !violations.isEmpty;
     const isDone = (): boolean =>
@@ -103,13 +114,15 @@ class CheckedRun {
         violations.add('everyone finishes', `${[...this.#unfinished].join(', ')} did not finish`);
       }
       this.#isOver = true;
+      this.#last = server.core;
       this.#stopOthers();
       timeline.run(timeline.now + DRAIN_MS, () => isFailed() || this.#isQuiet());
       if (!isFailed()) this.#checks.atEnd();
+      if (!isFailed()) this.#recoverAgain();
     } catch (error) {
       violations.add('no errors', error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    const { state } = server.core;
+    const { state } = this.#last;
     return {
       schedule: this.#schedule,
       violations: violations.found,
@@ -182,6 +195,26 @@ class CheckedRun {
     }
   }
 
+  /** What is recovered now is what there was. */
+  #recoverAgain(): void {
+    const { timeline, server, store } = this.#cluster;
+    const { durability } = this.#schedule;
+    if (!(store instanceof DiskStore) || durability === 'memory' || durability === 'checkpoint') return;
+    const { violations } = this.#checks;
+    server.kill(false);
+    const again = server.makeCore();
+    const process = new SimProcess('recovery', timeline, 0);
+    let isOpen = false;
+    const host = { process, run: (action: StoreAction) => void action(again), note: () => {} };
+    new DiskStore(store.disk, durability, Number.POSITIVE_INFINITY).open(again, host, () => {
+      isOpen = true;
+    });
+    if (!timeline.run(timeline.now + DRAIN_MS, () => isOpen))
+      violations.add('recovery', 'the state can not be recovered');
+    const difference = differenceOf(this.#last.state, again.state);
+    if (difference !== undefined) violations.add('recovery gives the same state', difference);
+  }
+
   #isQuiet(): boolean {
     const { server, workers } = this.#cluster;
     const { state, view } = server.core;
@@ -203,10 +236,14 @@ function optionsOf(
   return {
     random,
     network: { ...schedule.network },
-    store: () => {
+    store: (timeline) => {
       if (durability === 'memory') return new MemoryStore();
       const [least, most] = schedule.syncMs;
-      return new RecordStore(storeRandom, () => least + (most - least) * storeRandom.nextFloat());
+      const disk = new SimDisk(timeline, storeRandom, {
+        syncMs: () => least + (most - least) * storeRandom.nextFloat(),
+        callMs: () => 0.05,
+      });
+      return new DiskStore(disk, durability, schedule.checkpointMs);
     },
     server: {
       parameters: model.parameters,

@@ -3,6 +3,7 @@
  * single faults be left out.
  */
 import type { Random } from '../../core/base/random.js';
+import { DiskStore } from '../cluster/serverStore.js';
 import type { SimCluster } from '../cluster/simCluster.js';
 
 /** The kinds of faults; see `Fault`. */
@@ -17,6 +18,7 @@ export const FAULT_KINDS = [
   'stopServer',
   'killServer',
   'stallDisk',
+  'failDisk',
 ] as const;
 /** A kind of fault. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -44,7 +46,7 @@ export function drawFaults(
   random: Random,
   kinds: readonly FaultKind[],
   targets: readonly Target[],
-  spanMs: number,
+  { spanMs, maxMs }: { readonly spanMs: number; readonly maxMs: number },
 ): { readonly faults: readonly Fault[]; readonly healsAt: number } {
   if (kinds.length === 0) return { faults: [], healsAt: 0 };
   const faults: Fault[] = [];
@@ -55,7 +57,13 @@ export function drawFaults(
     at = i > 0 && random.nextInt(2) === 0 ? at + random.nextInt(60) : random.nextInt(Math.ceil(spanMs));
     const kind = kinds[random.nextInt(kinds.length)] as FaultKind;
     const worker = (targets[random.nextInt(targets.length)] as Target).id;
-    faults.push({ kind, at, worker, ms: drawMs(random, kind), variant: random.nextUint32() });
+    faults.push({
+      kind,
+      at,
+      worker,
+      ms: Math.min(maxMs, drawMs(random, kind)),
+      variant: random.nextUint32(),
+    });
   }
   faults.sort((a, b) => a.at - b.at);
   const ends = faults.map((fault) => fault.at + (Number.isFinite(fault.ms) ? fault.ms + ZOMBIE_MS : 0));
@@ -69,6 +77,7 @@ function drawMs(random: Random, kind: FaultKind): number {
     case 'killWorker':
       return random.nextInt(3) === 0 ? Number.POSITIVE_INFINITY : random.nextInt(800);
     case 'killServer':
+    case 'failDisk':
       return 5 + random.nextInt(random.nextInt(2) === 0 ? 60 : 1_500);
     case 'stallDisk':
       return 20 + random.nextInt(400);
@@ -133,12 +142,27 @@ export function inject(cluster: SimCluster, fault: Fault, restart: (id: string) 
       break;
     case 'killServer':
       if (server.process === undefined) break;
-      server.kill((variant & 3) === 0);
-      timeline.after(ms, () => server.start());
+      server.kill((variant & 1) === 0);
+      timeline.after(ms, () => {
+        if (server.process === undefined) server.start();
+      });
       break;
     case 'stallDisk':
+      if (!(store instanceof DiskStore)) break;
       cluster.observer.note('server', `has a disk that stalls for ${ms} ms`);
-      store.stall(until);
+      store.disk.stall(until);
+      break;
+    case 'failDisk':
+      if (!(store instanceof DiskStore) || server.listening === undefined) break;
+      cluster.observer.note('server', 'has a disk that fails');
+      store.disk.fail(1);
+      // Whoever watches the server starts it anew.
+      timeline.after(ms, () => {
+        server.kill(false);
+        timeline.after(5, () => {
+          if (server.process === undefined) server.start();
+        });
+      });
       break;
   }
 }

@@ -154,7 +154,8 @@ export class PullWatch {
     model: ServerState['model'],
   ): boolean {
     const { told } = push;
-    if (push.isDropped || told === 'dropped' || told === 'refused' || told === 'unknown') return false;
+    if (push.isLost || push.isDropped || told === 'dropped' || told === 'refused' || told === 'unknown')
+      return false;
     // Not of a process that was replaced.
     if (push.process !== this.#ledger.admitted[push.worker]) return false;
     // Its own pushes are before the pull, whatever happened since.

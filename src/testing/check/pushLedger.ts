@@ -30,6 +30,8 @@ export interface LoggedPush {
   told: 'applied' | 'buffered' | 'scaled' | 'dropped' | 'refused' | 'unknown' | undefined;
   /** The server says that it drops it. */
   isDropped: boolean;
+  /** The server went back to a state without it, as it may. */
+  isLost: boolean;
   /** The version in which it was first seen; undefined: it was not. */
   appliedAt: number | undefined;
 }
@@ -92,6 +94,7 @@ export class PushLedger {
       history: this.#history,
       seq,
       isDropped: false,
+      isLost: false,
       absences: this.absences[made.worker] as number,
       told: undefined,
       appliedAt: undefined,
@@ -136,24 +139,31 @@ export class PushLedger {
   restart(): void {
     this.#history++;
     for (const cells of this.#byCell) cells.length = 0;
-    for (let w = 0; w < this.absences.length; w++) this.absences[w] = (this.absences[w] as number) + 1;
+    this.#shake();
   }
 
-  /** The server went back to `version`: what was applied after it is not, and must not have been told. */
-  recover(version: number): void {
-    for (const pushes of this.#pushes) {
-      for (const push of pushes) {
-        if (push.history !== this.#history || push.appliedAt === undefined || push.appliedAt <= version)
-          continue;
-        if (push.told === 'applied' || push.told === 'scaled') {
-          this.#violations.add(
-            'acknowledged is kept',
-            `${nameOf(push)} was ${push.told} and is lost by a restart`,
-          );
-        }
-        push.appliedAt = undefined;
+  /**
+   * The server went back to `version`: what was applied after it is not any more. `mayLose`: although it
+   * was told. What was applied after `seen` will be seen again.
+   */
+  recover(version: number, seen: number, mayLose: boolean): void {
+    for (const push of this.#pushes.flat()) {
+      if (push.history !== this.#history) continue;
+      const isGone = push.appliedAt === undefined || push.appliedAt > version;
+      const wasTold = push.told === 'applied' || push.told === 'scaled';
+      if (isGone && wasTold && !mayLose) {
+        const text = `${nameOf(push)} was ${push.told} and is lost by a restart`;
+        this.#violations.add('acknowledged is kept', text);
       }
+      if (isGone && mayLose) push.isLost = true;
+      if (push.appliedAt !== undefined && push.appliedAt > seen) push.appliedAt = undefined;
     }
+    if (mayLose) this.#shake();
+  }
+
+  /** Who was where in the clock table says nothing any more. */
+  #shake(): void {
+    for (let w = 0; w < this.absences.length; w++) this.absences[w] = (this.absences[w] as number) + 1;
   }
 
   /** A push was seen in version `version` for the first time. */
@@ -191,7 +201,7 @@ export class PushLedger {
     push.told = value.outcome;
     if (push.history !== this.#history) return;
     const isThere = value.outcome === 'applied' || value.outcome === 'scaled';
-    if (isThere && push.appliedAt !== value.version) {
+    if (isThere && !push.isLost && push.appliedAt !== value.version) {
       const where = push.appliedAt === undefined ? 'is not' : `is in version ${push.appliedAt}`;
       this.#violations.add(
         'told what was done',

@@ -4,6 +4,7 @@
  */
 import { Random } from '../../core/base/random.js';
 import { asp, bsp, type Consistency, ssp } from '../../core/consistency/consistency.js';
+import type { SimDurability } from '../cluster/serverStore.js';
 import type { StepStyle } from '../cluster/trainingProgram.js';
 import type { NetworkConditions } from '../network/conditions.js';
 import { drawFaults, type Fault, type FaultKind } from './faults.js';
@@ -16,14 +17,18 @@ export interface ScheduleOptions {
   /** Which faults may happen. */
   readonly faults?: readonly FaultKind[] | undefined;
   /** Where the server keeps its state. */
-  readonly durability?: 'memory' | 'journal' | undefined;
+  readonly durability?: SimDurability | undefined;
   /** Workers that join late, pause, leave early, read or do nothing; live changes of the model. Default drawn. */
   readonly membership?: 'fixed' | 'changing' | undefined;
   /** One pull and one push in each clock, of a model without late pushes. */
   readonly isPlain?: boolean | undefined;
+  /** No fault lasts longer. */
+  readonly maxFaultMs?: number | undefined;
   /** Add the noise tensor. */
   readonly hasNoise?: boolean | undefined;
 }
+
+const DURABILITIES = ['memory', 'journal', 'journal', 'journal', 'journal-async', 'checkpoint'] as const;
 
 /** How one worker behaves. */
 export interface WorkerPlan {
@@ -66,9 +71,11 @@ export interface Schedule {
   readonly consistency: Consistency;
   readonly switches: readonly Switch[];
   readonly minWorkers: number;
-  readonly durability: 'memory' | 'journal';
+  readonly durability: SimDurability;
   /** A sync takes between these. */
   readonly syncMs: readonly [least: number, most: number];
+  /** Between two checkpoints; Infinity: none but the first. */
+  readonly checkpointMs: number;
   readonly network: NetworkConditions;
   readonly chunkBytes: number;
   readonly windowBytes: number;
@@ -99,12 +106,18 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
   const others = isChanging ? drawOthers(random.fork('others'), trainers) : [];
   const switches =
     isChanging && options.consistency === undefined ? drawSwitches(random, count, clocks * stepMs) : [];
-  const durability = options.durability ?? pick(random, ['memory', 'journal', 'journal'] as const);
+  const durability = options.durability ?? pick(random, DURABILITIES);
   const spanMs = clocks * stepMs * 1.5;
   const kinds = options.faults ?? [];
-  const { faults, healsAt } = drawFaults(random.fork('faults'), kinds, trainers, spanMs);
-  // Those that are killed for good may never have joined.
-  const isLossy = faults.some(({ kind, ms }) => kind === 'killWorker' && !Number.isFinite(ms));
+  const { faults, healsAt } = drawFaults(random.fork('faults'), kinds, trainers, {
+    spanMs,
+    maxMs: options.maxFaultMs ?? Number.POSITIVE_INFINITY,
+  });
+  // Those that are killed for good may never have joined, those that are done do not join a new history.
+  const isLossy = faults.some(
+    ({ kind, ms }) =>
+      (kind === 'killWorker' && !Number.isFinite(ms)) || (kind === 'killServer' && durability !== 'journal'),
+  );
   const mayDrop = !isPlain && consistency.name !== 'bsp' && random.nextInt(4) === 0;
   return {
     seed,
@@ -119,10 +132,11 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
       [1, 4],
       [2, 30],
     ] as const),
+    checkpointMs: pick(random, [100, 400, Number.POSITIVE_INFINITY]),
     network: drawNetwork(random.fork('network')),
     chunkBytes: pick(random, [64, 256, 512, 1024, 4096, 4096]),
     windowBytes: pick(random, [1, 512, 2048, 65_536]),
-    uniform: pick(random, [1, 8, 40]),
+    uniform: options.hasNoise === true ? 8 : pick(random, [1, 8, 40]),
     noise: options.hasNoise === true ? 24 : 0,
     stagingBytes: pick(random, [2_000, 8_000, 1_000_000]),
     pinnedVersions: pick(random, [1, 2, 2, 3]),

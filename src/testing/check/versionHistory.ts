@@ -65,8 +65,11 @@ export class VersionHistory {
     return this.#snapshots;
   }
 
-  /** A life of the server begins. `isFresh`: with nothing; else with the state that was kept. */
-  start(core: ServerCore, isFresh: boolean): void {
+  /**
+   * A life of the server begins. `isFresh`: with nothing; else with the state that was kept. `mayLose`: what
+   * was told may be missing in it.
+   */
+  start(core: ServerCore, isFresh: boolean, mayLose: boolean): void {
     this.#updates = [];
     this.#modelName = core.state.model.name;
     if (isFresh) {
@@ -74,7 +77,7 @@ export class VersionHistory {
       this.#values = new Float32Array(this.#rules.model.length);
       this.#version = 0;
     } else {
-      this.#goBackTo(core.state.version);
+      this.#goBackTo(core.state.version, mayLose);
     }
     this.#snapshots = new Map([...this.#snapshots].filter(([version]) => version <= this.#version));
     this.#snapshots.set(this.#version, this.#values);
@@ -96,16 +99,13 @@ export class VersionHistory {
     if (core.state.version !== this.#version || this.#updates.length > 0) this.#compare(core);
   }
 
-  #goBackTo(version: number): void {
-    const known = Math.min(version, this.#version);
-    const values = this.#snapshots.get(known);
-    if (values === undefined) {
-      this.#violations.add('harness', `version ${known} of the life before was never seen`);
-      return;
-    }
-    this.#ledger.recover(known);
-    this.#values = values;
-    this.#version = known;
+  #goBackTo(version: number, mayLose: boolean): void {
+    // The last version not after it that was seen; those between two turns may not have been.
+    let seen = 0;
+    for (const each of this.#snapshots.keys()) if (each <= version && each > seen) seen = each;
+    this.#ledger.recover(version, seen, mayLose);
+    this.#values = this.#snapshots.get(seen) ?? this.#values;
+    this.#version = seen;
   }
 
   #compare(core: ServerCore): void {

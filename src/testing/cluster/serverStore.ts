@@ -1,14 +1,25 @@
 /**
- * Where a simulated server keeps its state beyond its life: nowhere, or in a log of records that are
- * durable some time after they were handed over. A crash keeps the durable ones, and of the others as many
- * as happened to have got through.
+ * Where a simulated server keeps its state beyond its life: nowhere, or with the production storage on a
+ * simulated disk.
  */
-import type { Random } from '../../core/base/random.js';
+
+import type { ServerEffect } from '../../core/server/events.js';
 import type { JournalRecord } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
-import type { ServerState } from '../../core/server/state.js';
-import { runToEnd } from '../../core/table/job.js';
+import { Storage } from '../../io/storage/storage.js';
+import type { SimDisk } from '../disk/simDisk.js';
 import type { SimProcess } from '../network/simProcess.js';
+
+/** How a server keeps its state. */
+export type SimDurability = 'memory' | 'journal' | 'journal-async' | 'checkpoint';
+
+/** One life of a server, as its store sees it. */
+export interface StoreHost {
+  readonly process: SimProcess;
+  /** Runs `action` on the core and carries its effects out, after what is under way. */
+  run(action: (core: ServerCore) => readonly ServerEffect[]): void;
+  note(text: string): void;
+}
 
 /** What a server asks of its store. */
 export interface ServerStore {
@@ -16,15 +27,16 @@ export interface ServerStore {
   readonly isDurable: boolean;
   /** Whether there is a state of an earlier life. */
   readonly hasState: boolean;
-  /** Brings `core` to the state that was kept; later records come from `process`. */
-  open(core: ServerCore, process: SimProcess, onPersisted: (upTo: number) => void): void;
-  persist(number: number, record: JournalRecord): void;
-  /** The process has died. */
-  crashed(): void;
-  /** Records that are not durable yet. */
+  /** Work that has not ended. */
   readonly pending: number;
-  /** Until `until` nothing becomes durable. */
-  stall(until: number): void;
+  /** Brings `core` to the state that was kept; calls `done` when the server may be used. */
+  open(core: ServerCore, host: StoreHost, done: () => void): void;
+  append(number: number, record: JournalRecord): void;
+  /** The effects of a turn have been carried out. */
+  flush(): void;
+  onTick(now: number): void;
+  /** The process has died. */
+  crashed(losesPower: boolean): void;
 }
 
 /** Keeps nothing. */
@@ -32,98 +44,86 @@ export class MemoryStore implements ServerStore {
   readonly isDurable = false;
   readonly hasState = false;
   readonly pending = 0;
-  open(): void {}
-  persist(): void {}
+
+  open(_core: ServerCore, _host: StoreHost, done: () => void): void {
+    done();
+  }
+
+  append(): void {}
+  flush(): void {}
+  onTick(): void {}
   crashed(): void {}
-  stall(): void {}
 }
 
-interface Unsynced {
-  readonly number: number;
-  readonly record: JournalRecord;
-}
+const DIRECTORY = 'data';
 
-/** Keeps every record. */
-export class RecordStore implements ServerStore {
-  readonly isDurable = true;
-  readonly #random: Random;
-  readonly #syncMs: () => number;
-  readonly #durable: JournalRecord[] = [];
-  #unsynced: Unsynced[] = [];
-  #process: SimProcess | undefined;
-  #onPersisted: (upTo: number) => void = () => {};
-  #isSyncing = false;
-  #stalledUntil = 0;
+/** Keeps a data directory on a simulated disk. */
+export class DiskStore implements ServerStore {
+  readonly isDurable: boolean;
+  readonly disk: SimDisk;
+  readonly #durability: Exclude<SimDurability, 'memory'>;
+  readonly #checkpointMs: number;
+  #storage: Storage | undefined;
+  #salt = 0;
 
-  /** `syncMs`: how long the next sync takes. */
-  constructor(random: Random, syncMs: () => number) {
-    this.#random = random;
-    this.#syncMs = syncMs;
+  /** `checkpointMs`: time between two checkpoints; Infinity: none. */
+  constructor(disk: SimDisk, durability: Exclude<SimDurability, 'memory'>, checkpointMs: number) {
+    this.disk = disk;
+    this.#durability = durability;
+    this.#checkpointMs = checkpointMs;
+    this.isDurable = durability !== 'checkpoint';
   }
 
   get hasState(): boolean {
-    return this.#durable.length > 0;
+    return !this.disk.isEmpty;
   }
 
   get pending(): number {
-    return this.#unsynced.length;
+    return this.disk.pending;
   }
 
-  /** The durable records, oldest first. */
-  get records(): readonly JournalRecord[] {
-    return this.#durable;
-  }
-
-  open(core: ServerCore, process: SimProcess, onPersisted: (upTo: number) => void): void {
-    this.#process = process;
-    this.#onPersisted = onPersisted;
-    this.#isSyncing = false;
-    replay(this.#durable, core.state, process.now);
-  }
-
-  persist(number: number, record: JournalRecord): void {
-    this.#unsynced.push({ number, record });
-    this.#sync();
-  }
-
-  stall(until: number): void {
-    this.#stalledUntil = Math.max(this.#stalledUntil, until);
-  }
-
-  crashed(): void {
-    const kept = this.#unsynced.slice(0, this.#random.nextInt(this.#unsynced.length + 1));
-    for (const { record } of kept) this.#durable.push(copyOf(record));
-    this.#unsynced = [];
-  }
-
-  #sync(): void {
-    if (this.#isSyncing || this.#unsynced.length === 0) return;
-    this.#isSyncing = true;
-    const count = this.#unsynced.length;
-    const process = this.#process as SimProcess;
-    const doneAt = Math.max(process.timeOf(process.now), this.#stalledUntil) + this.#syncMs();
-    process.at(doneAt, () => {
-      this.#isSyncing = false;
-      const synced = this.#unsynced.splice(0, count);
-      for (const { record } of synced) this.#durable.push(copyOf(record));
-      this.#sync();
-      this.#onPersisted((synced[synced.length - 1] as Unsynced).number);
+  open(core: ServerCore, host: StoreHost, done: () => void): void {
+    const { process } = host;
+    const storage = new Storage(
+      {
+        disk: this.disk.mount(process),
+        directory: DIRECTORY,
+        durability: this.#durability,
+        checkpoint: { intervalMs: this.#checkpointMs, journalBytes: Number.POSITIVE_INFINITY, keep: 2 },
+        shard: { index: 0, count: 1 },
+        settings: core.state.configured,
+        lineage: core.lineage,
+        newSalt: () => ++this.#salt,
+      },
+      {
+        run: (action) => host.run(action),
+        now: () => process.now,
+        onCheckpoint: ({ version }) => host.note(`has a checkpoint of version ${version}`),
+        onWarning: (message) => host.note(`warns: ${message}`),
+        onError: (error) => host.note(`says: ${error.code} ${error.message}`),
+      },
+    );
+    this.#storage = storage;
+    storage.open(core, (error) => {
+      if (error === null) done();
+      else host.note(`can't start: ${error.code} ${error.message}`);
     });
   }
-}
 
-/** Carries out `records` one after the other on `state`. */
-export function replay(records: Iterable<JournalRecord>, state: ServerState, now: number): void {
-  for (const record of records) {
-    const left = state.apply(record, now);
-    if (left !== undefined) runToEnd(left);
+  append(number: number, record: JournalRecord): void {
+    this.#storage?.append(number, record);
   }
-  for (const session of state.sessions.values()) session.committedSeq = session.decidedSeq;
-}
 
-/** A copy taken when the record is written: what is changed before that shows. */
-function copyOf(record: JournalRecord): JournalRecord {
-  if (record.kind === 'push') return { ...record, gradient: record.gradient.slice() };
-  if (record.kind === 'load') return { ...record, values: record.values.slice() };
-  return record;
+  flush(): void {
+    this.#storage?.flush();
+  }
+
+  onTick(now: number): void {
+    this.#storage?.onTick(now);
+  }
+
+  crashed(losesPower: boolean): void {
+    this.#storage = undefined;
+    this.disk.abandon(losesPower);
+  }
 }

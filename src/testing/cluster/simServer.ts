@@ -21,7 +21,7 @@ import type { Listener, Network } from '../network/network.js';
 import { SimProcess } from '../network/simProcess.js';
 import type { Timeline } from '../network/timeline.js';
 import type { ClusterObserver } from './observer.js';
-import type { ServerStore } from './serverStore.js';
+import type { ServerStore, StoreHost } from './serverStore.js';
 
 /** Time-outs are looked at in steps of this, as in production. */
 const TICK_MS = 50;
@@ -57,7 +57,8 @@ export class SimServer implements Listener {
   #isRunning = false;
   #core: ServerCore | undefined;
   #process: SimProcess | undefined;
-  #consistency: Consistency;
+  #isListening = false;
+  #hasLostPower = false;
   #lives = 0;
   #histories = 0;
   #nextConnection = 1;
@@ -74,11 +75,15 @@ export class SimServer implements Listener {
     this.#options = options;
     this.#store = store;
     this.#observer = observer;
-    this.#consistency = options.consistency;
   }
 
+  /** The process of the present life; undefined while it is dead. */
   get process(): SimProcess | undefined {
     return this.#process;
+  }
+
+  get listening(): SimProcess | undefined {
+    return this.#isListening ? this.#process : undefined;
   }
 
   /** The core of the present life, or of the last one. */
@@ -96,25 +101,35 @@ export class SimServer implements Listener {
     return this.#histories;
   }
 
-  /** Starts a life, with the state that the store has. */
+  /** Whether the last life ended with a loss of power. */
+  get hasLostPower(): boolean {
+    return this.#hasLostPower;
+  }
+
+  /** Starts a life, with the state that the store has; it listens when that is recovered. */
   start(): void {
     this.#lives++;
     if (!this.#store.hasState) this.#histories++;
-    const isRecovered = this.#store.hasState;
     const process = new SimProcess('server', this.#timeline, 1_000 * this.#lives);
+    const core = this.makeCore();
     this.#process = process;
-    this.#core = this.makeCore();
-    this.#store.open(this.#core, process, (upTo) =>
-      process.run(() => this.#dispatch({ kind: 'persisted', upTo, now: process.now })),
-    );
-    this.#observer.note('server', this.#lives === 1 ? 'starts' : `starts again, life ${this.#lives}`);
-    this.#observer.serverStarted();
-    if (isRecovered) {
-      this.#run(undefined, (core) =>
-        core.command((_context, dispatcher) => dispatcher.membership.renewAll(), process.now),
-      );
-    }
-    this.#tick(process);
+    this.#core = core;
+    const note = (text: string): void => this.#observer.note('server', text);
+    note(this.#lives === 1 ? 'starts' : `starts again, life ${this.#lives}`);
+    let isSeen = false;
+    const see = (): void => {
+      if (!isSeen) this.#observer.serverStarted();
+      isSeen = true;
+    };
+    const run: StoreHost['run'] = (action) => {
+      see();
+      this.#run(undefined, action);
+    };
+    this.#store.open(core, { process, run, note }, () => {
+      see();
+      this.#isListening = true;
+      this.#tick(process);
+    });
   }
 
   /** A core without a state. */
@@ -147,34 +162,28 @@ export class SimServer implements Listener {
     if (process === undefined) return;
     this.#observer.note('server', isMachineDead ? 'loses power' : 'is killed');
     process.kill();
+    this.#hasLostPower = isMachineDead;
     this.#process = undefined;
+    this.#isListening = false;
     this.#network.died(process, isMachineDead);
     this.#links.clear();
     this.#queue.length = 0;
-    this.#store.crashed();
+    this.#store.crashed(isMachineDead);
   }
 
-  /** Changes the consistency model, as `ParameterServer.setConsistency` does. */
+  /** Changes the consistency model, as `ParameterServer.setConsistency` does, if it is there to be told. */
   setConsistency(model: Consistency): void {
-    this.#consistency = model;
-    this.#process?.run(() => {
+    const process = this.#process;
+    if (process === undefined || !this.#isListening) return;
+    process.run(() => {
       this.#observer.note('server', `changes to ${model.name}`);
-      const now = this.#process?.now ?? 0;
       this.#run(undefined, (core) =>
-        core.change((context) => {
-          const record = { kind: 'consistency', model, rates: context.state.table.ratesNow(1) } as const;
-          context.commits.append(record);
-          return new JobThen(context.state.apply(record, now), () => {
-            context.isDirty = true;
-          });
-        }, now),
+        core.change(({ state, commits }) => {
+          const record = { kind: 'consistency', model, rates: state.table.ratesNow(1) } as const;
+          return new JobThen(state.apply(record, process.now), () => commits.append(record));
+        }, process.now),
       );
     });
-  }
-
-  /** The model that was last asked for. */
-  get consistency(): Consistency {
-    return this.#consistency;
   }
 
   accept(transport: Transport): TransportHandlers {
@@ -195,6 +204,7 @@ export class SimServer implements Listener {
   #tick(process: SimProcess): void {
     process.after(TICK_MS, () => {
       this.#dispatch({ kind: 'tick', now: process.now });
+      this.#store.onTick(process.now);
       this.#tick(process);
     });
   }
@@ -242,6 +252,7 @@ export class SimServer implements Listener {
     } finally {
       this.#isRunning = false;
     }
+    this.#store.flush();
   }
 
   #carryOut(effect: ServerEffect): void {
@@ -269,7 +280,7 @@ export class SimServer implements Listener {
         process.after(this.#options.continueMs, () => this.#dispatch({ kind: 'continue', now: process.now }));
         break;
       case 'persist':
-        this.#store.persist(effect.number, effect.record);
+        this.#store.append(effect.number, effect.record);
         break;
       case 'observe':
         break;

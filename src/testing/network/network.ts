@@ -13,7 +13,7 @@ import type { Timeline } from './timeline.js';
 /** Whoever listens for connections. */
 export interface Listener {
   /** The process that listens; undefined while none does. */
-  readonly process: SimProcess | undefined;
+  readonly listening: SimProcess | undefined;
   /** A connection was made; its frames go to the returned handlers. */
   accept(transport: Transport): TransportHandlers;
 }
@@ -64,7 +64,7 @@ export class Network {
     let opened: LinkEnd | undefined;
     this.#timeline.at(this.#reachedAt(worker), () => {
       if (isAborted || !process.isAlive) return;
-      const { process: other } = listener;
+      const { listening: other } = listener;
       if (other === undefined || !other.isAlive) {
         process.after(this.#latency(), () => {
           if (!isAborted) handlers.onClose(1006, 'connection refused');
