@@ -80,6 +80,8 @@ function wireOf(socket: Duplex): Wire {
 /** Answers an upgrade request with an HTTP status and ends its socket. */
 export function refuse(socket: Duplex, status: string): void {
   socket.on('error', () => {});
+  // The other end may keep its half open for ever.
+  socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
