@@ -3,7 +3,7 @@
  * is not read from until there is; areas are given first come, first served. Nothing is decided here.
  */
 import { PsError } from '../base/errors.js';
-import type { Push, PushChunk } from '../protocol/messages.js';
+import { MessageType, type Push, type PushChunk } from '../protocol/messages.js';
 import { bytesOf } from '../protocol/modelStream.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import type { Connection } from './connection.js';
@@ -30,6 +30,7 @@ export class PushReception {
   readonly #rules: PushRules;
   /** Pushes that wait for a staging area, in order of arrival. */
   readonly #awaitingRoom: { push: IncomingPush; connection: Connection }[] = [];
+  #nextPongAt = 0;
 
   constructor(context: CoreContext, pool: StagingPool, handlers: ReceptionHandlers) {
     this.#context = context;
@@ -134,10 +135,19 @@ export class PushReception {
     }
   }
 
-  /** A worker that is not read from cannot show that it lives: its lease is renewed meanwhile. */
+  /**
+   * A worker that is not read from cannot show that it lives, and hears no answers: its lease is renewed
+   * meanwhile, and it is told that the server lives.
+   */
   onTick(membership: Membership): void {
+    const { now, options } = this.#context;
+    const isDue = now >= this.#nextPongAt;
+    if (isDue) this.#nextPongAt = now + options.limits.pingMs;
     for (const { push, connection } of this.#awaitingRoom) {
-      if (!push.isCancelled && connection.session !== undefined) membership.touch(connection.session);
+      if (push.isCancelled || connection.session === undefined) continue;
+      membership.touch(connection.session);
+      if (isDue)
+        this.#context.emit({ kind: 'send', connection: connection.id, message: { t: MessageType.pong } });
     }
   }
 

@@ -236,7 +236,7 @@ describe.each([false, true])('written in place: %s', (isPlacing) => {
       expect(server.core.view.staging.usedBytes).toBe(0);
     });
 
-    it('a worker that waits for it is not evicted for its silence', () => {
+    it('a worker that waits for it is not evicted for its silence, and hears that the server lives', () => {
       const server = newServer({ limits: { stagingBytes: 16, leaseMs: 1000 } });
       const [a, b] = [server.worker('a'), server.worker('b')];
       a.push(ONES, { chunk: 1, only: 3 });
@@ -247,7 +247,7 @@ describe.each([false, true])('written in place: %s', (isPlacing) => {
       }
       expect(b.isOpen).toBe(true);
       a.drop();
-      expect(b.lines()).toEqual(['push 1 applied v1, clock 0']);
+      expect(b.lines()).toEqual(['pong', 'push 1 applied v1, clock 0']);
     });
   });
 });
