@@ -1,5 +1,5 @@
-/** Errors ↔ Fault messages: the table is in `base/errors.ts`, the fields are here. */
-import { codeOfWire, PsError, type PsErrorDetails, wireCodeOf } from '../base/errors.js';
+/** Errors as Fault messages: the numbers are in `base/errors.ts`, the fields are here. */
+import { type PsError, wireCodeOf } from '../base/errors.js';
 import { MAX_LAGGARDS, MAX_TEXT_LENGTH } from './limits.js';
 import { type Fault, MessageType } from './messages.js';
 
@@ -16,18 +16,4 @@ export function faultOf(error: PsError): Fault {
     retryAfterMs,
     laggards: laggards?.slice(0, MAX_LAGGARDS).map(({ id, clock, lastSeenMs }) => [id, clock, lastSeenMs]),
   };
-}
-
-/** The error that a Fault tells of. */
-export function errorOf(fault: Fault): PsError {
-  const { tensor, expectedSeq, retryAfterMs, laggards } = fault;
-  const details: PsErrorDetails = {
-    ...(tensor === undefined ? {} : { tensor }),
-    ...(expectedSeq === undefined ? {} : { expectedSeq }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(laggards === undefined
-      ? {}
-      : { laggards: laggards.map(([id, clock, lastSeenMs]) => ({ id, clock, lastSeenMs })) }),
-  };
-  return new PsError(codeOfWire(fault.code), fault.message, { details });
 }

@@ -23,7 +23,7 @@ export function copyJob(context: CoreContext, done: (snapshot: Snapshot) => void
 }
 
 /** The tensors of a model whose values stand flat in `values`, as views. */
-export function tensorsOf(catalogue: Catalogue, values: Float32Array): Record<string, Tensor> {
+function tensorsOf(catalogue: Catalogue, values: Float32Array): Record<string, Tensor> {
   const tensors: Record<string, Tensor> = {};
   for (const { name, shape, dtype, offset, length } of catalogue.entries) {
     tensors[name] = { shape, dtype, data: values.subarray(offset, offset + length) };
@@ -44,19 +44,21 @@ export function flatValues(catalogue: Catalogue, snapshot: Pick<Snapshot, 'tenso
   const values = new Float32Array(catalogue.length);
   for (const { name, shape, offset, length } of catalogue.entries) {
     const tensor = tensors[name];
-    if (!(tensor?.data instanceof Float32Array) || tensor.data.length !== length) {
+    const { shape: given, data } = tensor ?? {};
+    const isOfShape = Array.isArray(given) && given.join() === shape.join();
+    if (!isOfShape || !(data instanceof Float32Array) || data.length !== length) {
       throw invalidArgument(
         `snapshot.tensors.${name}`,
-        tensor?.data,
+        isOfShape ? data : given,
         `a tensor of shape [${shape.join(', ')}]`,
       );
     }
-    if (!tensor.data.every(Number.isFinite)) {
+    if (!data.every(Number.isFinite)) {
       throw new PsError('PS_NOT_FINITE', `the snapshot's "${name}" holds a value that is not finite`, {
         details: { tensor: name },
       });
     }
-    values.set(tensor.data, offset);
+    values.set(data, offset);
   }
   return values;
 }
