@@ -1,17 +1,22 @@
-/** A state as text: everything durable in it, floats by their bits. Equal texts, equal states. */
+/**
+ * A state as text: everything durable in it, floats by their bits. Equal texts, equal states. What slots
+ * hold where no optimizer uses them does not count.
+ */
 import { createHash } from 'node:crypto';
 import type { ServerState } from '../../../src/core/server/state.js';
 import { arraysOf, metaOf } from '../../../src/core/server/stateImage.js';
+import { flattenScalars, tensorsOfState } from '../../../src/io/storage/checkpointFormat.js';
 
-/** The text of `state`. Sessions and buffers stand in an order of their own. */
+/** The text of `state`. Sessions stand in the order of their ids. */
 export function textOf(state: ServerState): string {
   const meta = metaOf(state);
-  const { values, slots, scalars, sums } = arraysOf(state);
+  const arrays = arraysOf(state);
   const hash = createHash('sha256');
-  for (const array of [values, ...slots, ...sums]) {
-    hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  const scalars = flattenScalars(arrays.scalars);
+  for (const { name, bytes } of tensorsOfState(state.table.catalogue, meta, arrays, scalars)) {
+    hash.update(`${name} ${bytes.length} `);
+    hash.update(bytes);
   }
-  hash.update(new Uint8Array(Float64Array.from(scalars.flat()).buffer));
   const sessions = [...meta.sessions].sort((a, b) => (a.id < b.id ? -1 : 1));
   return `${JSON.stringify({ ...meta, sessions }, null, 1)}\n${hash.digest('hex')}`;
 }
