@@ -15,6 +15,7 @@ import {
   type Welcome,
 } from '../../../src/core/protocol/messages.js';
 import { ParameterServer } from '../../../src/io/server/parameterServer.js';
+import type { ParameterServerEvents } from '../../../src/io/server/serverEvents.js';
 import type { ParameterServerOptions } from '../../../src/io/server/serverOptions.js';
 
 const ends: (() => unknown)[] = [];
@@ -46,6 +47,11 @@ export function newServer(options: Partial<ParameterServerOptions>): ParameterSe
   });
   atEnd(() => server.close({ timeoutMs: 100 }));
   return server;
+}
+
+/** The next event of that name. */
+export function eventOf(server: ParameterServer, name: keyof ParameterServerEvents): Promise<unknown> {
+  return new Promise((resolve) => server.once(name, resolve as () => void));
 }
 
 /** How a connection ended. */
