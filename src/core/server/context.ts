@@ -34,6 +34,8 @@ export interface CoreContext {
   readonly commits: CommitLog;
   /** Time of the event that is being handled. */
   now: number;
+  /** Until then workers may come whose sessions a recovered state lacks, or has as they once were. */
+  mayLackSessionsUntil: number;
   /** Something changed that may let waiting pulls be answered or clocks close. */
   isDirty: boolean;
   emit(effect: ServerEffect): void;

@@ -69,7 +69,8 @@ export class Handshake {
       return { session: known, isResumed: true };
     }
     // It was welcomed to this history before, but its session is not the one that is known.
-    if (hello.lineage === options.lineage) throw sessionOver(hello.worker, known !== undefined);
+    const isWelcomed = hello.lineage === options.lineage;
+    if (isWelcomed && this.#isKnown(known)) throw sessionOver(hello.worker, known !== undefined);
     if (known?.connection !== undefined) {
       const retryAfterMs = Math.max(0, Math.round(known.leaseUntil - now));
       const message = `the id "${hello.worker}" belongs to a worker that is connected`;
@@ -79,6 +80,12 @@ export class Handshake {
     const epoch = (known?.epoch ?? 0) + 1;
     decide(this.#context, { kind: 'session', worker: hello.worker, key: hello.session, epoch });
     return { session: state.session(hello.worker), isResumed: false };
+  }
+
+  /** Whether `found` is all there is to know of an id: a state that went back may lack its last session. */
+  #isKnown(found: Session | undefined): boolean {
+    const { now, mayLackSessionsUntil } = this.#context;
+    return now >= mayLackSessionsUntil || found?.isRecovered === false;
   }
 
   #welcome(session: Session, resumed: boolean): Welcome {

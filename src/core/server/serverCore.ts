@@ -48,6 +48,7 @@ export class ServerCore {
       state: this.state,
       commits,
       now: 0,
+      mayLackSessionsUntil: Number.NEGATIVE_INFINITY,
       isDirty: false,
       emit: (effect) => this.#effects.push(effect),
       observe: (observation) => this.#effects.push({ kind: 'observe', observation }),
@@ -104,9 +105,13 @@ export class ServerCore {
 
   /**
    * The state has been recovered up to record `position` of the history `lineage`. Everyone in it has one
-   * full lease to come back. REQUIRES: nothing has happened before.
+   * full lease to come back. `mayLackRecords`: it may be older than what was acknowledged. REQUIRES: nothing
+   * has happened before.
    */
-  recovered(lineage: string, position: number, now: number): readonly ServerEffect[] {
+  recovered(lineage: string, position: number, now: number, mayLackRecords = false): readonly ServerEffect[] {
+    const { limits } = this.#context.options;
+    for (const session of this.state.sessions.values()) session.isRecovered = true;
+    if (mayLackRecords) this.#context.mayLackSessionsUntil = now + limits.sessionExpiryMs;
     this.#context.options.lineage = lineage;
     this.#context.commits.restore(position);
     this.#minClock = this.state.clocks.minClock;

@@ -42,6 +42,8 @@ export class Session {
   readonly answers: PushAnswer[] = [];
 
   // Volatile.
+  /** It is of an earlier life of the server. */
+  isRecovered = false;
   /** The open connection, or undefined. */
   connection: number | undefined;
   /** When anything last arrived from it. */

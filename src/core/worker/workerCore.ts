@@ -32,10 +32,12 @@ export class WorkerCore {
   readonly #clock = new TrainingClock();
   readonly #connection: Connection;
   readonly #requests: Requests;
+  readonly #isReadOnly: boolean;
   #maxStepMs = 0;
   #wakeAt = Number.POSITIVE_INFINITY;
 
   constructor(options: WorkerCoreOptions) {
+    this.#isReadOnly = options.readOnly;
     const effects = this.#effects;
     const reconnection = new Reconnection(options.reconnect, new Random(options.seed).fork('reconnect'));
     this.#requests = new Requests(effects, this.#clock, options.limits, options.readOnly);
@@ -182,8 +184,9 @@ export class WorkerCore {
     const { answers, sender } = this.#requests;
     this.#maxStepMs = welcome.maxStepMs;
     this.#effects.observe({ kind: 'open', incarnation, epoch, resumed, clock, version });
-    // Another history, or less of the same one than this worker was told of.
-    const hasLost = previous !== welcome.lineage || welcome.committedSeq < answers.answeredSeq;
+    // Another history, or less of the same one than this worker was told of. A reader's session is always new.
+    const isForgotten = !resumed && !this.#isReadOnly;
+    const hasLost = previous !== welcome.lineage || isForgotten || welcome.committedSeq < answers.answeredSeq;
     if (previous !== undefined && hasLost) this.#rollback(welcome, previous !== welcome.lineage);
     this.#clock.adopt(clock, minClock);
     // Whole elements, so that every chunk begins and ends between two of them.

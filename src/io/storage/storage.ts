@@ -201,7 +201,8 @@ export class Storage {
     }
     yield* this.#tidy(hasJournal);
     warnings.forEach(onWarning);
-    this.#host.run((each) => each.recovered(this.#lineage, position, now));
+    const mayLackRecords = durability !== 'journal';
+    this.#host.run((each) => each.recovered(this.#lineage, position, now, mayLackRecords));
     for (const record of records) this.#host.run((each) => each.change(recording(record), now));
     this.#core = core;
   }

@@ -59,6 +59,7 @@ export class Harness {
   readonly streams: OutgoingStream[] = [];
   connection = 0;
   #lastRequest = 0;
+  #isWelcomed = false;
   #read = 0;
 
   constructor(options: Partial<WorkerCoreOptions> = {}) {
@@ -132,7 +133,10 @@ export class Harness {
   /** The server takes the connection that was asked for. */
   accept(welcome: Partial<Welcome> = {}, specs: readonly TensorSpec[] = SPECS): void {
     this.step({ kind: 'opened', connection: this.connection });
-    this.receive(welcomeOf(welcome), encodeCatalogue(new Catalogue(specs)));
+    // A server that does not say otherwise knows the worker again.
+    const resumed = this.#isWelcomed;
+    this.#isWelcomed = true;
+    this.receive(welcomeOf({ resumed, ...welcome }), encodeCatalogue(new Catalogue(specs)));
   }
 
   receive(message: ServerMessage, payload: Uint8Array = new Uint8Array(0)): void {

@@ -70,6 +70,17 @@ describe('a server that lost answered pushes', () => {
     expect(h.observed('rollback')).toHaveLength(1);
   });
 
+  it('has lost a worker whose session it does not know, even one that was never answered', () => {
+    const h = new Harness();
+    h.open();
+    const unanswered = h.push(1, { tick: true });
+    h.clock('tick');
+    h.reconnect({ resumed: false });
+    expect(h.code(unanswered)).toBe('PS_OUTCOME_UNKNOWN');
+    expect(h.observed('rollback')[0]?.rollback).toMatchObject({ startedAfresh: false, lostPushes: 1 });
+    expect(h.core.clock).toBe(0);
+  });
+
   it('discards pushes that were never sent, too', () => {
     const { h, unanswered } = trained();
     h.drop();
@@ -97,7 +108,9 @@ describe('a server that lost answered pushes', () => {
   it('is told to readers as well, who lose nothing of their own', () => {
     const h = new Harness({ readOnly: true });
     h.open();
-    h.reconnect({ lineage: 'line-2' });
+    h.reconnect({ resumed: false });
+    expect(h.observed('rollback')).toEqual([]);
+    h.reconnect({ lineage: 'line-2', resumed: false });
     expect(h.observed('rollback')[0]?.rollback).toMatchObject({ lostPushes: 0, fromSeq: 1, toSeq: 0 });
   });
 });

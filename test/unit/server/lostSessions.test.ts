@@ -1,0 +1,54 @@
+/** Workers that come back to a server whose state is older than what it had acknowledged. */
+import { describe, expect, it } from 'vitest';
+import type { FakeWorker } from './fakeWorker.js';
+import { LINEAGE, TestServer } from './kit.js';
+
+const ONES = [1, 1, 1, 1];
+
+/** A server that has recovered a state with a session of `a`, of the process `first`. */
+function recovered(mayLackRecords: boolean): TestServer {
+  const server = new TestServer({ limits: { sessionExpiryMs: 100_000 } });
+  const record = { kind: 'session', worker: 'a', key: 'first', epoch: 1 } as const;
+  server.core.state.apply(record, server.now);
+  server.core.recovered(LINEAGE, 1, server.now, mayLackRecords);
+  return server;
+}
+
+/** A worker that was welcomed by an earlier life of the server. */
+function returning(server: TestServer, id: string, key: string): FakeWorker {
+  const worker = server.stranger(id, { key, lineage: LINEAGE });
+  worker.hello();
+  return worker;
+}
+
+describe('a state that may lack the last records', () => {
+  it('lets a worker in again whose session it does not have', () => {
+    const server = recovered(true);
+    const b = returning(server, 'b', 'b1');
+    expect(b.lines()).toEqual(['welcome epoch 1, clock 0, committed 0']);
+    expect(b.welcome?.resumed).toBe(false);
+    b.push(ONES);
+    expect(b.lines()).toEqual(['push 1 applied v1, clock 0']);
+  });
+
+  it('may have an older process of a worker than the last one: that takes over', () => {
+    const server = recovered(true);
+    expect(returning(server, 'a', 'second').lines()).toEqual(['welcome epoch 2, clock 0, committed 0']);
+    // What has happened since is known for certain.
+    expect(returning(server, 'a', 'first').lines()).toEqual(['refused: PS_FENCED', 'closed 4409']);
+  });
+
+  it('is no excuse any more when a session of this life would have expired', () => {
+    const server = recovered(true);
+    server.wait(100_000);
+    expect(returning(server, 'b', 'b1').lines()).toEqual(['refused: PS_SESSION_EXPIRED', 'closed 4410']);
+  });
+});
+
+describe('a state that lacks nothing', () => {
+  it('knows that a session is over', () => {
+    const server = recovered(false);
+    expect(returning(server, 'b', 'b1').lines()).toEqual(['refused: PS_SESSION_EXPIRED', 'closed 4410']);
+    expect(returning(server, 'a', 'second').lines()).toEqual(['refused: PS_FENCED', 'closed 4409']);
+  });
+});
