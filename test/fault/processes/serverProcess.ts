@@ -26,6 +26,8 @@ process.on('message', async (message: { kind: string }) => {
       padding: [...padding.data],
     });
   }
+  if (message.kind === 'memory')
+    process.send?.({ kind: 'memory', ...process.memoryUsage(), ...server.stats() });
   if (message.kind === 'finish') server.finish('enough');
   if (message.kind === 'close') {
     await server.close();
