@@ -2,6 +2,7 @@
  * What goes wrong in a checked run: drawn beforehand, as a list with times, so that a run can be read and
  * single faults be left out.
  */
+import { invalidArgument } from '../../core/base/errors.js';
 import type { Random } from '../../core/base/random.js';
 import { DiskStore } from '../cluster/serverStore.js';
 import type { SimCluster } from '../cluster/simCluster.js';
@@ -22,6 +23,29 @@ export const FAULT_KINDS = [
 ] as const;
 /** A kind of fault. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** Groups of kinds, by name. */
+export const FAULT_GROUPS: Readonly<Record<string, readonly FaultKind[]>> = {
+  none: [],
+  network: ['reset', 'silence', 'cutOff', 'slowNetwork'],
+  workers: ['stopWorker', 'killWorker', 'secondProcess'],
+  server: ['stopServer', 'killServer'],
+  disk: ['stallDisk', 'failDisk', 'killServer'],
+  all: FAULT_KINDS,
+};
+
+/** The kinds that `text` names: groups and kinds with commas between. Throws `PS_INVALID_ARGUMENT`. */
+export function faultKindsOf(text: string): readonly FaultKind[] {
+  const kinds = text.split(',').flatMap((name) => {
+    const group = FAULT_GROUPS[name];
+    if (group !== undefined) return group;
+    const kind = FAULT_KINDS.find((each) => each === name);
+    if (kind !== undefined) return [kind];
+    const known = [...Object.keys(FAULT_GROUPS), ...FAULT_KINDS];
+    throw invalidArgument('faults', name, `one of ${known.join(', ')}`);
+  });
+  return [...new Set(kinds)];
+}
 
 /** One fault. */
 export interface Fault {

@@ -226,8 +226,8 @@ export class PushLedger {
   checkEnd(): void {
     for (const pushes of this.#pushes) {
       for (const push of pushes) {
-        if (push.told !== 'buffered' || push.history !== this.#history || push.appliedAt !== undefined)
-          continue;
+        const isThere = push.appliedAt !== undefined || push.isLost || push.history !== this.#history;
+        if (push.told !== 'buffered' || isThere) continue;
         this.#violations.add('told what was done', `${nameOf(push)} was buffered and never applied`);
       }
     }
