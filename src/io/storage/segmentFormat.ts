@@ -75,6 +75,11 @@ export function segmentHeaderLength(lineage: string): number {
   return padded(HEADER_BYTES + new TextEncoder().encode(lineage).length);
 }
 
+/** Whether a file that begins with `bytes` means to be a segment. */
+export function isSegmentStart(bytes: Uint8Array): boolean {
+  return bytes.length >= MAGIC.length && MAGIC.every((byte, i) => bytes[i] === byte);
+}
+
 /** Whether `bytes` begin with a header that is whole. */
 export function isSegmentHeader(bytes: Uint8Array, checksum: Checksum): boolean {
   try {
@@ -94,7 +99,7 @@ export function decodeSegmentHeader(
   checksum: Checksum,
 ): { header: SegmentHeader; length: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) {
+  if (bytes.length < HEADER_BYTES || !isSegmentStart(bytes)) {
     throw new PsError('PS_CORRUPT', 'it does not begin as a journal segment does');
   }
   const nameBytes = view.getUint32(24, true);

@@ -138,6 +138,27 @@ describe('journal', () => {
     ]);
   });
 
+  it('has records in the order of their effect, also where small ones come while a large push is applied', () => {
+    const disk = new MemoryDisk();
+    const options = { parameters: { w: { shape: [600_000] } }, limits: { chunkBytes: 4_000_000 } };
+    const server = StoredServer.open(disk, options);
+    const [a, b] = [server.join('a'), server.join('b')];
+    server.settle();
+    const gradient = Array.from({ length: 600_000 }, () => 1);
+    server.step(a, gradient);
+    // The first slice is applied. Meanwhile b enters, a is replaced, and c is new.
+    server.send(b, { t: 10, request: 1 });
+    server.drop(a);
+    const other = server.join('a', 'another process');
+    const c = server.join('c');
+    server.send(c, { t: 10, request: 1 });
+    server.settle();
+    expect(other.welcome?.epoch).toBe(2);
+    expect(server.state.version).toBe(1);
+    const again = StoredServer.open(disk.afterKill(), options);
+    expect(textOf(again.state)).toBe(textOf(server.state));
+  });
+
   it('gives a resumed worker its place: a repeated push is a duplicate, the next is applied', () => {
     const disk = new MemoryDisk();
     const server = StoredServer.open(disk);
