@@ -34,6 +34,8 @@ export interface WorkerReport {
 const MIN_ROUNDS = 2;
 /** After so many, rounds cost what they will cost: of pslib and of bare ws, measured. */
 const WARM_ROUNDS = 2000;
+/** Processor time from which on a round is long. */
+const LONG_ROUND_MS = 1;
 
 /** Repeats an operation on several connections, and measures it. */
 export class Measurement {
@@ -134,9 +136,9 @@ export class Measurement {
 }
 
 /**
- * Whether the warm-up is over: its time has passed, and so many rounds that the compiler is done with them, or
- * more of this process's own time than any but slow rounds need. Where other programs take the processor, time
- * alone says little.
+ * Whether the warm-up is over: its time has passed, and so many rounds that the compiler is done with them, or,
+ * where a round is long, so much of this process's own time. Where other programs take the processor, time alone
+ * says little.
  */
 function isWarm(
   { elapsedMs, cpuMs, rounds }: { elapsedMs: number; cpuMs: number; rounds: number },
@@ -144,8 +146,8 @@ function isWarm(
   isPaced: boolean,
 ): boolean {
   if (elapsedMs < warmUpMs) return false;
-  const isCompiled = isPaced || rounds >= WARM_ROUNDS || cpuMs >= 1.5 * warmUpMs;
-  return isCompiled || elapsedMs >= 10 * warmUpMs;
+  if (isPaced || rounds >= WARM_ROUNDS || elapsedMs >= 20 * warmUpMs) return true;
+  return cpuMs >= 1.5 * warmUpMs && cpuMs >= LONG_ROUND_MS * rounds;
 }
 
 /** Processor time of this process since `before`. */
