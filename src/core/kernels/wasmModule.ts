@@ -4,6 +4,9 @@
  */
 import { WASM_BYTES } from './wasmBytes.js';
 
+/** A function of the module: addresses, length in elements, scalars. */
+export type WasmKernel = (...numbers: number[]) => void;
+
 /** What the module exports; addresses are of bytes in its memory. Each is the kernel of that name. */
 export interface WasmExports {
   add(accumulator: number, x: number, length: number): void;
@@ -119,7 +122,11 @@ export function hasWasmSimd(): boolean {
  */
 export function instantiate(memory: WebAssembly.Memory): WasmExports {
   compiled ??= new WebAssembly.Module(bytesOf(WASM_BYTES));
-  return new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as WasmExports;
+  const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
+  // An engine compiles a function when it is first called: now, and not in the first push. Without arguments
+  // each has nothing to do.
+  for (const kernel of Object.values(exports)) (kernel as WasmKernel).call(undefined);
+  return exports as unknown as WasmExports;
 }
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {

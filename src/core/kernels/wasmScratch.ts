@@ -5,7 +5,7 @@
 import { invariant } from '../base/invariant.js';
 import { SUM_SQUARES_BLOCK } from './kernels.js';
 import type { WasmArena } from './wasmArena.js';
-import type { WasmExports } from './wasmModule.js';
+import type { WasmExports, WasmKernel } from './wasmModule.js';
 
 /** Arrays that a kernel takes. */
 type Elements = Float32Array | Uint16Array;
@@ -14,9 +14,6 @@ type Elements = Float32Array | Uint16Array;
  * What a kernel does with each of its arrays, a letter each: `r` reads, `w` writes without reading, `u` updates.
  */
 export type Uses = string;
-
-/** A function of the module: addresses, length in elements, scalars. */
-export type WasmKernel = (...numbers: number[]) => void;
 
 /** Elements of a block: 64 KiB, so that what a call costs counts little, and five of them fit into a second-level cache. */
 const BLOCK = SUM_SQUARES_BLOCK;
