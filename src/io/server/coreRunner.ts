@@ -17,7 +17,7 @@ import { LinkWatch, type RateLimits, type Wire } from './linkWatch.js';
 
 /** Transfers to one connection that the system has not taken: about so many bytes at a time. */
 const WINDOW_BYTES = 2_097_152;
-/** Time-outs are looked at in steps of this. */
+/** Time-outs are looked at in steps of this, or of a quarter of a lease: longer ones would look like a pause. */
 const TICK_MS = 50;
 
 /** How often minimum rates are looked at. */
@@ -49,6 +49,7 @@ export class CoreRunner {
   readonly traffic: Traffic = { receivedBytes: 0, receivedMessages: 0, sentBytes: 0 };
   readonly #core: ServerCore;
   readonly #rates: RateLimits;
+  readonly #tickMs: number;
   readonly #observe: (observation: Observation) => void;
   readonly #links = new Map<number, Link>();
   readonly #queue: (() => readonly ServerEffect[])[] = [];
@@ -56,15 +57,26 @@ export class CoreRunner {
   records: RecordSink | undefined;
   #quiet: { readonly isQuiet: () => boolean; readonly done: () => void } | undefined;
   #isRunning = false;
+  #failure: PsError | undefined;
   #nextConnection = 1;
   #watchAt = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #onDrained: (() => void) | undefined;
 
-  constructor(core: ServerCore, rates: RateLimits, observe: (observation: Observation) => void) {
+  constructor(
+    core: ServerCore,
+    limits: RateLimits & { readonly leaseMs: number },
+    observe: (observation: Observation) => void,
+  ) {
     this.#core = core;
-    this.#rates = rates;
+    this.#rates = limits;
+    this.#tickMs = Math.max(1, Math.min(TICK_MS, limits.leaseMs / 4));
     this.#observe = observe;
+  }
+
+  /** Why it has stopped for good: a bug of ours. */
+  get failure(): PsError | undefined {
+    return this.#failure;
   }
 
   /** Open connections. */
@@ -79,7 +91,7 @@ export class CoreRunner {
       this.dispatch({ kind: 'tick', now });
       this.records?.onTick(now);
       if (now >= this.#watchAt) this.#watch(now);
-    }, TICK_MS);
+    }, this.#tickMs);
     this.#timer.unref?.();
   }
 
@@ -103,6 +115,7 @@ export class CoreRunner {
       this.dispatch({ kind: 'streamEnded', stream, now: monotonicNow() }),
     );
     this.#links.set(connection, { transport, outbox, watch: new LinkWatch(wire, this.#rates) });
+    if (this.#failure !== undefined) transport.terminate();
     this.dispatch({ kind: 'connected', connection, principal, now: monotonicNow() });
   }
 
@@ -113,6 +126,7 @@ export class CoreRunner {
 
   /** Runs `action` on the core and carries out what it returns, after what is under way. */
   run(action: (core: ServerCore) => readonly ServerEffect[]): void {
+    if (this.#failure !== undefined) return;
     this.#queue.push(() => action(this.#core));
     if (this.#isRunning) return;
     this.#isRunning = true;
@@ -120,11 +134,24 @@ export class CoreRunner {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
         for (const effect of next()) this.#carryOut(effect);
       }
-    } finally {
-      this.#isRunning = false;
+    } catch (cause) {
+      this.#fail(cause);
     }
+    this.#isRunning = false;
     this.records?.flush();
     if (this.#quiet?.isQuiet() === true) this.#quiet.done();
+  }
+
+  /**
+   * The core or a transport threw: a bug of ours. What the state is now nobody can say, so nothing more is done
+   * with it; the error goes to the server's owner, never into a socket's event.
+   */
+  #fail(cause: unknown): void {
+    const message = `the server has stopped, by a fault of its own: ${String(cause)}`;
+    this.#failure = new PsError('PS_INTERNAL', message, { cause });
+    this.#queue.length = 0;
+    for (const { transport } of this.#links.values()) transport.terminate();
+    this.#observe({ kind: 'error', error: this.#failure });
   }
 
   /** Resolves when `isQuiet` holds between two events, or after `timeoutMs`. */

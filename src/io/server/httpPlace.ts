@@ -37,7 +37,8 @@ export class HttpPlace {
       if (!this.#handle(request, socket, head)) refuse(socket, '404 Not Found');
     });
     await new Promise<void>((resolve, reject) => {
-      own.once('error', (cause) => {
+      // Later ones are of a connection that could not be accepted: its worker tries again.
+      own.on('error', (cause) => {
         reject(
           new PsError('PS_CONNECT_FAILED', `cannot listen on ${place.host}:${place.port}: ${cause.message}`, {
             cause,

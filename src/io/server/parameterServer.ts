@@ -30,6 +30,7 @@ import {
   checkServerOptions,
   type ParameterServerOptions,
 } from './serverOptions.js';
+import { type ServerStats, statsOf } from './serverStats.js';
 import { copyJob, flatValues, type Snapshot } from './snapshot.js';
 import { UpgradeDesk } from './upgrade.js';
 import { type WorkerInfo, workerInfos } from './workerInfo.js';
@@ -38,25 +39,6 @@ import { type WorkerInfo, workerInfos } from './workerInfo.js';
 const DRAIN_TIMEOUT_MS = 30_000;
 /** How long `close` waits for connections to end. */
 const CLOSE_TIMEOUT_MS = 5_000;
-
-/** Counts of a server, as `stats()` gives them. */
-export interface ServerStats {
-  /** Updates applied. */
-  readonly version: number;
-  readonly minClock: number;
-  /** Workers in the clock table. */
-  readonly training: number;
-  /** Open connections. */
-  readonly connections: number;
-  /** Pulls that wait. */
-  readonly waitingPulls: number;
-  /** Versions held for readers. */
-  readonly pinnedVersions: number;
-  /** Bytes of staging areas in use. */
-  readonly stagingBytes: number;
-  readonly receivedBytes: number;
-  readonly receivedMessages: number;
-}
 
 /**
  * Holds a model's parameters; workers pull them, and it applies what they push, within the bounds of
@@ -74,6 +56,7 @@ export class ParameterServer<
   readonly #place: HttpPlace;
   readonly #persistence: Persistence;
   #state: 'new' | 'listening' | 'closed' = 'new';
+  #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
 
@@ -82,7 +65,7 @@ export class ParameterServer<
     this.#options = checkServerOptions(options);
     this.#core = makeCore(this.#options);
     const onObservation = (observation: Observation): void => {
-      logObservation(observation, this.#options.logger);
+      this.#guard(() => logObservation(observation, this.#options.logger));
       emitObservation(observation, (name, ...args) => this.#emit(name, ...args));
     };
     this.#runner = new CoreRunner(this.#core, this.#options.core.limits, onObservation);
@@ -93,7 +76,7 @@ export class ParameterServer<
       onOpen: (open, wire) => this.#runner.connect({ role: 'worker' }, open, wire),
     });
     this.#place = new HttpPlace(this.#options, (request, socket, head) =>
-      this.#upgrades.handle(request, socket, head),
+      this.handleUpgrade(request, socket, head),
     );
     this.#persistence = new Persistence({
       core: this.#core,
@@ -116,18 +99,25 @@ export class ParameterServer<
   async listen(options: { signal?: AbortSignal } = {}): Promise<void> {
     if (this.#state === 'closed') throw closedError();
     if (this.#state !== 'new') throw new PsError('PS_INVALID_ARGUMENT', 'listen was called before');
-    const { signal } = options;
-    const throwIfAborted = (): void => {
-      if (signal?.aborted === true)
-        throw new PsError('PS_ABORTED', 'listen was aborted', { cause: signal.reason });
-    };
-    throwIfAborted();
     this.#state = 'listening';
+    this.#opening = this.#open(options.signal);
+    await this.#opening;
+    this.#runner.start();
+    this.#emit('listening', { url: this.#place.url() });
+  }
+
+  async #open(signal: AbortSignal | undefined): Promise<void> {
+    const throwIfOver = (): void => {
+      if (this.#closing !== undefined) throw closedError();
+      if (signal?.aborted !== true) return;
+      throw new PsError('PS_ABORTED', 'listen was aborted', { cause: signal.reason });
+    };
     try {
+      throwIfOver();
       await Promise.all([primeMalloc(), this.#persistence.open()]);
-      throwIfAborted();
+      throwIfOver();
       await this.#place.open();
-      throwIfAborted();
+      throwIfOver();
     } catch (error) {
       this.#place.detach();
       await this.#place.close();
@@ -135,8 +125,6 @@ export class ParameterServer<
       if (this.#state === 'listening') this.#state = 'new';
       throw error;
     }
-    this.#runner.start();
-    this.#emit('listening', { url: this.#place.url() });
   }
 
   /**
@@ -171,6 +159,7 @@ export class ParameterServer<
   /** A copy of all parameters at one version. Rejects with `PS_CLOSED` after `close`. O(parameters). */
   async parameters(): Promise<Snapshot<Extract<keyof P, string>>> {
     if (this.#state === 'closed') throw closedError();
+    if (this.#runner.failure !== undefined) throw this.#runner.failure;
     return new Promise((resolve) => {
       this.#change((context) => copyJob(context, (snapshot) => resolve(snapshot as never)));
     });
@@ -223,19 +212,7 @@ export class ParameterServer<
 
   /** Counts, for monitoring. */
   stats(): ServerStats {
-    const { state, view } = this.#core;
-    const { receivedBytes, receivedMessages } = this.#runner.traffic;
-    return {
-      version: state.version,
-      minClock: state.clocks.minClock,
-      training: state.clocks.size,
-      connections: this.#runner.connections,
-      waitingPulls: view.pulls.waiting,
-      pinnedVersions: state.table.versions.pinnedVersions,
-      stagingBytes: view.staging.usedBytes,
-      receivedBytes,
-      receivedMessages,
-    };
+    return statsOf(this.#core, this.#runner);
   }
 
   /** Tells every worker to end its `run` after the step that it is in; also those that connect later. */
@@ -277,6 +254,7 @@ export class ParameterServer<
 
   async #close(timeoutMs: number): Promise<void> {
     this.#state = 'closed';
+    await this.#opening?.catch(() => {});
     this.#place.detach();
     this.#command((_context, dispatcher) =>
       dispatcher.closeAll(new PsError('PS_DRAINING', 'the server is closing')),
@@ -292,6 +270,7 @@ export class ParameterServer<
 
   /** What changes the state must wait until it is recovered. */
   #requireState(): void {
+    if (this.#runner.failure !== undefined) throw this.#runner.failure;
     if (!this.#persistence.isAwaited) return;
     throw new PsError('PS_INVALID_ARGUMENT', 'with dataDir this can be done once listen has resolved');
   }
@@ -326,10 +305,15 @@ export class ParameterServer<
     this.#runner.run((core) => core.command(action, monotonicNow()));
   }
 
-  /** Calls the listeners. One that throws is the user's bug: it surfaces as such, and harms nothing here. */
+  /** Calls the listeners. */
   #emit<K extends keyof ParameterServerEvents>(name: K, ...args: Parameters<ParameterServerEvents[K]>): void {
+    this.#guard(() => (this.emit as (name: K, ...args: unknown[]) => boolean)(name, ...args));
+  }
+
+  /** Calls the user's code. If it throws, that is the user's bug: it surfaces as such, and harms nothing here. */
+  #guard(call: () => void): void {
     try {
-      (this.emit as (name: K, ...args: unknown[]) => boolean)(name, ...args);
+      call();
     } catch (error) {
       queueMicrotask(() => {
         throw error;

@@ -74,6 +74,15 @@ describe('before hello', () => {
   });
 });
 
+describe('silence of a worker', () => {
+  it('ends its lease, however short that is', async () => {
+    const quick = await listeningServer({ limits: { leaseMs: 40 } });
+    const client = await RawClient.join(quick.url, 'a');
+    expect(await client.nextText()).toBe('PS_LEASE_EXPIRED');
+    expect((await client.closed).code).toBe(4308);
+  });
+});
+
 describe('of a worker that is known', () => {
   it.each<[string, (client: RawClient) => void]>([
     ['a text frame', (client) => client.socket.send('{"push":1}')],
