@@ -135,7 +135,8 @@ export class RawClient {
   /** Pulls; resolves with all values. */
   async pull(details: Partial<Pull> = {}): Promise<number[]> {
     this.ask(details);
-    const first = await this.next();
+    let first = await this.next();
+    while (first.message.t === MessageType.waiting) first = await this.next();
     if (first.message.t !== MessageType.pullResult) throw new Error(textOf(first.message));
     const values = floatsIn(first.payload);
     while (values.length * 4 < first.message.bytes) values.push(...floatsIn((await this.next()).payload));
