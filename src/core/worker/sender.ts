@@ -56,6 +56,8 @@ export class Sender {
   #lastSeq = 0;
   /** Whether this worker is in the clock table, once everything that was sent has been handled. */
   #isInTable = false;
+  /** Whether it ever was. */
+  #wasInTable = false;
   #scratch: Uint8Array = new Uint8Array(0);
   /** A push of this step lies in the scratch memory. */
   #isScratchTaken = false;
@@ -79,7 +81,9 @@ export class Sender {
     this.#link = link;
     this.#isHeld = false;
     this.#parts.versions.enter(link.incarnation);
-    if (this.#isInTable) this.#parts.operations.addFirst(new ClockOperation('enter', undefined));
+    // A server that went back to an older state may have a worker in the table that has left since.
+    const place = this.#isInTable ? 'enter' : 'leave';
+    if (this.#wasInTable) this.#parts.operations.addFirst(new ClockOperation(place, undefined));
   }
 
   /** The connection is lost: nothing counts as sent. */
@@ -137,7 +141,7 @@ export class Sender {
   #sendPull(pull: PullOperation, now: number): void {
     const { versions, effects, clock } = this.#parts;
     const { training, ifNewerThan } = pull.command;
-    if (training) this.#isInTable = true;
+    if (training) this.#setInTable(true);
     const stamp: VersionStamp | undefined =
       ifNewerThan === undefined ? undefined : versions.find(ifNewerThan);
     effects.send(pull.ask(++this.#lastWire, clock.aimed, stamp, now));
@@ -145,13 +149,13 @@ export class Sender {
 
   #sendClock(operation: ClockOperation): void {
     if (operation.operation === 'tick') operation.target ??= this.#parts.clock.nextTarget();
-    else this.#isInTable = operation.operation === 'enter';
+    else this.#setInTable(operation.operation === 'enter');
     this.#parts.effects.send(operation.ask(++this.#lastWire));
   }
 
   #sendPush(push: PushOperation, link: Link): void {
     const { clock, effects, isReadOnly } = this.#parts;
-    this.#isInTable = !isReadOnly;
+    this.#setInTable(!isReadOnly);
     push.assignment ??= {
       seq: ++this.#lastSeq,
       clock: clock.aimed,
@@ -167,6 +171,11 @@ export class Sender {
     this.#streaming = ++this.#lastStream;
     this.#leaving = push;
     effects.stream(new PushStream(this.#streaming, push, link.chunkBytes));
+  }
+
+  #setInTable(isInTable: boolean): void {
+    this.#isInTable = isInTable;
+    this.#wasInTable ||= isInTable;
   }
 
   #scratchOf(bytes: number): Uint8Array {

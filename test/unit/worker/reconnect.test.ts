@@ -125,8 +125,8 @@ describe('what is unanswered when the connection is lost', () => {
     h.sent();
     h.reconnect();
     const again = h.sent();
-    expect(outline(again)).toEqual([[hello], [enter], [leave]]);
-    const wire = (again[2] as { request: number }).request;
+    expect(outline(again)).toEqual([[hello], [leave], [enter], [leave]]);
+    const wire = (again[3] as { request: number }).request;
     h.receive({ t: clockResult, request: wire, clock: 0, minClock: 0 });
     expect(h.outcome(request)?.value).toEqual({ clock: 0, minClock: 0 });
   });
