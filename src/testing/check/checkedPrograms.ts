@@ -48,7 +48,8 @@ export function trainerOwner(
     },
     pushes: () => (shares(plan.skipShare) ? 0 : plan.pushes),
     push(clock) {
-      const push = checks.ledger.issue({ worker: number, process: worker.number, clock, pulled });
+      const now = worker.core.clock;
+      const push = checks.ledger.issue({ worker: number, process: worker.number, clock: now, pulled });
       return {
         content: model.push(number, push.cell, clock, plan.pushesWhole),
         onEnded: (ended) => checks.ledger.ended(push, ended, checks.lifeOf(worker)),

@@ -28,7 +28,7 @@ export interface LoggedPush {
   readonly absences: number;
   /** What the worker was told; undefined: nothing so far. */
   told: 'applied' | 'buffered' | 'scaled' | 'dropped' | 'refused' | 'unknown' | undefined;
-  /** The server says that it drops it. */
+  /** The server said that it drops it: it may not be waited for, but until it is told nothing is decided. */
   isDropped: boolean;
   /** The server went back to a state without it, as it may. */
   isLost: boolean;
@@ -129,7 +129,7 @@ export class PushLedger {
         each.process === process &&
         each.clock === clock &&
         each.appliedAt === undefined &&
-        each.told !== 'unknown' &&
+        each.told === undefined &&
         !each.isDropped,
     );
     if (push !== undefined) push.isDropped = true;
@@ -175,10 +175,10 @@ export class PushLedger {
         `${nameOf(push)} is applied in versions ${push.appliedAt} and ${version}`,
       );
     }
-    if (told === 'dropped' || told === 'refused' || push.isDropped) {
+    if (told === 'dropped' || told === 'refused') {
       this.#violations.add(
         'told what was done',
-        `${nameOf(push)} was ${told ?? 'dropped'} and is applied in version ${version}`,
+        `${nameOf(push)} was ${told} and is applied in version ${version}`,
       );
     }
     if (history !== this.#history) {

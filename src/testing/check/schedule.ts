@@ -108,7 +108,7 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
     isChanging && options.consistency === undefined ? drawSwitches(random, count, clocks * stepMs) : [];
   const durability = options.durability ?? pick(random, DURABILITIES);
   const spanMs = clocks * stepMs * 1.5;
-  const kinds = options.faults ?? [];
+  const kinds = (options.faults ?? []).filter((kind) => kind !== 'secondProcess' || remembers(durability));
   const { faults, healsAt } = drawFaults(random.fork('faults'), kinds, trainers, {
     spanMs,
     maxMs: options.maxFaultMs ?? Number.POSITIVE_INFINITY,
@@ -145,6 +145,11 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
     faults,
     healsAt,
   };
+}
+
+/** Whether a server that restarts knows which process of a worker is the last. */
+function remembers(durability: SimDurability): boolean {
+  return durability === 'journal' || durability === 'memory';
 }
 
 /** One of `choices`, all equally likely. */

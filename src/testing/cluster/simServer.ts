@@ -101,7 +101,7 @@ export class SimServer implements Listener {
     return this.#histories;
   }
 
-  /** Whether the last life ended with a loss of power. */
+  /** Whether power was lost since the state was last recovered. */
   get hasLostPower(): boolean {
     return this.#hasLostPower;
   }
@@ -120,6 +120,7 @@ export class SimServer implements Listener {
     const see = (): void => {
       if (!isSeen) this.#observer.serverStarted();
       isSeen = true;
+      this.#hasLostPower = false;
     };
     const run: StoreHost['run'] = (action) => {
       see();
@@ -162,7 +163,7 @@ export class SimServer implements Listener {
     if (process === undefined) return;
     this.#observer.note('server', isMachineDead ? 'loses power' : 'is killed');
     process.kill();
-    this.#hasLostPower = isMachineDead;
+    this.#hasLostPower ||= isMachineDead;
     this.#process = undefined;
     this.#isListening = false;
     this.#network.died(process, isMachineDead);
