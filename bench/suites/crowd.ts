@@ -9,7 +9,7 @@ export const crowd: Suite = {
   async run(context) {
     const many = context.workers?.at(-1) ?? 64;
     for (const bytes of context.sizes ?? [4 * KIB]) {
-      for (const peer of await availablePeers(context, ['bareWs', 'pslib'])) {
+      for (const peer of await availablePeers(context, context.isQuick ? ['pslib'] : ['bareWs', 'pslib'])) {
         const inTwo = (count: number): Arrangement['workers'] =>
           [0, 1].map(() => ({ connections: count / 2, operation: 'round' }));
         const arrangements = [workersOf(4), inTwo(4), inTwo(many)].map((workers) => ({

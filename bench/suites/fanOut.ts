@@ -9,7 +9,7 @@ export const fanOut: Suite = {
   async run(context) {
     const many = context.workers?.at(-1) ?? 16;
     for (const bytes of context.sizes ?? [16 * MIB]) {
-      for (const peer of await availablePeers(context, ['rawC', 'pslib'])) {
+      for (const peer of await availablePeers(context, context.isQuick ? ['pslib'] : ['rawC', 'pslib'])) {
         const counts = [1, many];
         const arrangements = counts.map((count) => ({
           peer,

@@ -36,7 +36,7 @@ export const kernels: Suite = {
     const subjects = made.filter((subject) => subject !== undefined);
     if (!subjects.some(({ name }) => name === 'C')) console.log('no C compiler: no ratios\n');
     try {
-      for (const bytes of context.sizes ?? SIZES) {
+      for (const bytes of context.sizes ?? (context.isQuick ? SIZES.slice(1, 2) : SIZES)) {
         const rows: Row[] = [];
         for (const kernel of Object.keys(KERNELS) as KernelName[]) {
           rows.push(await rowOf(context, kernel, Math.floor(bytes / 4), subjects));

@@ -36,7 +36,7 @@ export const stragglers: Suite = {
   name: 'stragglers',
   about: '8 workers with slow steps: time for equal clocks under BSP, SSP(3), ASP',
   async run(context) {
-    const timing = { ...context.timing, measureMs: context.isQuick ? 1000 : 4000 };
+    const timing = { ...context.timing, measureMs: context.isQuick ? 700 : 4000 };
     for (const peer of await availablePeers(context, ['pslib'])) {
       for (const { title, workers } of SCENARIOS) {
         const arrangements: Arrangement[] = MODELS.map((consistency) => ({
