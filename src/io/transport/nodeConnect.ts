@@ -33,11 +33,13 @@ const open: Connect = (url, options, handlers) => {
   let attempt = streamConnect(url, options, {
     onOpen: (attach) => handlers.onOpen(attach(handlers)),
     onRefused(status) {
-      if (status === 401 || status === 403) {
-        handlers.onClose(4000 + status, `the server answered HTTP ${status} to the upgrade`);
-      } else {
+      if (status === 101 || status === 400) {
+        // Another subprotocol, or none: a server that speaks pslib through `ws` alone.
         attempt = wsConnect(url, options, handlers);
+        return;
       }
+      const code = status === 401 || status === 403 ? 4000 + status : 1006;
+      handlers.onClose(code, `the server answered HTTP ${status} to the upgrade`);
     },
     onError: (error) =>
       handlers.onClose(1006, error.message || String((error as NodeJS.ErrnoException).code)),

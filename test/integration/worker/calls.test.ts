@@ -251,7 +251,7 @@ describe('connecting', () => {
     });
     await new Promise<void>((resolve) => sockets.listen(0, '127.0.0.1', resolve));
     const { port } = sockets.address() as { port: number };
-    const worker = startWorker(`ws://127.0.0.1:${port}`, { connectTimeoutMs: 60 });
+    const worker = startWorker(`ws://127.0.0.1:${port}`, { connectTimeoutMs: 1000 });
     const error = (await worker.connect().catch((reason: unknown) => reason)) as PsError;
     expect(error.code).toBe('PS_CONNECT_TIMEOUT');
     expect(error.message).toContain('404');

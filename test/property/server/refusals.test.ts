@@ -93,9 +93,9 @@ function expectOthersGoOn(server: TestServer, others: readonly FakeWorker[]): vo
     worker.push(GOOD, { ...TRAINABLE, clock: worker.clock });
     worker.look();
     const lines = worker.lines();
-    expect(lines.some((line) => /^push \d+ (applied|buffered|dropped)/.test(line) && line.includes(` ${seq} `))).toBe(
-      true,
-    );
+    expect(
+      lines.some((line) => /^push \d+ (applied|buffered|dropped)/.test(line) && line.includes(` ${seq} `)),
+    ).toBe(true);
     expect(lines.some((line) => /^pull \d+: v\d+ \[/.test(line))).toBe(true);
   }
   expect(server.core.view.staging.usedBytes).toBe(0);
