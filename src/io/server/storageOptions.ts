@@ -64,7 +64,11 @@ export function checkStorage(options: StorageSettings, stateBytes: number): Chec
       "'journal', 'journal-async' or 'checkpoint' with dataDir",
     );
   }
-  return { directory: resolve(dataDir), durability, checkpoint: checkSchedule(checkpoint ?? {}, stateBytes) };
+  return {
+    directory: resolve(dataDir),
+    durability,
+    checkpoint: checkSchedule(checkpoint === undefined ? {} : checkpoint, stateBytes),
+  };
 }
 
 function checkSchedule(given: CheckpointOptions, stateBytes: number): CheckpointSchedule {
