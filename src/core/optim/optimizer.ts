@@ -84,6 +84,8 @@ export interface UpdateRule {
   readonly slots: readonly string[];
   /** What each slot is filled with at first, in order. */
   readonly slotStart: readonly number[];
+  /** Whether a range must lie within one tensor. Otherwise neighbours with equal scalars may be updated as one. */
+  readonly isPerTensor?: boolean;
   /** Scalars for a tensor whose slots are new. */
   newScalars(): ScalarState;
   /** Mutates `scalars` for the next update. O(1). */

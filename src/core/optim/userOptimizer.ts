@@ -39,6 +39,7 @@ export function userRule(optimizer: UserOptimizer): UpdateRule {
     name: optimizer.name,
     slots: [...optimizer.slots],
     slotStart: optimizer.slots.map(() => 0),
+    isPerTensor: true,
     ...stepOnly,
     update({ kernels, out, parameter, gradient, slots, scalars, learningRate }) {
       if (out !== parameter) kernels.copy(out, parameter);

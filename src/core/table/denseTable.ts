@@ -12,6 +12,9 @@ import { type Job, SLICE_ELEMENTS } from './job.js';
 import { type DenseUpdate, UpdateJob } from './updateJob.js';
 import { VersionStore } from './versionStore.js';
 
+/** Elements that stay in a first or second-level cache while a gradient is scaled, clipped and applied. */
+const SCRATCH_ELEMENTS = 16_384;
+
 /** Tensors that share one optimizer. */
 export interface OptimizerGroup {
   optimizer: Optimizer;
@@ -48,12 +51,15 @@ export class DenseTable {
   isUnread = false;
   /** The rule's few numbers for each tensor, by position. */
   readonly scalars: ScalarState[];
+  /** A small area for gradients that are scaled or clipped; nothing stays in it. */
+  readonly scratch: Float32Array;
   readonly #allocate: (length: number) => Float32Array;
 
   constructor(options: DenseTableOptions) {
     this.catalogue = options.catalogue;
     this.kernels = options.kernels;
     this.#allocate = options.allocate;
+    this.scratch = options.allocate(SCRATCH_ELEMENTS);
     this.versions = new VersionStore(options.values, options.pinnedVersions, options.allocate);
     this.groups.push(groupOf(options.optimizer));
     this.groupOf = this.catalogue.entries.map((entry) => {

@@ -3,13 +3,14 @@
  * small scratch area that stays in cache (the staged gradient itself is never changed: the journal
  * may still be reading it), then the optimizer. When the next version is written into other memory,
  * what the update does not touch is copied.
+ *
+ * Neighbours that are updated alike are taken as one range: a call for each of ten thousand small tensors
+ * would take longer than the arithmetic.
  */
 import type { Kernels } from '../kernels/kernels.js';
 import type { ScalarState, UpdateRule } from '../optim/optimizer.js';
 import type { Catalogue, CatalogueEntry, Selection } from '../tensor/catalogue.js';
 import type { Budget, Job } from './job.js';
-
-const SCRATCH_ELEMENTS = 16_384;
 
 /** One update of some tensors. */
 export interface DenseUpdate {
@@ -34,12 +35,18 @@ export interface UpdatedTable {
   readonly slots: readonly Float32Array[];
   /** The rule's few numbers for each tensor, by position. */
   readonly scalars: readonly ScalarState[];
+  /** A small area for gradients that are scaled or clipped. */
+  readonly scratch: Float32Array;
   ruleOf(entry: CatalogueEntry): UpdateRule;
 }
 
+/** Neighbouring tensors that are treated alike. */
 interface Piece {
-  readonly entry: CatalogueEntry;
-  /** First element in the gradient; −1: the update has none for this tensor. */
+  readonly entries: CatalogueEntry[];
+  /** First element in the model. */
+  readonly offset: number;
+  length: number;
+  /** First element in the gradient; −1: the update has none for these tensors. */
   readonly at: number;
 }
 
@@ -67,12 +74,12 @@ export class UpdateJob implements Job {
     while (budget.elements > 0) {
       const piece = this.#pieces[this.#piece];
       if (piece === undefined) return true;
-      const length = Math.min(piece.entry.length - this.#done, budget.elements);
-      if (this.#done === 0 && piece.at >= 0) this.#advance(piece.entry);
+      const length = Math.min(piece.length - this.#done, budget.elements);
+      if (this.#done === 0 && piece.at >= 0) this.#advance(piece);
       if (length > 0) this.#slice(piece, this.#done, length);
       this.#done += length;
       budget.elements -= Math.max(1, length);
-      if (this.#done === piece.entry.length) {
+      if (this.#done === piece.length) {
         this.#piece++;
         this.#done = 0;
       }
@@ -80,8 +87,10 @@ export class UpdateJob implements Job {
     return this.#piece === this.#pieces.length;
   }
 
-  #advance(entry: CatalogueEntry): void {
-    this.#table.ruleOf(entry).advance(this.#table.scalars[entry.index] as number[], this.#rateOf(entry));
+  #advance({ entries }: Piece): void {
+    const rule = this.#table.ruleOf(entries[0] as CatalogueEntry);
+    const rate = this.#rateOf(entries[0] as CatalogueEntry);
+    for (const { index } of entries) rule.advance(this.#table.scalars[index] as ScalarState, rate);
   }
 
   #rateOf(entry: CatalogueEntry): number {
@@ -89,25 +98,23 @@ export class UpdateJob implements Job {
   }
 
   #slice(piece: Piece, begin: number, length: number): void {
-    const from = piece.entry.offset + begin;
+    const { kernels, scratch } = this.#table;
+    const from = piece.offset + begin;
+    const at = piece.at + begin;
     if (piece.at < 0) {
-      this.#table.kernels.copy(
-        this.#target.subarray(from, from + length),
-        this.#source.subarray(from, from + length),
-      );
+      kernels.copy(this.#target.subarray(from, from + length), this.#source.subarray(from, from + length));
     } else if (this.#isTransformed) {
-      for (let done = 0; done < length; done += SCRATCH_ELEMENTS) {
-        const part = Math.min(SCRATCH_ELEMENTS, length - done);
-        this.#apply(piece.entry, from + done, this.#transformed(piece.at + begin + done, part));
+      for (let done = 0; done < length; done += scratch.length) {
+        const part = Math.min(scratch.length, length - done);
+        this.#apply(piece, from + done, this.#transformed(at + done, part));
       }
     } else {
-      const at = piece.at + begin;
-      this.#apply(piece.entry, from, this.#update.gradient.subarray(at, at + length));
+      this.#apply(piece, from, this.#update.gradient.subarray(at, at + length));
     }
   }
 
   #transformed(at: number, length: number): Float32Array {
-    const { kernels } = this.#table;
+    const { kernels, scratch } = this.#table;
     const part = scratch.subarray(0, length);
     kernels.copy(part, this.#update.gradient.subarray(at, at + length));
     if (this.#update.factor !== 1) kernels.scale(part, this.#update.factor);
@@ -115,9 +122,11 @@ export class UpdateJob implements Job {
     return part;
   }
 
-  #apply(entry: CatalogueEntry, from: number, gradient: Float32Array): void {
+  #apply(piece: Piece, from: number, gradient: Float32Array): void {
     const table = this.#table;
     const end = from + gradient.length;
+    // Any of them: rule, scalars and rate are the same for all.
+    const entry = piece.entries[0] as CatalogueEntry;
     const rule = table.ruleOf(entry);
     rule.update({
       kernels: table.kernels,
@@ -131,21 +140,41 @@ export class UpdateJob implements Job {
   }
 }
 
-const scratch = new Float32Array(SCRATCH_ELEMENTS);
-
-/** What to do tensor by tensor; tensors without a gradient only if they must be copied. */
+/** What to do, in the order of the model; tensors without a gradient only if they must be copied. */
 function piecesOf(table: UpdatedTable, update: DenseUpdate, isCopied: boolean): Piece[] {
-  let at = 0;
   const pieces: Piece[] = [];
-  const given = new Map<number, number>();
-  for (const entry of update.selection.entries) {
-    given.set(entry.index, at);
-    at += entry.length;
-  }
+  const given = update.selection.entries;
+  let next = 0;
+  let position = 0;
   for (const entry of table.catalogue.entries) {
-    const start = given.get(entry.index);
-    if (start !== undefined) pieces.push({ entry, at: start });
-    else if (isCopied) pieces.push({ entry, at: -1 });
+    // A selection has the order of the catalogue.
+    const isGiven = given[next]?.index === entry.index;
+    if (!isGiven && !isCopied) continue;
+    const at = isGiven ? position : -1;
+    const last = pieces[pieces.length - 1];
+    if (last !== undefined && mayJoin(table, last, entry, at)) {
+      last.entries.push(entry);
+      last.length += entry.length;
+    } else {
+      pieces.push({ entries: [entry], offset: entry.offset, length: entry.length, at });
+    }
+    if (isGiven) {
+      next++;
+      position += entry.length;
+    }
   }
   return pieces;
+}
+
+/** Whether `entry`, whose gradient begins at `at`, may be treated together with those of `piece`. */
+function mayJoin(table: UpdatedTable, piece: Piece, entry: CatalogueEntry, at: number): boolean {
+  if (piece.offset + piece.length !== entry.offset) return false;
+  if (at < 0 || piece.at < 0) return at === piece.at;
+  const first = piece.entries[0] as CatalogueEntry;
+  if (table.groupOf[first.index] !== table.groupOf[entry.index]) return false;
+  if (table.ruleOf(entry).isPerTensor === true) return false;
+  const scalars = table.scalars[first.index] as ScalarState;
+  const others = table.scalars[entry.index] as ScalarState;
+  for (let i = 0; i < scalars.length; i++) if (scalars[i] !== others[i]) return false;
+  return true;
 }
