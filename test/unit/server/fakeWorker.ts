@@ -15,8 +15,7 @@ import {
   type Welcome,
 } from '../../../src/core/protocol/messages.js';
 import type { OutgoingStream } from '../../../src/core/protocol/outgoingStream.js';
-import type { Principal } from '../../../src/core/server/events.js';
-import type { TestServer } from './kit.js';
+import type { Principal, ServerEvent } from '../../../src/core/server/events.js';
 
 /** How a fake worker differs from an ordinary one. */
 export interface FakeWorkerOptions {
@@ -46,10 +45,19 @@ interface Arriving {
   readonly values: number[];
 }
 
+/** What a fake worker needs of the server under test. */
+interface ServerEnd {
+  readonly now: number;
+  open(worker: FakeWorker, principal: Principal): number;
+  step(event: ServerEvent): unknown;
+  receive(connection: number, frame: Uint8Array): void;
+  endStream(id: number): void;
+}
+
 /** One fake worker; it may have had several connections. */
 export class FakeWorker {
   readonly id: string;
-  readonly server: TestServer;
+  readonly server: ServerEnd;
   /** What it has been told since the last `lines()`. */
   readonly #told: string[] = [];
   readonly #options: FakeWorkerOptions;
@@ -69,7 +77,7 @@ export class FakeWorker {
   readonly #unsent: Uint8Array[] = [];
   #request = 0;
 
-  constructor(server: TestServer, id: string, options: FakeWorkerOptions) {
+  constructor(server: ServerEnd, id: string, options: FakeWorkerOptions) {
     this.server = server;
     this.id = id;
     this.#options = options;
