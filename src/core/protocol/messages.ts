@@ -87,12 +87,16 @@ export interface Computing {
 export interface Enter {
   readonly t: typeof MessageType.enter;
   readonly request: number;
+  /** After a reconnect: the clock that the worker knows of, without the ticks that it will send again. */
+  readonly clock?: number | undefined;
 }
 
 /** Leave the clock table (end of a run), staying connected. Answered by ClockResult. */
 export interface Leave {
   readonly t: typeof MessageType.leave;
   readonly request: number;
+  /** As in Enter. */
+  readonly clock?: number | undefined;
 }
 
 /** Raise the worker's clock to `clock`, at most by 1; repeating it changes nothing. */

@@ -45,8 +45,8 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
   [MessageType.goodbye, schema('Goodbye', 'reason:text')],
   [MessageType.ping, schema('Ping', '')],
   [MessageType.computing, schema('Computing', 'stepMs:uint')],
-  [MessageType.enter, schema('Enter', 'request:uint')],
-  [MessageType.leave, schema('Leave', 'request:uint')],
+  [MessageType.enter, schema('Enter', 'request:uint clock?:uint')],
+  [MessageType.leave, schema('Leave', 'request:uint clock?:uint')],
   [MessageType.tick, schema('Tick', 'request:uint clock:count')],
   [
     MessageType.pull,

@@ -64,7 +64,9 @@ export class RequestDesk {
     } else {
       this.#enter(session);
     }
-    if (message.t === MessageType.tick && message.clock > session.clock) {
+    if (message.t !== MessageType.tick) {
+      this.#recall(session, message.clock);
+    } else if (message.clock > session.clock) {
       decide(this.#context, { kind: 'tick', worker: session.id, clock: message.clock });
     }
     const { request } = message;
@@ -75,6 +77,15 @@ export class RequestDesk {
       const result = { t: MessageType.clockResult, request, clock, minClock } as const;
       this.#context.emit({ kind: 'send', connection, message: result });
     });
+  }
+
+  /**
+   * A recovered state may lack clocks that the worker was told: ticks, or that it was moved up. It is believed,
+   * as its next push is of that clock.
+   */
+  #recall(session: Session, clock = 0): void {
+    if (!session.isRecovered || clock <= session.clock) return;
+    decide(this.#context, { kind: 'tick', worker: session.id, clock });
   }
 
   #enter(session: Session): void {

@@ -13,7 +13,7 @@ export class ClockOperation {
   /** The clock that a tick aims at. */
   target: number | undefined;
 
-  /** Whether the worker itself asks for it, to be in the clock table again on a new connection. */
+  /** Whether the worker itself asks for it, to have its place in or out of the clock table on a new connection. */
   readonly isReentry: boolean;
 
   constructor(operation: ClockCommand['operation'], request: number | undefined) {
@@ -42,12 +42,16 @@ export class ClockOperation {
     this.target = undefined;
   }
 
-  /** The message that asks for it, numbered `wire`. Requires a target if it is a tick. */
-  ask(wire: number): Enter | Leave | Tick {
+  /**
+   * The message that asks for it, numbered `wire`. Requires a target if it is a tick. `known`: the clock that
+   * the worker knows of, which it says when it takes its place again.
+   */
+  ask(wire: number, known: number): Enter | Leave | Tick {
     this.isSent = true;
     this.wire = wire;
-    if (this.operation === 'enter') return { t: MessageType.enter, request: wire };
-    if (this.operation === 'leave') return { t: MessageType.leave, request: wire };
+    const clock = this.isReentry ? known : undefined;
+    if (this.operation === 'enter') return { t: MessageType.enter, request: wire, clock };
+    if (this.operation === 'leave') return { t: MessageType.leave, request: wire, clock };
     return { t: MessageType.tick, request: wire, clock: this.target ?? 0 };
   }
 }

@@ -150,7 +150,7 @@ export class Sender {
   #sendClock(operation: ClockOperation): void {
     if (operation.operation === 'tick') operation.target ??= this.#parts.clock.nextTarget();
     else this.#setInTable(operation.operation === 'enter');
-    this.#parts.effects.send(operation.ask(++this.#lastWire));
+    this.#parts.effects.send(operation.ask(++this.#lastWire, this.#knownClock()));
   }
 
   #sendPush(push: PushOperation, link: Link): void {
@@ -171,6 +171,15 @@ export class Sender {
     this.#streaming = ++this.#lastStream;
     this.#leaving = push;
     effects.stream(new PushStream(this.#streaming, push, link.chunkBytes));
+  }
+
+  /** The clock without the ticks that are not answered: the server may not know of those. */
+  #knownClock(): number {
+    let known = this.#parts.clock.reached;
+    for (const each of [...this.#parts.operations].reverse()) {
+      if (each.kind !== 'pull' && each.target === known) known--;
+    }
+    return known;
   }
 
   #setInTable(isInTable: boolean): void {

@@ -1,5 +1,6 @@
 /** Workers that come back to a server whose state is older than what it had acknowledged. */
 import { describe, expect, it } from 'vitest';
+import { MessageType } from '../../../src/core/protocol/messages.js';
 import type { FakeWorker } from './fakeWorker.js';
 import { LINEAGE, TestServer } from './kit.js';
 
@@ -42,6 +43,33 @@ describe('a state that may lack the last records', () => {
     const server = recovered(true);
     server.wait(100_000);
     expect(returning(server, 'b', 'b1').lines()).toEqual(['refused: PS_SESSION_EXPIRED', 'closed 4410']);
+  });
+});
+
+describe('a state that lacks clocks which a worker was told', () => {
+  it('takes them over from Enter, and the worker goes on', () => {
+    const server = recovered(true);
+    const a = returning(server, 'a', 'first');
+    a.send({ t: MessageType.enter, request: 1, clock: 4 });
+    a.push(ONES, { clock: 4, tick: 5 });
+    expect(a.lines().slice(1)).toEqual(['clock 4, min 4', 'push 1 applied v1, clock 5']);
+    expect(server.table).toBe('a@5');
+  });
+
+  it('takes them over from Leave, without anyone waiting', () => {
+    const server = recovered(true);
+    const [a, b] = [returning(server, 'a', 'first'), server.worker('b')];
+    b.enter();
+    a.send({ t: MessageType.leave, request: 1, clock: 4 });
+    expect(server.table).toBe('b@0');
+    expect(server.core.state.session('a').clock).toBe(4);
+  });
+
+  it('does not believe a session of this life', () => {
+    const server = recovered(true);
+    const b = server.worker('b');
+    b.send({ t: MessageType.enter, request: 1, clock: 4 });
+    expect(server.table).toBe('b@0');
   });
 });
 

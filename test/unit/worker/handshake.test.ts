@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { PsError } from '../../../src/core/base/errors.js';
 import { MessageType } from '../../../src/core/protocol/messages.js';
-import { Harness, SPECS, welcomeOf } from './coreHarness.js';
+import { Harness, MODEL, SPECS, welcomeOf } from './coreHarness.js';
 
-const { hello, enter } = MessageType;
+const { hello, enter, push, tick, clockResult } = MessageType;
 
 describe('the first connection', () => {
   it('says Hello when the transport opens, and settles connect at Welcome', () => {
@@ -203,9 +203,35 @@ describe('later connections', () => {
     h.receive({ t: MessageType.clockResult, request: 1, clock: 0, minClock: 0 });
     h.sent();
     h.reconnect();
-    expect(h.sent().slice(1)).toEqual([{ t: enter, request: 2 }]);
+    expect(h.sent().slice(1)).toEqual([{ t: enter, request: 2, clock: 0 }]);
     h.receive({ t: MessageType.clockResult, request: 2, clock: 9, minClock: 9 });
     expect(h.core.clock).toBe(9);
+  });
+
+  it('say which clock the worker knows of, without the ticks that it sends again', () => {
+    const h = new Harness();
+    h.open();
+    h.push(1, { tick: true });
+    h.answerPush(1, { clock: 1 });
+    h.push(2, { tick: true });
+    h.clock('tick');
+    h.pull();
+    const asked = h.sent().find(({ t }) => t === MessageType.pull) as { request: number };
+    // The answer to the pull tells of ticks that are not answered themselves.
+    h.answerPull(asked.request, MODEL, { clock: 3 });
+    expect(h.core.clock).toBe(3);
+    h.reconnect({ committedSeq: 1, clock: 1 });
+    const again = h.sent().slice(1);
+    expect(again).toMatchObject([
+      { t: enter, clock: 1 },
+      { t: push, clock: 1, tick: 2 },
+      { t: tick, clock: 3 },
+    ]);
+    h.answerPush(2, { clock: 3 });
+    // It was moved up.
+    h.receive({ t: clockResult, request: (again[2] as { request: number }).request, clock: 7, minClock: 7 });
+    h.reconnect({ committedSeq: 2, clock: 3 });
+    expect(h.sent().slice(1)).toMatchObject([{ t: enter, clock: 7 }]);
   });
 
   it('leave it if the worker had left, in case the server went back; a reader says nothing', () => {
