@@ -26,6 +26,8 @@ export interface PullRules {
   readonly pinnedVersions: number;
   /** The consistency model is one and the same all the time. */
   readonly isSteady: boolean;
+  /** Clocks close without the slowest, who are moved up and may have a push under way. */
+  readonly movesUp: boolean;
   /** No push is ever too late. */
   readonly neverDrops: boolean;
 }
@@ -156,6 +158,7 @@ export class PullWatch {
     const { told } = push;
     if (push.isLost || push.isDropped || told === 'dropped' || told === 'refused' || told === 'unknown')
       return false;
+    if (this.#rules.movesUp && told === undefined) return false;
     // Not of a process that was replaced.
     if (push.process !== this.#ledger.admitted[push.worker]) return false;
     // Its own pushes are before the pull, whatever happened since.

@@ -151,7 +151,7 @@ export class PushLedger {
       if (push.history !== this.#history) continue;
       const isGone = push.appliedAt === undefined || push.appliedAt > version;
       const wasTold = push.told === 'applied' || push.told === 'scaled';
-      if (isGone && wasTold && !mayLose) {
+      if (isGone && wasTold && !mayLose && !push.isLost) {
         const text = `${nameOf(push)} was ${push.told} and is lost by a restart`;
         this.#violations.add('acknowledged is kept', text);
       }

@@ -54,9 +54,11 @@ export class RunChecks implements ClusterObserver {
       this.violations,
     );
     const isSteady = switches.length === 0;
+    const models = [consistency, ...switches.map((each) => each.model)];
+    const movesUp = models.some((each) => each.name === 'bsp' && each.backupWorkers > 0);
     const neverDrops = isSteady && consistency.name !== 'bsp' && maxDelay === Number.POSITIVE_INFINITY;
     this.pulls = new PullWatch(
-      { numberOf, minWorkers, pinnedVersions, isSteady, neverDrops },
+      { numberOf, minWorkers, pinnedVersions, isSteady, movesUp, neverDrops },
       this.ledger,
       this.violations,
     );
