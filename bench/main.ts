@@ -12,16 +12,29 @@ import type { Peer } from './peer.js';
 import { align, headOf, type Report, type Row, tableOf } from './report.js';
 import type { Context, Suite } from './suite.js';
 import { crowd } from './suites/crowd.js';
+import { durability } from './suites/durability.js';
 import { fanOut } from './suites/fanOut.js';
 import { growth } from './suites/growth.js';
 import { kernels } from './suites/kernels.js';
 import { manyTensors } from './suites/manyTensors.js';
 import { prompt } from './suites/prompt.js';
+import { recovery } from './suites/recovery.js';
 import { round } from './suites/round.js';
 import { stragglers } from './suites/stragglers.js';
 import { type Verdict, verdictsOf } from './targets.js';
 
-const SUITES: readonly Suite[] = [round, fanOut, manyTensors, crowd, prompt, growth, stragglers, kernels];
+const SUITES: readonly Suite[] = [
+  round,
+  fanOut,
+  manyTensors,
+  crowd,
+  prompt,
+  growth,
+  durability,
+  recovery,
+  stragglers,
+  kernels,
+];
 
 const OPTIONS = {
   sizes: { type: 'string' },

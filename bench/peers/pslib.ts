@@ -1,5 +1,14 @@
 /** pslib as its users have it: pull into arrays of the worker's own, push, both answered. */
-import { asp, bsp, ParameterServer, type ParameterSpec, sgd, ssp, Worker } from 'pslib';
+import {
+  asp,
+  bsp,
+  ParameterServer,
+  type ParameterServerOptions,
+  type ParameterSpec,
+  sgd,
+  ssp,
+  Worker,
+} from 'pslib';
 import { gradientOf, initialValue, LEARNING_RATE, type Part } from '../model.js';
 import type { ConnectPlan, Peer, PeerServer, PeerWorker, ServePlan } from '../peer.js';
 
@@ -25,11 +34,10 @@ export const peer: Peer = {
 };
 
 /** A parameter server with the model of the plan, SGD, and by default no bound on staleness. */
-export async function servePslib({
-  parts,
-  consistency = 'asp',
-  minWorkers = 1,
-}: ServePlan): Promise<PeerServer> {
+export async function servePslib(
+  { parts, consistency = 'asp', minWorkers = 1 }: ServePlan,
+  more: Pick<ParameterServerOptions, 'dataDir' | 'durability'> = {},
+): Promise<PeerServer> {
   const parameters = Object.fromEntries(
     parts.map(({ name, offset, length }): [string, ParameterSpec] => [
       name,
@@ -42,6 +50,7 @@ export async function servePslib({
     consistency: { asp: asp(), bsp: bsp(), ssp: ssp({ staleness: 3 }) }[consistency],
     minWorkers,
     port: 0,
+    ...more,
   });
   await server.listen();
   return { port: Number(new URL(server.url).port) };
