@@ -24,6 +24,8 @@ import type { Violation } from './violations.js';
 
 /** Everyone must have finished so long after the last fault. */
 const PATIENCE_MS = 120_000;
+/** A run of the usual size takes a few thousand. */
+const MAX_EVENTS = 400_000;
 /** So long after that, nothing may be left. */
 const DRAIN_MS = 20_000;
 /** Leases and the like are short, so that faults reach past them. */
@@ -50,8 +52,10 @@ export interface RunReport {
   readonly answered: number;
   readonly leads: readonly number[];
   readonly maxDelay: number;
-  /** The parameters at the end. */
-  readonly values: Float32Array;
+  /** How often a worker lost its place for its silence. */
+  readonly evictions: number;
+  /** The noise tensor at the end; see `CheckModel`. */
+  readonly noise: Float32Array;
 }
 
 /** Runs `schedule`. `onlookers` are told everything too. */
@@ -105,7 +109,10 @@ class CheckedRun {
     server.start();
     this.#last = server.core;
     this.#plan();
-    const isFailed = (): boolean => !violations.isEmpty;
+    const isFailed = (): boolean => {
+      if (timeline.ran > MAX_EVENTS) violations.add('everyone finishes', 'the run goes round in circles');
+      return !violations.isEmpty;
+    };
     const isDone = (): boolean =>
       isFailed() || (this.#unfinished.size === 0 && timeline.now >= this.#healsAt);
     const endMs = this.#healsAt + PATIENCE_MS;
@@ -132,7 +139,8 @@ class CheckedRun {
       answered: this.#checks.ledger.answered,
       leads: Array.from(this.#checks.pulls.leads, (count) => count ?? 0),
       maxDelay: this.#checks.history.maxDelay,
-      values: state.table.versions.current.slice(),
+      evictions: this.#checks.table.evictions,
+      noise: state.table.versions.current.slice(this.#model.noiseAt),
     };
   }
 

@@ -175,6 +175,16 @@ export class RunChecks implements ClusterObserver {
   /** Everything is over. */
   atEnd(): void {
     this.ledger.checkEnd();
+    this.#checkDelayBound();
     this.table.checkEnd(this.#cluster.server.core);
+  }
+
+  /** With one pull, then one push per clock, τ ≤ (P − 1)(2s + 1). */
+  #checkDelayBound(): void {
+    const { isUniform, consistency } = this.#schedule;
+    if (!isUniform || consistency.name !== 'ssp') return;
+    const bound = (this.#numbers.size - 1) * (2 * consistency.staleness + 1);
+    if (this.history.maxDelay <= bound) return;
+    this.violations.add('delay bound', `an update had delay ${this.history.maxDelay}, the bound is ${bound}`);
   }
 }

@@ -86,6 +86,8 @@ export interface Schedule {
   readonly maxDelay: number;
   readonly halvesFromDelay: number;
   readonly faults: readonly Fault[];
+  /** One pull and one push of everyone in each clock, and nobody comes or goes. */
+  readonly isUniform: boolean;
   /** When the last fault has ended. */
   readonly healsAt: number;
 }
@@ -143,6 +145,7 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
     maxDelay: mayDrop && random.nextInt(2) === 0 ? random.nextInt(6) : Number.POSITIVE_INFINITY,
     halvesFromDelay: mayDrop ? 1 + random.nextInt(4) : Number.POSITIVE_INFINITY,
     faults,
+    isUniform: isPlain && !isChanging && faults.length === 0,
     healsAt,
   };
 }

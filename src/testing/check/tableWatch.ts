@@ -27,6 +27,8 @@ export class TableWatch {
   #minClock = 0;
   /** The process whose Hello came last over a connection. */
   #greeting: { id: string; process: number } | undefined;
+  /** How often a worker lost its place for its silence. */
+  evictions = 0;
   /** Largest values seen. */
   maxPinned = 0;
   maxStagingBytes = 0;
@@ -57,6 +59,7 @@ export class TableWatch {
   #onObservation(observation: Extract<ServerEffect, { kind: 'observe' }>['observation']): void {
     if (observation.kind === 'leave') {
       this.#noteAbsence(observation.id);
+      if (observation.reason === 'lease' || observation.reason === 'disconnected') this.evictions++;
       if (observation.reason === 'lease' && this.#rules.areAllHeard) {
         this.#violations.add('leases', `${observation.id} is evicted although it was heard all the time`);
       }
