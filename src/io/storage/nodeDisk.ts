@@ -101,7 +101,8 @@ class NodeFile implements DiskFile {
   }
 
   read(at: number, length: number, done: DiskResult<Uint8Array>): void {
-    const bytes = new Uint8Array(length);
+    // Not zeroed, as it will be filled; not a Buffer, whose slice does not copy.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     const readOn = (filled: number): void => {
       const part = Math.min(PIECE_BYTES, length - filled);
       fs.read(this.#descriptor, bytes, filled, part, at + filled, (error, count) => {
