@@ -54,6 +54,9 @@ export class JournalWriter {
   /** Records behind these begin a new segment. */
   #boundaries: number[] = [];
   #writtenBytes = 0;
+  /** Numbers of the last record that is persisted, and of the last that was reported so. */
+  #persisted = 0;
+  #reported = 0;
   #isWorking = false;
   #hasFailed = false;
   #isSyncDue = false;
@@ -144,12 +147,20 @@ export class JournalWriter {
       const group = this.#takeGroup();
       yield* this.#write(group);
       if (this.#options.mode === 'journal') yield* this.#sync();
-      this.#options.onPersisted((group.at(-1) as NumberedRecord).number);
+      this.#persisted = (group.at(-1) as NumberedRecord).number;
       if (this.#isSyncDue) break;
     }
+    this.#report();
     if (!this.#isSyncDue) return;
     this.#isSyncDue = false;
     if (this.#synced < this.#size) yield* this.#sync();
+  }
+
+  /** Says what has been persisted. */
+  #report(): void {
+    if (this.#persisted === this.#reported) return;
+    this.#reported = this.#persisted;
+    this.#options.onPersisted(this.#reported);
   }
 
   /** Everything in the queue that belongs into this segment. */
@@ -164,7 +175,11 @@ export class JournalWriter {
     batches.begin(group, this.#synced);
     for (let batch = batches.next(); batch !== undefined; batch = batches.next()) {
       const { parts, bytes } = batch;
-      yield* completion((done) => file.write(parts, this.#size, done));
+      yield* completion((done) => {
+        file.write(parts, this.#size, done);
+        // The answers to the group before are worked out while the disk works on this one.
+        this.#report();
+      });
       this.#size += bytes;
       this.#writtenBytes += bytes;
     }
@@ -182,6 +197,7 @@ export class JournalWriter {
     for (; number > (this.#boundaries[0] ?? number); this.#boundaries.shift()) isDue = true;
     // A segment without records is as good as a new one.
     if (!isDue || (this.#file !== undefined && this.#first === number)) return;
+    this.#report();
     const old = this.#file;
     if (old !== undefined) {
       if (this.#synced < this.#size) yield* this.#sync();
