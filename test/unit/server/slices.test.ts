@@ -214,6 +214,18 @@ describe('a clock that closes in several turns', () => {
     expect(shownBy(a)).toEqual(['push 2 buffered v1, clock 2', 'pull 2: v2 [all -18]']);
   });
 
+  it('goes before what is queued: a push of it that comes later is dropped', () => {
+    const { server, a, b } = newServer({ consistency: bsp({ backupWorkers: 1 }), minWorkers: 3 });
+    const c = server.worker('c');
+    for (const worker of [a, b, c]) worker.enter();
+    a.push(all(2), { tick: true });
+    b.push(all(4), { tick: true });
+    c.push(all(100));
+    finish(server);
+    expect(c.lines().at(-1)).toBe('push 1 dropped v1, clock 1');
+    expect(server.values[0]).toBe(-3);
+  });
+
   it('a change of the model waits its turn, and nothing is lost', () => {
     const { server, a, b } = newServer({ consistency: bsp(), minWorkers: 2 });
     a.enter();
