@@ -39,6 +39,13 @@ export function sgd(out: usize, parameter: usize, gradient: usize, length: i32, 
   storeRest(out + i, p, length);
 }
 
+/** flush(μ·v − s), with s = lr·g */
+// @ts-ignore: decorator
+@inline
+function velocityOf(v: v128, s: v128, mu: v128, smallest: v128, magnitude: v128): v128 {
+  return flush(f32x4.sub(f32x4.mul(mu, v), s), smallest, magnitude);
+}
+
 export function momentum(
   out: usize,
   parameter: usize,
@@ -52,12 +59,25 @@ export function momentum(
   const mu = keepAll(1, momentum);
   const smallest = keepSmallest(2);
   const magnitude = keepMagnitude(3);
-  const whole = vectorsOf(length);
   let i: usize = 0;
+  for (const pairs = pairsOf(length); i < pairs; i += TWO) {
+    const p = parameter + i;
+    const g = gradient + i;
+    const a = velocity + i;
+    const s0 = f32x4.mul(rate, v128.load(g));
+    const s1 = f32x4.mul(rate, v128.load(g, VECTOR));
+    const v0 = velocityOf(v128.load(a), s0, mu, smallest, magnitude);
+    const v1 = velocityOf(v128.load(a, VECTOR), s1, mu, smallest, magnitude);
+    v128.store(a, v0);
+    v128.store(a, v1, VECTOR);
+    v128.store(out + i, f32x4.add(v128.load(p), v0));
+    v128.store(out + i, f32x4.add(v128.load(p, VECTOR), v1), VECTOR);
+  }
+  const whole = vectorsOf(length);
   let v: v128, p: v128;
   while (true) {
-    v = f32x4.sub(f32x4.mul(mu, v128.load(velocity + i)), f32x4.mul(rate, v128.load(gradient + i)));
-    v = flush(v, smallest, magnitude);
+    const s = f32x4.mul(rate, v128.load(gradient + i));
+    v = velocityOf(v128.load(velocity + i), s, mu, smallest, magnitude);
     p = f32x4.add(v128.load(parameter + i), v);
     if (i >= whole) break;
     v128.store(velocity + i, v);
@@ -66,6 +86,13 @@ export function momentum(
   }
   storeRest(velocity + i, v, length);
   storeRest(out + i, p, length);
+}
+
+/** p + (μ·v − s) */
+// @ts-ignore: decorator
+@inline
+function lookedAhead(p: v128, v: v128, s: v128, mu: v128): v128 {
+  return f32x4.add(p, f32x4.sub(f32x4.mul(mu, v), s));
 }
 
 export function nesterov(
@@ -81,13 +108,26 @@ export function nesterov(
   const mu = keepAll(1, momentum);
   const smallest = keepSmallest(2);
   const magnitude = keepMagnitude(3);
-  const whole = vectorsOf(length);
   let i: usize = 0;
+  for (const pairs = pairsOf(length); i < pairs; i += TWO) {
+    const p = parameter + i;
+    const g = gradient + i;
+    const a = velocity + i;
+    const s0 = f32x4.mul(rate, v128.load(g));
+    const s1 = f32x4.mul(rate, v128.load(g, VECTOR));
+    const v0 = velocityOf(v128.load(a), s0, mu, smallest, magnitude);
+    const v1 = velocityOf(v128.load(a, VECTOR), s1, mu, smallest, magnitude);
+    v128.store(a, v0);
+    v128.store(a, v1, VECTOR);
+    v128.store(out + i, lookedAhead(v128.load(p), v0, s0, mu));
+    v128.store(out + i, lookedAhead(v128.load(p, VECTOR), v1, s1, mu), VECTOR);
+  }
+  const whole = vectorsOf(length);
   let v: v128, p: v128;
   while (true) {
     const s = f32x4.mul(rate, v128.load(gradient + i));
-    v = flush(f32x4.sub(f32x4.mul(mu, v128.load(velocity + i)), s), smallest, magnitude);
-    p = f32x4.add(v128.load(parameter + i), f32x4.sub(f32x4.mul(mu, v), s));
+    v = velocityOf(v128.load(velocity + i), s, mu, smallest, magnitude);
+    p = lookedAhead(v128.load(parameter + i), v, s, mu);
     if (i >= whole) break;
     v128.store(velocity + i, v);
     v128.store(out + i, p);
