@@ -4,7 +4,7 @@
  */
 import { closeCodeOf, PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
-import { MessageType, type WorkerMessage } from '../protocol/messages.js';
+import { type Drain, type Finish, MessageType, type WorkerMessage } from '../protocol/messages.js';
 import { JobThen } from '../table/job.js';
 import { StagingPool } from '../table/stagingPool.js';
 import type { Connection } from './connection.js';
@@ -140,7 +140,7 @@ export class Dispatcher {
   onTick(): void {
     const { now } = this.#context;
     this.pulls.renewProgress();
-    this.membership.onTick();
+    this.pulls.postpone(this.membership.onTick());
     this.pulls.onTick();
     for (const connection of this.#connections.values()) {
       if (connection.session !== undefined || now < connection.helloBy) continue;
@@ -169,21 +169,13 @@ export class Dispatcher {
   /** Every `run` ends after its step; workers that connect later are told so too. */
   finish(reason: string): void {
     this.finished = reason;
-    const { commits } = this.#context;
-    const greeted = [...this.#connections.values()].filter(({ session }) => session !== undefined);
-    // Behind every Welcome that is still to be sent.
-    commits.whenCommitted(commits.last, () => {
-      for (const { id } of greeted) this.#sendFinish(id);
-    });
+    this.#tellGreeted({ t: MessageType.finish, reason });
   }
 
   /** Tells everyone to come back after `retryAfterMs`, and refuses those who come now. */
   drain(retryAfterMs: number): void {
     this.farewell = new PsError('PS_DRAINING', 'the server is draining', { details: { retryAfterMs } });
-    for (const { id, session } of this.#connections.values()) {
-      if (session === undefined) continue;
-      this.#context.emit({ kind: 'send', connection: id, message: { t: MessageType.drain, retryAfterMs } });
-    }
+    this.#tellGreeted({ t: MessageType.drain, retryAfterMs });
   }
 
   /** Whether no push is on its way in and everything decided is committed. O(connections). */
@@ -207,6 +199,15 @@ export class Dispatcher {
     for (const connection of [...this.#connections.values()]) {
       if (connection.session?.isReader === false) this.#closeWith(connection, error);
     }
+  }
+
+  /** Sends `message` to all who have said hello, behind every Welcome that is still to be sent. */
+  #tellGreeted(message: Finish | Drain): void {
+    const { commits, emit } = this.#context;
+    const greeted = [...this.#connections.values()].filter(({ session }) => session !== undefined);
+    commits.whenCommitted(commits.last, () => {
+      for (const { id } of greeted) emit({ kind: 'send', connection: id, message });
+    });
   }
 
   #greet(connection: Connection, message: WorkerMessage): void {

@@ -104,11 +104,16 @@ export class Membership {
     for (const session of this.readers) session.leaseUntil = Math.max(session.leaseUntil, until);
   }
 
-  /** Evicts those whose lease has ended and forgets sessions that have been away for too long. */
-  onTick(): void {
+  /**
+   * Evicts those whose lease has ended and forgets sessions that have been away for too long. Returns how long the
+   * server itself has paused, in milliseconds.
+   */
+  onTick(): number {
     const { now, options, state } = this.#context;
     const { leaseMs, sessionExpiryMs } = options.limits;
-    if (this.#lastNow !== undefined && now - this.#lastNow > leaseMs / 2) this.renewAll();
+    const sinceLast = now - (this.#lastNow ?? now);
+    const pausedMs = sinceLast > leaseMs / 2 ? sinceLast : 0;
+    if (pausedMs > 0) this.renewAll();
     this.#lastNow = now;
     for (const session of [...this.#present]) {
       if (now >= session.leaseUntil) this.#expire(session);
@@ -122,6 +127,7 @@ export class Membership {
       if (this.#present.has(session) || now - session.lastSeen < sessionExpiryMs) continue;
       decide(this.#context, { kind: 'expire', worker: session.id });
     }
+    return pausedMs;
   }
 
   /** When `onTick` has something to do; at least four times a lease, so that a pause is noticed. */

@@ -25,7 +25,7 @@ interface WaitingPull {
   readonly message: Pull;
   readonly selection: Selection;
   readonly since: number;
-  readonly deadline: number;
+  deadline: number;
   noticeAt: number;
   lastNotice: string;
 }
@@ -81,6 +81,11 @@ export class PullDesk {
   renewProgress(): void {
     const { now } = this.#context;
     for (const { session, message } of this.#waiting) if (message.training) session.lastProgress = now;
+  }
+
+  /** The server has paused for so long: nobody could do anything about what a pull waits for. */
+  postpone(pausedMs: number): void {
+    for (const pull of this.#waiting) pull.deadline += pausedMs;
   }
 
   /** Ends pulls that have waited too long, and tells those that wait whom they wait for. */

@@ -163,7 +163,7 @@ export class RawClient {
 }
 
 /** A message as a test reads it. */
-export function textOf(message: Message): string {
+function textOf(message: Message): string {
   switch (message.t) {
     case MessageType.pong:
       return 'pong';

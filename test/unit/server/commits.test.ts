@@ -170,6 +170,19 @@ describe('a refused message changes nothing, not even the clock table', () => {
   });
 });
 
+describe('drain', () => {
+  it('is told behind the welcome; who comes now is refused', () => {
+    const server = new TestServer({ isDurable: true });
+    const [a, b] = [server.stranger('a'), server.stranger('b')];
+    a.hello();
+    server.command((_context, dispatcher) => dispatcher.drain(500));
+    b.hello();
+    expect([a.lines(), b.lines()]).toEqual([[], ['refused: PS_DRAINING', 'closed 4310']]);
+    server.persist();
+    expect(a.lines()).toEqual(['welcome epoch 1, clock 0, committed 0', 'drain: 500 ms']);
+  });
+});
+
 describe('finish', () => {
   it('is told behind the welcome, whenever it is said', () => {
     const server = new TestServer({ isDurable: true });

@@ -296,6 +296,8 @@ export class FakeWorker {
         return 'pong';
       case MessageType.finish:
         return `finish: ${message.reason}`;
+      case MessageType.drain:
+        return `drain: ${message.retryAfterMs} ms`;
       case MessageType.clockResult:
         this.clock = message.clock;
         return `clock ${message.clock}, min ${message.minClock}`;

@@ -176,6 +176,16 @@ describe('a pause of the server', () => {
     expect(server.table).toBe('a@0');
   });
 
+  it('does not end pulls that wait either: who is awaited has had no time', () => {
+    const { server, a, b } = waiting({ pullTimeoutMs: 60_000 });
+    pass(server, 10_000, a, b);
+    server.tick(3_600_000);
+    pass(server, 49_000, a, b);
+    expect(a.lines().filter((line) => line.includes('refused'))).toEqual([]);
+    pass(server, 1000, a, b);
+    expect(a.lines().at(-1)).toContain('refused: PS_PULL_TIMEOUT');
+  });
+
   it('does so for those whose socket closed, too', () => {
     const { server, b } = waiting();
     pass(server, 1000);
@@ -263,6 +273,7 @@ describe('what is left of workers that come and go', () => {
     expect(view.staging.usedBytes).toBe(0);
     expect(state.table.versions.pinnedVersions).toBe(0);
     expect(server.table).toBe('');
+    server.command((_context, { connections }) => expect([...connections]).toEqual([]));
     expect(state.sessions.size).toBe(50);
     for (const session of state.sessions.values()) {
       expect([session.inbox.length, session.isBlocked, session.connection]).toEqual([0, false, undefined]);
