@@ -1,8 +1,9 @@
 /**
- * Conversions between float32 and bfloat16 or IEEE binary16 (`toBfloat16` and its neighbours in kernels.ts), 8 elements
- * at a time. The exponent of binary16 has bias 15, that of float32 127; the mantissa is 13 bits shorter.
+ * Conversions between float32 and bfloat16 or IEEE binary16 (`toBfloat16` and its neighbours in kernels.ts),
+ * 8 elements at a time. The exponent of binary16 has bias 15, that of float32 127; the mantissa is 13 bits
+ * shorter.
  */
-import { keep, VECTOR } from './lanes';
+import { keepBits, VECTOR } from './lanes';
 
 /** Bytes of 8 elements in float32. */
 const EIGHT: usize = 32;
@@ -10,7 +11,7 @@ const EIGHT: usize = 32;
 /** All bits of a float32 but the sign, and the bits of infinity. */
 const MAGNITUDE: i32 = 0x7fffffff;
 const INFINITY_BITS: i32 = 0x7f800000;
-/** In float32: 2^-14, the smallest normal binary16; 2^16, beyond the largest; 112 = 127 − 15 in the exponent; 0.5. */
+/** In float32: 2^-14, the smallest normal binary16; 2^16, beyond the largest; 127 − 15 in the exponent; 0.5. */
 const SMALLEST_HALF: i32 = 0x38800000;
 const BEYOND_HALF: i32 = 0x47800000;
 const REBIAS: i32 = 0x38000000;
@@ -53,18 +54,22 @@ function storeFloats(at: usize, low: v128, high: v128, count: i32): void {
 /** Rounds away 16 bits: half a unit less one is added, and one more where the unit is odd. */
 // @ts-ignore: decorator
 @inline
-function bfloat16Of(x: v128): v128 {
+function bfloat16Of(x: v128, one: v128, half: v128, signBit: v128, quiet: v128): v128 {
   const unit = i32x4.shr_u(x, 16);
-  const odd = v128.and(unit, i32x4.splat(1));
-  const rounded = i32x4.shr_u(i32x4.add(i32x4.add(x, i32x4.splat(0x7fff)), odd), 16);
-  const quiet = v128.or(v128.and(unit, i32x4.splat(0x8000)), i32x4.splat(0x7fc0));
-  return v128.bitselect(quiet, rounded, f32x4.ne(x, x));
+  const rounded = i32x4.shr_u(i32x4.add(i32x4.add(x, half), v128.and(unit, one)), 16);
+  return v128.bitselect(v128.or(v128.and(unit, signBit), quiet), rounded, f32x4.ne(x, x));
 }
 
 export function toBfloat16(out: usize, x: usize, length: i32): void {
+  const one = keepBits(0, 1);
+  const half = keepBits(1, 0x7fff);
+  const signBit = keepBits(2, 0x8000);
+  const quiet = keepBits(3, 0x7fc0);
   let packed: v128;
   while (true) {
-    packed = i16x8.narrow_i32x4_u(bfloat16Of(v128.load(x)), bfloat16Of(v128.load(x, VECTOR)));
+    const low = bfloat16Of(v128.load(x), one, half, signBit, quiet);
+    const high = bfloat16Of(v128.load(x, VECTOR), one, half, signBit, quiet);
+    packed = i16x8.narrow_i32x4_u(low, high);
     if (length < 8) break;
     v128.store(out, packed);
     out += VECTOR;
@@ -91,28 +96,48 @@ export function fromBfloat16(out: usize, x: usize, length: i32): void {
 }
 
 /**
- * A normal binary16 is rounded as a bfloat16 is, 13 bits; numbers from 2^16 on become infinity like 2^16. A subnormal
- * one is a multiple of 2^-24, which is the last bit of a float32 from 0.5 on: so adding 0.5 rounds it.
+ * A normal binary16 is rounded as a bfloat16 is, by 13 bits; numbers from 2^16 on become infinity like 2^16. A
+ * subnormal one is a multiple of 2^-24, the last bit of a float32 between 0.5 and 1: so adding 0.5 rounds it.
  */
 // @ts-ignore: decorator
 @inline
-function float16Of(x: v128): v128 {
-  const magnitude = v128.and(x, i32x4.splat(MAGNITUDE));
-  const bounded = i32x4.min_u(magnitude, i32x4.splat(BEYOND_HALF));
-  const odd = v128.and(i32x4.shr_u(bounded, 13), i32x4.splat(1));
-  const normal = i32x4.shr_u(i32x4.add(i32x4.add(bounded, i32x4.splat(0xfff - REBIAS)), odd), 13);
-  const half = i32x4.splat(ONE_HALF);
-  const subnormal = i32x4.sub(f32x4.add(magnitude, half), half);
-  const finite = v128.bitselect(subnormal, normal, i32x4.lt_s(magnitude, i32x4.splat(SMALLEST_HALF)));
-  const isNaN = i32x4.gt_s(magnitude, i32x4.splat(INFINITY_BITS));
-  const sign = i32x4.shr_u(v128.andnot(x, i32x4.splat(MAGNITUDE)), 16);
-  return v128.or(v128.bitselect(i32x4.splat(0x7e00), finite, isNaN), sign);
+function float16Of(
+  x: v128,
+  magnitudeBits: v128,
+  beyond: v128,
+  rebiasAndHalf: v128,
+  one: v128,
+  oneHalf: v128,
+  smallest: v128,
+  infinity: v128,
+  quiet: v128,
+): v128 {
+  const magnitude = v128.and(x, magnitudeBits);
+  const bounded = i32x4.min_u(magnitude, beyond);
+  const odd = v128.and(i32x4.shr_u(bounded, 13), one);
+  const normal = i32x4.shr_u(i32x4.add(i32x4.add(bounded, rebiasAndHalf), odd), 13);
+  const subnormal = i32x4.sub(f32x4.add(magnitude, oneHalf), oneHalf);
+  const finite = v128.bitselect(subnormal, normal, i32x4.lt_s(magnitude, smallest));
+  const sign = i32x4.shr_u(v128.andnot(x, magnitudeBits), 16);
+  return v128.or(v128.bitselect(quiet, finite, i32x4.gt_s(magnitude, infinity)), sign);
 }
 
 export function toFloat16(out: usize, x: usize, length: i32): void {
+  const bits = keepBits(0, MAGNITUDE);
+  const beyond = keepBits(1, BEYOND_HALF);
+  const rebias = keepBits(2, 0xfff - REBIAS);
+  const one = keepBits(3, 1);
+  const half = keepBits(4, ONE_HALF);
+  const smallest = keepBits(5, SMALLEST_HALF);
+  const infinity = keepBits(6, INFINITY_BITS);
+  const quiet = keepBits(7, 0x7e00);
   let packed: v128;
   while (true) {
-    packed = i16x8.narrow_i32x4_u(float16Of(v128.load(x)), float16Of(v128.load(x, VECTOR)));
+    const x0 = v128.load(x);
+    const x1 = v128.load(x, VECTOR);
+    const low = float16Of(x0, bits, beyond, rebias, one, half, smallest, infinity, quiet);
+    const high = float16Of(x1, bits, beyond, rebias, one, half, smallest, infinity, quiet);
+    packed = i16x8.narrow_i32x4_u(low, high);
     if (length < 8) break;
     v128.store(out, packed);
     out += VECTOR;
@@ -122,27 +147,41 @@ export function toFloat16(out: usize, x: usize, length: i32): void {
   storeHalves(out, packed, length);
 }
 
-/** `halves`: 16 bits in each lane of 32. A subnormal number is read as 2^-14 and a fraction, and 2^-14 taken off. */
+/** `halves`: 16 bits in each lane of 32. A subnormal number is read as 2^-14 + itself, and 2^-14 taken off. */
 // @ts-ignore: decorator
 @inline
-function ofFloat16(halves: v128): v128 {
-  const sign = i32x4.shl(v128.and(halves, i32x4.splat(0x8000)), 16);
-  const magnitude = i32x4.shl(v128.and(halves, i32x4.splat(0x7fff)), 13);
-  const exponent = v128.and(magnitude, i32x4.splat(TOP_EXPONENT));
-  const isTop = i32x4.eq(exponent, i32x4.splat(TOP_EXPONENT));
-  const bias = v128.bitselect(i32x4.splat(2 * REBIAS), i32x4.splat(REBIAS), isTop);
-  const normal = i32x4.add(magnitude, bias);
-  const smallest = i32x4.splat(SMALLEST_HALF);
+function ofFloat16(
+  halves: v128,
+  signBit: v128,
+  top: v128,
+  rebias: v128,
+  rebiasTop: v128,
+  smallest: v128,
+  zero: v128,
+): v128 {
+  const sign = v128.and(halves, signBit);
+  const magnitude = i32x4.shl(v128.xor(halves, sign), 13);
+  const exponent = v128.and(magnitude, top);
+  const normal = i32x4.add(magnitude, v128.bitselect(rebiasTop, rebias, i32x4.eq(exponent, top)));
   const subnormal = f32x4.sub(i32x4.add(magnitude, smallest), smallest);
-  return v128.or(v128.bitselect(subnormal, normal, i32x4.eq(exponent, i32x4.splat(0))), sign);
+  const unsigned = v128.bitselect(subnormal, normal, i32x4.eq(exponent, zero));
+  return v128.or(unsigned, i32x4.shl(sign, 16));
 }
 
 export function fromFloat16(out: usize, x: usize, length: i32): void {
+  const signBit = keepBits(0, 0x8000);
+  const top = keepBits(1, TOP_EXPONENT);
+  const rebias = keepBits(2, REBIAS);
+  const rebiasTop = keepBits(3, 2 * REBIAS);
+  const smallest = keepBits(4, SMALLEST_HALF);
+  const zero = keepBits(5, 0);
   let low: v128, high: v128;
   while (true) {
     const halves = v128.load(x);
-    low = ofFloat16(i32x4.extend_low_i16x8_u(halves));
-    high = ofFloat16(i32x4.extend_high_i16x8_u(halves));
+    const first = i32x4.extend_low_i16x8_u(halves);
+    const second = i32x4.extend_high_i16x8_u(halves);
+    low = ofFloat16(first, signBit, top, rebias, rebiasTop, smallest, zero);
+    high = ofFloat16(second, signBit, top, rebias, rebiasTop, smallest, zero);
     if (length < 8) break;
     v128.store(out, low);
     v128.store(out, high, VECTOR);

@@ -1,10 +1,10 @@
 /**
  * What the kernels share: how they walk through arrays, constants that stay in registers, `flush`.
  *
- * A kernel works on vectors of 4 float32 lanes, at offset `i` of each array. The last one is also computed where
- * the arrays end inside it, or before it, and only the lanes that they still have are stored. So up to 32
- * bytes behind the end of an array are read (REQUIRED: they are inside the memory), and nothing behind it is
- * written. The short kernels take two vectors at a time as far as that goes, with half the work on addresses.
+ * A kernel works on vectors of 4 float32 lanes, at offset `i` of each array. The last one is also computed
+ * where the arrays end inside it, or before it, and only the lanes that they still have are stored. So up to
+ * 32 bytes behind the end of an array are read (REQUIRED: they are inside the memory), and nothing behind it
+ * is written. The short kernels take two vectors at a time as far as that goes, with half the work on addresses.
  *
  * Arguments of kernels are the addresses of the arrays, then their `length` in elements, then scalars.
  */
@@ -49,7 +49,7 @@ export function storeRest(at: usize, x: v128, length: i32): void {
  */
 // @ts-ignore: decorator
 @inline
-export function keep(place: usize, x: v128): v128 {
+function keep(place: usize, x: v128): v128 {
   v128.store(place * VECTOR, x);
   return v128.load(place * VECTOR);
 }
@@ -59,6 +59,13 @@ export function keep(place: usize, x: v128): v128 {
 @inline
 export function keepAll(place: usize, value: f32): v128 {
   return keep(place, f32x4.splat(value));
+}
+
+/** A kept constant: `bits` in each lane. */
+// @ts-ignore: decorator
+@inline
+export function keepBits(place: usize, bits: i32): v128 {
+  return keep(place, i32x4.splat(bits));
 }
 
 /** A kept constant of `flush`. */
@@ -72,7 +79,7 @@ export function keepSmallest(place: usize): v128 {
 // @ts-ignore: decorator
 @inline
 export function keepMagnitude(place: usize): v128 {
-  return keep(place, i32x4.splat(MAGNITUDE));
+  return keepBits(place, MAGNITUDE);
 }
 
 /** `flush` of kernels.ts: +0 in the lanes that are below the smallest normal number. */

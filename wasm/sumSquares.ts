@@ -67,7 +67,7 @@ function addGroup(at: usize): void {
   highSums = f64x2.add(highSums, f64x2.promote_low_f32x4(upper(lanes)));
 }
 
-/** Adds the squares of `length` values, in float64. Lanes behind the last value add +0, which changes no sum. */
+/** Adds the squares of `length` values, in float64. Lanes behind the last add +0, which changes no sum. */
 function addSlowly(at: usize, length: i32): void {
   for (; length >= 4; length -= 4) {
     addVector(v128.load(at));

@@ -1,5 +1,5 @@
 /**
- * The kernels without an optimizer in them: `add`, `scale`, `divide`, `clipValue` and `zeroNonFinite` of kernels.ts.
+ * The kernels without an optimizer in them: `add`, `scale`, `divide`, `clipValue`, `zeroNonFinite`.
  */
 import { keepAll, pairsOf, storeRest, TWO, VECTOR, vectorsOf } from './lanes';
 
