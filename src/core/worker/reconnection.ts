@@ -5,6 +5,9 @@
  */
 import type { Random } from '../base/random.js';
 
+/** However near a deadline is, delays are spread over so long at least. */
+const LEAST_BOUND_MS = 10;
+
 /** How to reconnect. */
 export interface ReconnectPolicy {
   /** Attempts after a loss, before the worker gives up. */
@@ -64,6 +67,7 @@ export class Reconnection {
     if (this.#attempts >= retries) return undefined;
     const bound = Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(this.#attempts, 60));
     this.#attempts++;
-    return afterMs + this.#random.nextFloat() * Math.min(bound, withinMs);
+    // Never less than the smallest: before a deadline ever shorter delays would become a loop without end.
+    return afterMs + this.#random.nextFloat() * Math.min(bound, Math.max(withinMs, LEAST_BOUND_MS));
   }
 }
