@@ -22,7 +22,7 @@ import {
 import type { JournalRecord, PushRecord } from './records.js';
 
 /** Number of each kind of record; never reused. */
-export const RECORD_KINDS: Readonly<Record<JournalRecord['kind'], number>> = {
+const RECORD_KINDS: Readonly<Record<JournalRecord['kind'], number>> = {
   session: 1,
   enter: 2,
   leave: 3,

@@ -6,6 +6,8 @@
  *     lock                                      *.tmp (unfinished)   *.corrupt (put aside)
  */
 
+/** What a lock keeps in the directory, if it keeps anything there. */
+export const LOCK_NAME = 'lock';
 const CHECKPOINT = /^checkpoint-(\d{16})\.safetensors$/;
 const SEGMENT = /^journal-(\d{16})\.pslog$/;
 const LEFT_OVER = /^checkpoint-\d{16}\.safetensors\.tmp$/;
@@ -36,8 +38,10 @@ export function segmentPath(directory: string, first: number): string {
 }
 
 /** Sorts the names of a data directory. Hidden files and `lost+found` are passed over. */
-export function contentOf(names: readonly string[], lockName = 'lock'): DirectoryContent {
-  const visible = names.filter((name) => !name.startsWith('.') && name !== 'lost+found' && name !== lockName);
+export function contentOf(names: readonly string[]): DirectoryContent {
+  const visible = names.filter(
+    (name) => !name.startsWith('.') && name !== 'lost+found' && name !== LOCK_NAME,
+  );
   const numbersOf = (pattern: RegExp): number[] =>
     visible.flatMap((name) => (pattern.test(name) ? [Number(pattern.exec(name)?.[1])] : []));
   return {

@@ -13,9 +13,8 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DiskDone, DiskError, DiskLock, DiskResult } from './disk.js';
+import { LOCK_NAME } from './names.js';
 
-/** Name of the socket in the directory. */
-export const LOCK_NAME = 'lock';
 /** The longest path of a socket that every system takes. */
 const MAX_SOCKET_PATH = 100;
 

@@ -33,7 +33,7 @@ export interface SafetensorsHeader {
 /** Bytes before the header. */
 export const LENGTH_BYTES = 8;
 /** Longest header that is read, as in other readers. */
-export const MAX_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 const METADATA = '__metadata__';
 const DTYPE_BYTES: Readonly<Record<string, number>> = {
   ...{ BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, U16: 2, I16: 2, F16: 2, BF16: 2 },
@@ -41,7 +41,7 @@ const DTYPE_BYTES: Readonly<Record<string, number>> = {
 };
 
 /** Bytes of a tensor; undefined for a type that is not known. */
-export function tensorBytes(dtype: string, shape: readonly number[]): number | undefined {
+function tensorBytes(dtype: string, shape: readonly number[]): number | undefined {
   const size = Object.hasOwn(DTYPE_BYTES, dtype) ? DTYPE_BYTES[dtype] : undefined;
   return size === undefined ? undefined : size * lengthOfShape(shape);
 }

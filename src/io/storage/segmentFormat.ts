@@ -35,7 +35,7 @@ export interface RecordFront {
 
 export type Checksum = (bytes: Uint8Array, previous: number) => number;
 
-export const SEGMENT_VERSION = 1;
+const SEGMENT_VERSION = 1;
 /** Bytes of a header without its lineage. */
 export const HEADER_BYTES = 32;
 /** Bytes of a record before its head. */
