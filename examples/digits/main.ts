@@ -10,6 +10,7 @@ import { loadDigits, splitDigits, splitForValidation } from './data.js';
 import { accuracy, networkParameters } from './network.js';
 import { readOptions } from './options.js';
 import { startProgress } from './progress.js';
+import { fallingRate } from './settings.js';
 import { runWorkers } from './workerProcesses.js';
 
 /** How many clocks pass between two measurements of the accuracy. */
@@ -18,9 +19,11 @@ const CLOCKS_PER_TEST = 10;
 const options = readOptions();
 const { test } = (options.validation ? splitForValidation : splitDigits)(loadDigits());
 
+// With BSP the workers' gradients of a step make one update together.
+const updates = options.consistency.name === 'bsp' ? options.steps : options.steps * options.workers;
 const server = new ParameterServer({
   parameters: networkParameters,
-  optimizer: adam({ learningRate: options.learningRate }),
+  optimizer: adam({ learningRate: fallingRate(options.learningRate, updates) }),
   consistency: options.consistency,
   minWorkers: options.workers,
   seed: options.seed,

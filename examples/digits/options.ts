@@ -13,7 +13,7 @@ export interface DemoOptions {
   readonly steps: number;
   /** Decides the initial parameters and the order of the digits; 1. */
   readonly seed: number;
-  /** Adam's step size, above 0; 0.002. */
+  /** Adam's step size at the start, above 0; 0.008. */
   readonly learningRate: number;
   /** Train with a part of the training digits, and be judged by the others instead of the test digits. */
   readonly validation: boolean;
@@ -27,7 +27,7 @@ const USAGE = `Options of the demo (default):
   --consistency M    ssp, bsp or asp (ssp)
   --staleness N      how many clocks a worker may be ahead of the slowest, with ssp (3)
   --seed N           decides the initial parameters and the order of the digits (1)
-  --learning-rate X  step size of the optimizer, above 0 (${LEARNING_RATE})
+  --learning-rate X  step size of the optimizer at the start, above 0 (${LEARNING_RATE})
   --validation       hold out a part of the training digits and measure the accuracy on
                      these, not on the test digits: for choosing the other options`;
 

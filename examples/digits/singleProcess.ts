@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { type Digits, loadDigits, shuffledBatches, splitDigits, splitForValidation } from './data.js';
 import { accuracy, gradient, type NetworkParameters, networkParameters } from './network.js';
 import { type Random, randomFrom } from './random.js';
-import { BATCH_SIZE, LEARNING_RATE } from './settings.js';
+import { BATCH_SIZE, fallingRate, LEARNING_RATE } from './settings.js';
 import { summaryOf } from './summary.js';
 
 type Name = keyof typeof networkParameters;
@@ -18,12 +18,13 @@ const names = Object.keys(networkParameters) as Name[];
 function train(training: Digits, steps: number, learningRate: number, seed: number): NetworkParameters {
   const random = randomFrom(seed);
   const parameters = initialParameters(random);
-  const optimizers = names.map((name) => adamFor(parameters[name].data, learningRate));
+  const optimizers = names.map((name) => adamFor(parameters[name].data));
   const batches = shuffledBatches(training, BATCH_SIZE, random);
+  const rateAt = fallingRate(learningRate, steps);
   for (let step = 1; step <= steps; step++) {
     const { gradients } = gradient(parameters, batches.next().value);
     names.forEach((name, i) => {
-      optimizers[i]?.(gradients[name], step);
+      optimizers[i]?.(gradients[name], step, rateAt(step - 1));
     });
   }
   return parameters;
@@ -49,11 +50,10 @@ function initialParameters(random: Random): NetworkParameters {
 /** Adam (Kingma and Ba 2015, algorithm 1) with its usual constants, for one array. */
 function adamFor(
   parameter: Float32Array,
-  learningRate: number,
-): (gradient: Float32Array, step: number) => void {
+): (gradient: Float32Array, step: number, learningRate: number) => void {
   const mean = new Float32Array(parameter.length);
   const meanSquare = new Float32Array(parameter.length);
-  return (gradient, step) => {
+  return (gradient, step, learningRate) => {
     gradient.forEach((g, i) => {
       const m = 0.9 * (mean[i] as number) + 0.1 * g;
       const v = 0.999 * (meanSquare[i] as number) + 0.001 * g * g;

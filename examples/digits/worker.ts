@@ -2,7 +2,7 @@
  * One worker process of the demo: trains on its own part of the digits. Where the server is, and
  * which part is its own, it reads from the environment.
  */
-import { Worker } from 'pslib';
+import { PsError, Worker } from 'pslib';
 import { loadDigits, partOf, shuffledBatches, splitDigits, splitForValidation } from './data.js';
 import { gradient, type networkParameters } from './network.js';
 import { randomFrom } from './random.js';
@@ -23,15 +23,21 @@ const worker = new Worker<typeof networkParameters>(url, {
   // The server is the process that started this one: if it is gone, it will not come back.
   reconnect: { maxOfflineMs: 10_000 },
 });
-await worker.connect();
-await worker.run(
-  (parameters, batch) => {
-    const { loss, gradients } = gradient(parameters, batch);
-    return { gradients, metrics: { loss } };
-  },
-  { data: batches, steps },
-);
-await worker.close();
+try {
+  await worker.run(
+    (parameters, batch) => {
+      const { loss, gradients } = gradient(parameters, batch);
+      return { gradients, metrics: { loss } };
+    },
+    { data: batches, steps },
+  );
+} catch (error) {
+  if (!(error instanceof PsError)) throw error;
+  console.error(`worker-${rank}: ${error.message} (${error.code})`);
+  process.exitCode = 1;
+} finally {
+  await worker.close();
+}
 
 function setting(name: string): string {
   const value = process.env[name];
