@@ -10,7 +10,7 @@ import {
   checksumEntry,
   metadataOf,
 } from './checkpointFormat.js';
-import type { Disk, DiskFile } from './disk.js';
+import type { Disk, DiskError, DiskFile } from './disk.js';
 import { encodeSafetensorsHeader } from './safetensors.js';
 import { completion, result, type Task } from './task.js';
 
@@ -25,8 +25,7 @@ export function* writeCheckpoint(
   content: { readonly catalogue: Catalogue; readonly tensors: readonly CheckpointTensor[] },
 ): Task<number> {
   const temporary = `${place.path}.tmp`;
-  yield* removeIfThere(disk, temporary);
-  const file = yield* result<DiskFile>((done) => disk.open(temporary, 'create', done));
+  const file = yield* createAnew(disk, temporary);
   let bytes = 0;
   try {
     bytes = yield* writeAll(disk, file, info, content);
@@ -82,6 +81,17 @@ function* batchesOf(parts: readonly Uint8Array[]): Generator<Uint8Array[]> {
     }
   }
   if (batch.length > 0) yield batch;
+}
+
+/** A new file, in place of what an interrupted run left. */
+function* createAnew(disk: Disk, path: string): Task<DiskFile> {
+  try {
+    return yield* result<DiskFile>((done) => disk.open(path, 'create', done));
+  } catch (error) {
+    if ((error as DiskError).code !== 'EEXIST') throw error;
+    yield* completion((done) => disk.remove(path, done));
+    return yield* result<DiskFile>((done) => disk.open(path, 'create', done));
+  }
 }
 
 function* removeIfThere(disk: Disk, path: string): Task<void> {

@@ -62,6 +62,7 @@ export function* recover(place: DataDirectory, options: RecoveryOptions): Task<R
   const { position: checkpoint, lineage } = info;
   const replay = new Replay(place, options, checkpoint, lineage);
   const segment = yield* replay.run(content.segments);
+  // The process before may have died between giving a file its name and making the name durable.
   commitAll(options.state);
   return { lineage, position: replay.position, checkpoint, segment };
 }

@@ -391,6 +391,17 @@ describe('checkpoints', () => {
     expect(again.state.sessions.has('b')).toBe(true);
   });
 
+  it('take the place of one that was not finished', () => {
+    const disk = new MemoryDisk();
+    const server = StoredServer.open(disk);
+    pushes(server, 1);
+    const path = `${DIRECTORY}/checkpoint-${String(server.core.position).padStart(16, '0')}.safetensors`;
+    disk.put(`${path}.tmp`, Uint8Array.of(1, 2, 3));
+    expect(server.checkpoint()).toBeNull();
+    expect(names(disk)).not.toContain(`${path}.tmp`);
+    expect(disk.read(path).length).toBeGreaterThan(100);
+  });
+
   it('never go below one that has only finite parameters', () => {
     const disk = new MemoryDisk();
     const server = StoredServer.open(disk, { checkpoint: { keep: 1 } });
