@@ -63,6 +63,7 @@ export function* recover(place: DataDirectory, options: RecoveryOptions): Task<R
   const replay = new Replay(place, options, checkpoint, lineage);
   const segment = yield* replay.run(content.segments);
   // The process before may have died between giving a file its name and making the name durable.
+  yield* completion((done) => disk.syncDirectory(directory, done));
   commitAll(options.state);
   return { lineage, position: replay.position, checkpoint, segment };
 }
