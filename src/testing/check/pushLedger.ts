@@ -139,6 +139,7 @@ export class PushLedger {
   restart(): void {
     this.#history++;
     for (const cells of this.#byCell) cells.length = 0;
+    this.admitted.fill(0);
     this.#shake();
   }
 
@@ -166,8 +167,8 @@ export class PushLedger {
     for (let w = 0; w < this.absences.length; w++) this.absences[w] = (this.absences[w] as number) + 1;
   }
 
-  /** A push was seen in version `version` for the first time. */
-  seen(push: LoggedPush, version: number): void {
+  /** A push was seen in version `version` for the first time. `isDirect`: it was not buffered before. */
+  seen(push: LoggedPush, version: number, isDirect: boolean): void {
     const { told, history } = push;
     if (push.appliedAt !== undefined) {
       this.#violations.add(
@@ -183,6 +184,9 @@ export class PushLedger {
     }
     if (history !== this.#history) {
       this.#violations.add('rollback', `${nameOf(push)} was made for another history and is applied`);
+    }
+    if (isDirect && push.process < (this.admitted[push.worker] as number)) {
+      this.#violations.add('fenced', `${nameOf(push)} is applied, and a later process has taken over`);
     }
     push.appliedAt = version;
   }

@@ -79,6 +79,11 @@ export class TableWatch {
       const session = sessions.get(id);
       const number = this.#rules.numberOf(id);
       if (session !== undefined && number !== undefined && Number(session.key.split('#')[1]) === process) {
+        // A server that lost everything can't know who came before.
+        const isForgotten = this.#ledger.history > 1;
+        if (!isForgotten && process < (this.#ledger.admitted[number] as number)) {
+          this.#violations.add('fenced', `process ${process} of ${id} is let in after a later one`);
+        }
         this.#ledger.admitted[number] = process;
       }
       this.#greeting = undefined;

@@ -146,21 +146,20 @@ export class VersionHistory {
   #applyEach(updates: readonly Update[], changes: Change[], core: ServerCore): void {
     let left = changes;
     for (const update of updates) {
-      const mine = this.#changesOf(update, left, updates.length === 1, core);
+      const isMerged = isMergedUpdate(update, core);
+      const mine = this.#changesOf(update, left, updates.length === 1, isMerged);
       left = left.filter((change) => !mine.includes(change));
       this.maxDelay = Math.max(this.maxDelay, update.delay);
-      this.#apply(mine, this.#version + 1, this.#amountOf(update));
+      this.#apply(mine, this.#version + 1, this.#amountOf(update), !isMerged);
     }
     if (left.length > 0)
       this.#violations.add('only pushes', `${nameOf((left[0] as Change).push)} is in no update`);
   }
 
-  #changesOf(update: Update, changes: readonly Change[], isOnly: boolean, core: ServerCore): Change[] {
+  #changesOf(update: Update, changes: readonly Change[], isOnly: boolean, isMerged: boolean): Change[] {
     const workers = update.workers.map(this.#rules.numberOf);
     const candidates = changes.filter(({ worker }) => workers.includes(worker));
     if (isOnly) return candidates;
-    const { model, policy } = core.state;
-    const isMerged = model.name === 'bsp' && update.clock >= (policy.save()[0] ?? 0);
     if (isMerged) return candidates.filter(({ push }) => push.clock === update.clock);
     return candidates.slice(0, 1);
   }
@@ -173,10 +172,10 @@ export class VersionHistory {
   /** Several updates at once, whose order is not known: the versions between are unknown. */
   #applyAll(changes: readonly Change[], version: number): void {
     if (version === this.#version && changes.length === 0) return;
-    this.#apply(changes, version, undefined);
+    this.#apply(changes, version, undefined, false);
   }
 
-  #apply(changes: readonly Change[], version: number, amount: number | undefined): void {
+  #apply(changes: readonly Change[], version: number, amount: number | undefined, isDirect: boolean): void {
     const values = this.#values.slice();
     const { model } = this.#rules;
     for (const { at, amount: changed, push } of changes) {
@@ -185,7 +184,7 @@ export class VersionHistory {
         this.#violations.add('only pushes', `${nameOf(push)} counts ${changed} instead of ${amount}`);
       values[at] = (values[at] as number) + changed;
       this.#add(values, changed);
-      this.#ledger.seen(push, version);
+      this.#ledger.seen(push, version, isDirect);
       this.applied++;
     }
     for (let i = model.noiseAt; i < model.length; i++) values[i] = Number.NaN;
@@ -215,6 +214,11 @@ export class VersionHistory {
       return;
     }
   }
+}
+
+/** Whether an update is the merged ones of a clock. */
+function isMergedUpdate({ clock }: Update, { state }: ServerCore): boolean {
+  return state.model.name === 'bsp' && clock >= (state.policy.save()[0] ?? 0);
 }
 
 function orderOf(ledger: PushLedger, { worker, push }: Change): number {
