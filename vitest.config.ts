@@ -2,7 +2,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 // Three projects by what a test needs:
 // - core: pure logic, no sockets and no timers; fast, in threads.
-// - process: real sockets, files and child processes, in processes of their own; 30 s guard against hangs.
+// - process: real sockets, files and child processes, in processes of their own; 90 s guard against hangs.
 // - package: the packed tarball in an empty project (`npm run test:package`).
 // Every kind of test has a folder under test/; `npx vitest run test/unit` runs one of them.
 
@@ -29,7 +29,7 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: inFolders([...sockets, 'package', 'browser']),
           pool: 'threads',
-          testTimeout: 20_000,
+          testTimeout: 90_000,
         },
       },
       {
@@ -38,8 +38,8 @@ const config: ViteUserConfig = defineConfig({
           name: 'process',
           include: inFolders(sockets),
           pool: 'forks',
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
         },
       },
       {
