@@ -12,6 +12,8 @@ export class ClockTable {
   /** How many workers stand at each clock, so that minClock costs O(distinct clocks) to move. */
   readonly #counts = new Map<number, number>();
   #minClock = 0;
+  /** Told when a worker's clock changes; undefined stands for outside the table. */
+  onMove: ((id: string, from: number | undefined, to: number | undefined) => void) | undefined;
 
   /** The smallest clock; O(1). */
   get minClock(): number {
@@ -41,6 +43,7 @@ export class ClockTable {
     this.#clocks.set(id, entry);
     this.#count(entry, 1);
     this.#raise();
+    this.onMove?.(id, undefined, entry);
     return entry;
   }
 
@@ -53,6 +56,7 @@ export class ClockTable {
     this.#count(present, -1);
     this.#count(clock, 1);
     this.#raise();
+    this.onMove?.(id, present, clock);
   }
 
   /** Takes `id` out at once. */
@@ -62,6 +66,7 @@ export class ClockTable {
     this.#clocks.delete(id);
     this.#count(present, -1);
     this.#raise();
+    this.onMove?.(id, present, undefined);
   }
 
   /** How many stand above `clock`. O(distinct clocks). */

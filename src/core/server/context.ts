@@ -3,6 +3,7 @@
  * handled, and the ways out. `ServerCore` makes one and gives it to its parts.
  */
 import type { DelayOptions } from '../consistency/delayPolicy.js';
+import type { WaitLedger } from '../consistency/waitLedger.js';
 import type { CommitLog } from './commits.js';
 import type { Observation, ServerEffect } from './events.js';
 import type { ServerLimits } from './limits.js';
@@ -38,6 +39,10 @@ export interface CoreContext {
   mayLackSessionsUntil: number;
   /** Something changed that may let waiting pulls be answered or clocks close. */
   isDirty: boolean;
+  /** Who makes others wait. */
+  readonly waits: WaitLedger;
+  /** Milliseconds of a running clock, for measuring alone: nothing is decided by it. */
+  readonly stopwatch: () => number;
   emit(effect: ServerEffect): void;
   observe(observation: Observation): void;
 }

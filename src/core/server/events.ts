@@ -4,7 +4,7 @@
  * out the effects, in order, before it returns to its event loop.
  */
 import type { PsError } from '../base/errors.js';
-import type { ServerMessage, WorkerMessage } from '../protocol/messages.js';
+import type { ServerMessage, WaitReason, WorkerMessage } from '../protocol/messages.js';
 import type { OutgoingStream } from '../protocol/outgoingStream.js';
 import type { JournalRecord } from './records.js';
 
@@ -79,6 +79,18 @@ export type Observation =
       readonly clock: number;
       readonly delay: number;
       readonly scaled: boolean;
+      /** Time that applying it took, by the shell's stopwatch. */
+      readonly applyMs: number;
+    }
+  /** A training pull was answered. */
+  | {
+      readonly kind: 'pull';
+      readonly id: string;
+      /** Its worker's clock − minClock. */
+      readonly lead: number;
+      readonly waitedMs: number;
+      /** Why it began to wait; undefined: it did not. */
+      readonly reason: WaitReason | undefined;
     }
   | { readonly kind: 'clock'; readonly minClock: number }
   | {

@@ -28,6 +28,10 @@ interface WaitingPull {
   deadline: number;
   noticeAt: number;
   lastNotice: string;
+  /** Why it began to wait. */
+  reason: WaitReason | undefined;
+  /** The clock that it awaits from others, while the ledger has it. */
+  awaits: number | undefined;
 }
 
 /** The pulls of one server: those that wait and those that are being sent. */
@@ -47,10 +51,14 @@ export class PullDesk {
     return this.#waiting.size;
   }
 
-  /** Whether `session` has a pull that waits. */
-  isWaiting(session: Session): boolean {
-    for (const pull of this.#waiting) if (pull.session === session) return true;
-    return false;
+  /** Since when each session has a training pull that waits. O(waiting pulls). */
+  waitingSince(): Map<Session, number> {
+    const since = new Map<Session, number>();
+    for (const pull of this.#waiting) {
+      if (pull.message.training)
+        since.set(pull.session, Math.min(pull.since, since.get(pull.session) ?? Infinity));
+    }
+    return since;
   }
 
   /** Answers `message` now or keeps it. Throws the typed error that refuses it. */
@@ -65,15 +73,22 @@ export class PullDesk {
       deadline: now + options.limits.pullTimeoutMs,
       noticeAt: now + NOTICE_AFTER_MS,
       lastNotice: '',
+      reason: undefined,
+      awaits: undefined,
     };
-    if (this.#reasonToWait(pull) === undefined && this.#answer(pull)) return;
+    const reason = this.#reasonToWait(pull);
+    if (reason === undefined && this.#answer(pull)) return;
+    pull.reason = reason ?? 'version';
+    this.#charge(pull, reason);
     this.#waiting.add(pull);
   }
 
   /** Looks at every waiting pull again, oldest first. */
   reconsider(): void {
     for (const pull of this.#waiting) {
-      if (this.#reasonToWait(pull) === undefined && this.#answer(pull)) this.#waiting.delete(pull);
+      const reason = this.#reasonToWait(pull);
+      this.#charge(pull, reason);
+      if (reason === undefined && this.#answer(pull)) this.#remove(pull);
     }
   }
 
@@ -109,7 +124,7 @@ export class PullDesk {
   /** Forgets request `request` of a connection, waiting or streaming. */
   cancel(connection: number, request: number): void {
     for (const pull of this.#waiting) {
-      if (pull.connection === connection && pull.message.request === request) this.#waiting.delete(pull);
+      if (pull.connection === connection && pull.message.request === request) this.#remove(pull);
     }
     for (const stream of this.#streams.values()) {
       if (stream.connection === connection && stream.answer.request === request) stream.isCancelled = true;
@@ -118,7 +133,7 @@ export class PullDesk {
 
   /** Forgets everything of a connection that is gone; its streams end by themselves. */
   forget(connection: number): void {
-    for (const pull of this.#waiting) if (pull.connection === connection) this.#waiting.delete(pull);
+    for (const pull of this.#waiting) if (pull.connection === connection) this.#remove(pull);
     for (const stream of this.#streams.values())
       if (stream.connection === connection) stream.isCancelled = true;
   }
@@ -172,7 +187,32 @@ export class PullDesk {
     const stream = new PullStream(id, connection, answer, state.table.versions, options.limits.chunkBytes);
     this.#streams.set(id, stream);
     this.#context.emit({ kind: 'stream', connection, stream });
+    if (message.training) this.#observe(pull);
     return true;
+  }
+
+  #observe({ session, since, reason }: WaitingPull): void {
+    const { state, now } = this.#context;
+    const lead = Math.max(0, session.clock - state.clocks.minClock);
+    this.#context.observe({ kind: 'pull', id: session.id, lead, waitedMs: now - since, reason });
+  }
+
+  /** `pull` waits no longer. */
+  #remove(pull: WaitingPull): void {
+    this.#waiting.delete(pull);
+    this.#charge(pull, undefined);
+    if (pull.message.training) pull.session.waitedMs += this.#context.now - pull.since;
+  }
+
+  /** Its wait is charged to those below its clock while `reason` is that. */
+  #charge(pull: WaitingPull, reason: WaitReason | undefined): void {
+    const { state, waits } = this.#context;
+    const awaits =
+      reason === 'staleness' ? state.policy.awaitedBelow(clockOf(pull), state.clocks) : undefined;
+    if (awaits === pull.awaits) return;
+    if (pull.awaits !== undefined) waits.end(pull.awaits);
+    if (awaits !== undefined) waits.begin(awaits);
+    pull.awaits = awaits;
   }
 
   #answerNotModified({ message, connection, session }: WaitingPull): void {
@@ -210,7 +250,7 @@ export class PullDesk {
   }
 
   #expire(pull: WaitingPull): void {
-    this.#waiting.delete(pull);
+    this.#remove(pull);
     if (this.#reasonToWait(pull) === 'change') {
       this.#answerNotModified(pull);
       return;

@@ -8,7 +8,7 @@ import { decideDelay } from '../consistency/delayPolicy.js';
 import { clipFactor } from '../optim/clipping.js';
 import { faultOf } from '../protocol/faults.js';
 import { type Fault, MessageType, type Outcome, type Push, type PushResult } from '../protocol/messages.js';
-import { type Job, JobThen } from '../table/job.js';
+import { type Job, JobThen, TimedJob } from '../table/job.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import { type CoreContext, decide } from './context.js';
 import type { IncomingPush } from './intake.js';
@@ -81,11 +81,12 @@ export class PushDesk {
       gradient: isUsed ? (push.gradient as Float32Array) : NO_GRADIENT,
       clipValue: this.#context.options.clip.value,
     };
-    return new JobThen(state.apply(decided, now), () => {
+    const timed = new TimedJob(state.apply(decided, now), this.#context.stopwatch);
+    return new JobThen(timed, () => {
       const answer = session.answerOf(message.seq) as PushAnswer;
       const record = answer.outcome === decided.outcome ? decided : asFailed(decided, answer);
       this.#context.isDirty = true;
-      this.#observe(session, push, record);
+      this.#observe(session, push, record, timed.elapsed);
       // Handed on when it is done, so that a journal has records in the order in which they took effect.
       const onCommitted = (): void => {
         this.#release(push);
@@ -142,7 +143,7 @@ export class PushDesk {
     }
   }
 
-  #observe(session: Session, push: IncomingPush, record: PushRecord): void {
+  #observe(session: Session, push: IncomingPush, record: PushRecord, applyMs: number): void {
     const { observe, state } = this.#context;
     const { id } = session;
     const { clock, delay, outcome } = record;
@@ -161,6 +162,7 @@ export class PushDesk {
         clock,
         delay,
         scaled: outcome === 'scaled',
+        applyMs,
       });
     }
   }

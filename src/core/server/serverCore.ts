@@ -8,6 +8,7 @@
  */
 import { PsError } from '../base/errors.js';
 import type { Consistency } from '../consistency/consistency.js';
+import { WaitLedger } from '../consistency/waitLedger.js';
 import type { WorkerMessage } from '../protocol/messages.js';
 import type { DenseTable } from '../table/denseTable.js';
 import type { Job } from '../table/job.js';
@@ -15,6 +16,7 @@ import { CommitLog } from './commits.js';
 import type { CoreContext, ServerCoreOptions } from './context.js';
 import { Dispatcher } from './dispatcher.js';
 import type { ServerEffect, ServerEvent } from './events.js';
+import type { Session } from './session.js';
 import { ServerState } from './state.js';
 import type { UpdateQueue } from './updates.js';
 
@@ -26,6 +28,8 @@ export interface ServerCoreParts {
   readonly allocate: (length: number) => Float32Array;
   /** Gets arrays of `allocate` that are needed no more. */
   readonly release?: (array: Float32Array) => void;
+  /** Measures how long updates take; see `CoreContext.stopwatch`. Default: it stands still. */
+  readonly stopwatch?: () => number;
 }
 
 /** The server of one shard, without sockets, timers and files. */
@@ -38,7 +42,7 @@ export class ServerCore {
   #minClock = 0;
 
   constructor(parts: ServerCoreParts) {
-    const { options, table, consistency, allocate, release } = parts;
+    const { options, table, consistency, allocate, release, stopwatch = () => 0 } = parts;
     this.state = new ServerState(table, consistency, allocate, release);
     const commits = new CommitLog(options.isDurable, (number, record) =>
       this.#effects.push({ kind: 'persist', number, record }),
@@ -50,6 +54,8 @@ export class ServerCore {
       now: 0,
       mayLackSessionsUntil: Number.NEGATIVE_INFINITY,
       isDirty: false,
+      waits: this.#waits(),
+      stopwatch,
       emit: (effect) => this.#effects.push(effect),
       observe: (observation) => this.#effects.push({ kind: 'observe', observation }),
     };
@@ -74,6 +80,14 @@ export class ServerCore {
   /** The parts that the shell may look at. */
   get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging' | 'isQuiet'> {
     return this.#dispatcher;
+  }
+
+  /** Milliseconds that pulls of others have waited for `session` until `now`; a wait for two is shared. */
+  awaitedMs(session: Session, now: number): number {
+    this.#context.now = Math.max(this.#context.now, now);
+    const isTraining = this.state.clocks.has(session.id) && !session.isReader;
+    const pending = isTraining ? this.#context.waits.pending(session.id, session.clock) : 0;
+    return session.awaitedMs + pending;
   }
 
   /** Where a transport may write the payload of `message`, whose event follows. Changes nothing. */
@@ -131,6 +145,15 @@ export class ServerCore {
   /** When a `tick` is due at the latest. O(sessions). */
   nextTickAt(): number {
     return this.#dispatcher.nextTickAt();
+  }
+
+  #waits(): WaitLedger {
+    const { clocks, sessions } = this.state;
+    const charge = (id: string, milliseconds: number): void => {
+      const session = sessions.get(id);
+      if (session !== undefined) session.awaitedMs += milliseconds;
+    };
+    return new WaitLedger(clocks, () => this.#context.now, charge);
   }
 
   #handle(event: ServerEvent): void {

@@ -58,6 +58,10 @@ export class Session {
   ownVersion = 0;
   /** Delay of its last push. */
   lastDelay = 0;
+  /** How long its training pulls have waited, those that wait now left out. */
+  waitedMs = 0;
+  /** How long pulls of others have waited for it; a wait for two is shared. */
+  awaitedMs = 0;
   /** Messages whose order matters and that are not handled yet. */
   readonly inbox: OrderedMessage[] = [];
   /** The head of the inbox waits for a decision. */

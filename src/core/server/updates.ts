@@ -3,7 +3,7 @@
  * turn came, clocks that close, and changes of settings. Each is decided when its turn comes, recorded,
  * and carried out as a job in slices; then it is acknowledged, as soon as its record is committed.
  */
-import { type Budget, type Job, JobThen, SLICE_ELEMENTS } from '../table/job.js';
+import { type Budget, type Job, JobThen, SLICE_ELEMENTS, TimedJob } from '../table/job.js';
 import type { CoreContext } from './context.js';
 import type { CloseRecord } from './records.js';
 
@@ -75,13 +75,15 @@ export class UpdateQueue {
     const workers = state.buffers.get(clock)?.contributions.map((each) => each.worker) ?? [];
     const record: CloseRecord = { kind: 'close', clock, rates: this.#rates() };
     const versionBefore = state.version;
-    return new JobThen(state.apply(record, this.#context.now), () => {
+    const timed = new TimedJob(state.apply(record, this.#context.now), this.#context.stopwatch);
+    return new JobThen(timed, () => {
       // The same version: nobody pushed, or the user's optimizer failed.
       const isUpdated = state.version > versionBefore;
       commits.append(isUpdated || workers.length === 0 ? record : { ...record, isFailed: true });
       this.#context.isDirty = true;
       if (!isUpdated) return;
-      observe({ kind: 'update', version: state.version, workers, clock, delay: 0, scaled: false });
+      const applyMs = timed.elapsed;
+      observe({ kind: 'update', version: state.version, workers, clock, delay: 0, scaled: false, applyMs });
     });
   }
 

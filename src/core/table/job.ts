@@ -89,6 +89,27 @@ export class JobThen implements Job {
   }
 }
 
+/** A job whose time is taken, slice by slice. */
+export class TimedJob implements Job {
+  readonly #job: Job | undefined;
+  readonly #stopwatch: () => number;
+  /** What it has taken so far, in the stopwatch's unit. */
+  elapsed = 0;
+
+  constructor(job: Job | undefined, stopwatch: () => number) {
+    this.#job = job;
+    this.#stopwatch = stopwatch;
+  }
+
+  run(budget: Budget): boolean {
+    if (this.#job === undefined) return true;
+    const begun = this.#stopwatch();
+    const isDone = this.#job.run(budget);
+    this.elapsed += this.#stopwatch() - begun;
+    return isDone;
+  }
+}
+
 /** Runs a job to its end at once. */
 export function runToEnd(job: Job): void {
   const budget = { elements: Number.MAX_SAFE_INTEGER };

@@ -4,6 +4,7 @@ import { PsError } from '../../core/base/errors.js';
 import { loadKernels } from '../../core/kernels/loadKernels.js';
 import { ServerCore } from '../../core/server/serverCore.js';
 import { DenseTable } from '../../core/table/denseTable.js';
+import { monotonicNow } from '../time.js';
 import type { CheckedServerOptions } from './serverOptions.js';
 
 /**
@@ -35,5 +36,12 @@ export function makeCore(options: CheckedServerOptions): ServerCore {
     allocate,
   });
   const coreOptions = { ...core, incarnation: randomUUID(), lineage: randomUUID() };
-  return new ServerCore({ options: coreOptions, table, consistency, allocate, release });
+  return new ServerCore({
+    options: coreOptions,
+    table,
+    consistency,
+    allocate,
+    release,
+    stopwatch: monotonicNow,
+  });
 }

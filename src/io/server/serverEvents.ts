@@ -26,6 +26,8 @@ export interface ParameterServerEvents {
     readonly delay: number;
     /** Whether the `delay` option reduced its learning rate. */
     readonly scaled: boolean;
+    /** How long applying it took, in milliseconds of computing. */
+    readonly applyMs: number;
   }) => void;
   /** minClock rose. */
   clock: (event: { readonly minClock: number }) => void;
@@ -66,6 +68,7 @@ export function emitObservation(
     ...args: Parameters<ParameterServerEvents[K]>
   ) => void,
 ): void {
+  if (observation.kind === 'pull') return;
   const { kind, ...event } = observation;
   switch (observation.kind) {
     case 'join':

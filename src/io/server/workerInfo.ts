@@ -1,5 +1,4 @@
 /** What a server knows of each worker, for `workers()`. */
-import type { Dispatcher } from '../../core/server/dispatcher.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import type { Session } from '../../core/server/session.js';
 
@@ -17,6 +16,13 @@ export interface WorkerInfo {
   readonly delay: number;
   /** Milliseconds since anything arrived from it. */
   readonly lastSeenMs: number;
+  /** Milliseconds that its training pulls have waited, in all. */
+  readonly waitedMs: number;
+  /**
+   * Milliseconds that pulls of others have waited for it, in all. A wait for two workers is shared between
+   * them: the sum over workers is what all have waited for the staleness bound.
+   */
+  readonly awaitedMs: number;
   /**
    * `training`: in the clock table; `waiting`: so, and a pull of its waits; `computing`: so, and it announced that
    * it computes; `idle`: connected, not training; `disconnected`: its socket closed, its place is kept for a while.
@@ -26,11 +32,14 @@ export interface WorkerInfo {
 
 /** Everyone who has joined and not left, slowest first among those that train, then the others. */
 export function workerInfos(core: ServerCore, now: number): WorkerInfo[] {
-  const infos = [...core.view.membership.present].map((session) => infoOf(session, core, now));
+  const waiting = core.view.pulls.waitingSince();
+  const infos = [...core.view.membership.present].map((session) =>
+    infoOf(session, core, now, waiting.get(session)),
+  );
   return infos.sort((a, b) => (a.lead ?? Infinity) - (b.lead ?? Infinity) || (a.id < b.id ? -1 : 1));
 }
 
-function infoOf(session: Session, core: ServerCore, now: number): WorkerInfo {
+function infoOf(session: Session, core: ServerCore, now: number, waitsSince: number | undefined): WorkerInfo {
   const { clocks } = core.state;
   const isTraining = !session.isReader && clocks.has(session.id);
   return {
@@ -41,13 +50,15 @@ function infoOf(session: Session, core: ServerCore, now: number): WorkerInfo {
     lead: isTraining ? session.clock - clocks.minClock : undefined,
     delay: session.lastDelay,
     lastSeenMs: Math.max(0, Math.round(now - session.lastSeen)),
-    state: stateOf(session, isTraining, core.view.pulls),
+    waitedMs: session.waitedMs + Math.max(0, now - (waitsSince ?? now)),
+    awaitedMs: core.awaitedMs(session, now),
+    state: stateOf(session, isTraining, waitsSince !== undefined),
   };
 }
 
-function stateOf(session: Session, isTraining: boolean, pulls: Dispatcher['pulls']): WorkerInfo['state'] {
+function stateOf(session: Session, isTraining: boolean, isWaiting: boolean): WorkerInfo['state'] {
   if (session.connection === undefined) return 'disconnected';
   if (!isTraining) return 'idle';
   if (session.isComputing) return 'computing';
-  return pulls.isWaiting(session) ? 'waiting' : 'training';
+  return isWaiting ? 'waiting' : 'training';
 }

@@ -35,7 +35,7 @@ describe('a clock', () => {
     expect(server.version).toBe(1);
     expect(a.lines()).toEqual(['pull 2: v1 [-3 0 0 0]']);
     expect(server.seen('update')).toEqual([
-      { kind: 'update', version: 1, workers: ['a', 'b'], clock: 0, delay: 0, scaled: false },
+      { kind: 'update', version: 1, workers: ['a', 'b'], clock: 0, delay: 0, scaled: false, applyMs: 0 },
     ]);
   });
 

@@ -141,7 +141,7 @@ describe('what the journal is given', () => {
     a.push([1, 0, 0, 0], { tick: true });
     expect(server.values).toEqual([-1, 0, 0, 0]);
     expect(server.seen('update')).toEqual([
-      { kind: 'update', version: 1, workers: ['a'], clock: 1, delay: 0, scaled: false },
+      { kind: 'update', version: 1, workers: ['a'], clock: 1, delay: 0, scaled: false, applyMs: 0 },
     ]);
   });
 });

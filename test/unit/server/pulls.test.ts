@@ -477,3 +477,57 @@ describe('the order of a worker’s own messages', () => {
     expect(b.lines()).toEqual(['pull 1: v0 [0 0 0 0]', 'push 1 applied v1, clock 0']);
   });
 });
+
+describe('what a wait costs', () => {
+  it('is observed when the pull is answered, and counted for its worker', () => {
+    const server = new TestServer({ consistency: ssp({ staleness: 0 }) });
+    const [a, b] = [server.worker('a'), server.worker('b')];
+    b.enter();
+    tickTo(a, 1);
+    server.observations.length = 0;
+    a.pull();
+    server.tick(25);
+    b.tick();
+    expect(server.seen('pull')).toEqual([
+      { kind: 'pull', id: 'a', lead: 0, waitedMs: 25, reason: 'staleness' },
+    ]);
+    expect(server.core.state.session('a').waitedMs).toBe(25);
+  });
+
+  it('is charged to the worker that was awaited, while the wait lasts and after it', () => {
+    const server = new TestServer({ consistency: ssp({ staleness: 0 }) });
+    const [a, b] = [server.worker('a'), server.worker('b')];
+    b.enter();
+    tickTo(a, 1);
+    a.pull();
+    server.tick(25);
+    const { core } = server;
+    const costs = () => ['a', 'b'].map((id) => core.awaitedMs(core.state.session(id), server.now));
+    expect(costs()).toEqual([0, 25]);
+    b.tick();
+    server.tick(25);
+    expect(costs()).toEqual([0, 25]);
+  });
+
+  it('stops with the pull: its connection is lost, or it has waited too long', () => {
+    const server = new TestServer({ consistency: ssp({ staleness: 0 }), limits: { pullTimeoutMs: 40 } });
+    const [a, b, c] = [server.worker('a'), server.worker('b'), server.worker('c')];
+    b.enter();
+    tickTo(a, 1);
+    tickTo(c, 1);
+    a.pull();
+    c.pull();
+    server.tick(10);
+    c.drop();
+    server.tick(30);
+    server.tick(30);
+    expect(server.core.awaitedMs(server.core.state.session('b'), server.now)).toBe(10 + 40);
+  });
+
+  it('is nothing where nobody waits', () => {
+    const server = new TestServer();
+    const a = server.worker('a');
+    a.pull();
+    expect(server.seen('pull')).toEqual([{ kind: 'pull', id: 'a', lead: 0, waitedMs: 0, reason: undefined }]);
+  });
+});

@@ -16,8 +16,8 @@ describe('an outcome', () => {
     expect(a.lines()).toEqual(['push 1 applied v1, clock 0', 'push 2 applied v2, clock 0']);
     expect(server.values).toEqual([-2, -2, -3, -4]);
     expect(server.seen('update')).toEqual([
-      { kind: 'update', version: 1, workers: ['a'], clock: 0, delay: 0, scaled: false },
-      { kind: 'update', version: 2, workers: ['a'], clock: 0, delay: 0, scaled: false },
+      { kind: 'update', version: 1, workers: ['a'], clock: 0, delay: 0, scaled: false, applyMs: 0 },
+      { kind: 'update', version: 2, workers: ['a'], clock: 0, delay: 0, scaled: false, applyMs: 0 },
     ]);
   });
 
