@@ -51,7 +51,7 @@ export class PushLedger {
   /** The process that may change anything, of each worker. */
   readonly admitted: number[];
   /** The last sequence number of each process. */
-  readonly #lastSeq = new Map<string, number>();
+  readonly #lastSeq = new Map<number, number>();
   #history = 1;
   answered = 0;
 
@@ -85,7 +85,7 @@ export class PushLedger {
   issue(made: Pick<LoggedPush, 'worker' | 'process' | 'clock' | 'pulled'>): LoggedPush {
     const before = this.#pushes[made.worker] as LoggedPush[];
     const cell = before.length % this.#cells;
-    const key = `${made.worker}#${made.process}`;
+    const key = keyOf(made.worker, made.process);
     const seq = (this.#lastSeq.get(key) ?? 0) + 1;
     this.#lastSeq.set(key, seq);
     const push: LoggedPush = {
@@ -111,7 +111,7 @@ export class PushLedger {
 
   /** A process goes back to the sequence number that the server has. */
   rollBack(worker: number, process: number, seq: number): void {
-    this.#lastSeq.set(`${worker}#${process}`, seq);
+    this.#lastSeq.set(keyOf(worker, process), seq);
   }
 
   /** A push comes to the server, made in `clock`: the worker may have been moved up meanwhile. */
@@ -236,6 +236,10 @@ export class PushLedger {
       }
     }
   }
+}
+
+function keyOf(worker: number, process: number): number {
+  return process * 65_536 + worker;
 }
 
 /** How a push is called in texts. */

@@ -105,7 +105,7 @@ export class RunChecks implements ClusterObserver {
   }
 
   serverReceives(connection: number, message: Message): void {
-    this.table.receives(message as WorkerMessage);
+    this.table.receives(connection, message as WorkerMessage);
     if (message.t === MessageType.hello) this.#names.set(connection, message.session);
     const [name, process] = this.#names.get(connection)?.split('#') ?? [];
     if (name === undefined) return;

@@ -5,7 +5,6 @@
 import { MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
 import type { ServerEffect } from '../../core/server/events.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
-import { minClockOf } from './pullWatch.js';
 import type { PushLedger } from './pushLedger.js';
 import type { Violations } from './violations.js';
 
@@ -25,8 +24,8 @@ export class TableWatch {
   readonly #ledger: PushLedger;
   readonly #violations: Violations;
   #minClock = 0;
-  /** The process whose Hello came last over a connection. */
-  #greeting: { id: string; process: number } | undefined;
+  /** Whose Hello came over each connection. */
+  readonly #greetings = new Map<number, { id: string; process: number }>();
   /** How often a worker lost its place for its silence. */
   evictions = 0;
   /** Largest values seen. */
@@ -44,13 +43,18 @@ export class TableWatch {
     this.#look(core);
   }
 
-  receives(message: WorkerMessage): void {
+  receives(connection: number, message: WorkerMessage): void {
     if (message.t !== MessageType.hello) return;
-    this.#greeting = { id: message.worker, process: Number(message.session.split('#')[1]) };
+    this.#greetings.set(connection, { id: message.worker, process: Number(message.session.split('#')[1]) });
   }
 
   stepped(core: ServerCore, effects: readonly ServerEffect[]): void {
-    for (const effect of effects) if (effect.kind === 'observe') this.#onObservation(effect.observation);
+    for (const effect of effects) {
+      if (effect.kind === 'observe') this.#onObservation(effect.observation);
+      else if (effect.kind === 'send' && effect.message.t === MessageType.welcome) {
+        this.#onWelcome(effect.connection);
+      }
+    }
     this.#look(core);
     this.#checkClocks(core);
     this.#checkMemory(core);
@@ -71,23 +75,22 @@ export class TableWatch {
     }
   }
 
-  /** Who is admitted, and who is out of the table. */
-  #look(core: ServerCore): void {
-    const { clocks, sessions } = core.state;
-    if (this.#greeting !== undefined) {
-      const { id, process } = this.#greeting;
-      const session = sessions.get(id);
-      const number = this.#rules.numberOf(id);
-      if (session !== undefined && number !== undefined && Number(session.key.split('#')[1]) === process) {
-        // A server that lost everything can't know who came before.
-        const isForgotten = this.#ledger.history > 1;
-        if (!isForgotten && process < (this.#ledger.admitted[number] as number)) {
-          this.#violations.add('fenced', `process ${process} of ${id} is let in after a later one`);
-        }
-        this.#ledger.admitted[number] = process;
-      }
-      this.#greeting = undefined;
+  /** A process is let in: from now on nothing of an earlier one may count. */
+  #onWelcome(connection: number): void {
+    const { id, process } = this.#greetings.get(connection) as { id: string; process: number };
+    const number = this.#rules.numberOf(id);
+    if (number === undefined) return;
+    // A server that lost everything can't know who came before.
+    const isForgotten = this.#ledger.history > 1;
+    if (!isForgotten && process < (this.#ledger.admitted[number] as number)) {
+      this.#violations.add('fenced', `process ${process} of ${id} is let in after a later one`);
     }
+    this.#ledger.admitted[number] = process;
+  }
+
+  /** Who is in the table, and who is out of it. */
+  #look(core: ServerCore): void {
+    const { clocks } = core.state;
     for (const id of this.#rules.ids) {
       const isIn = clocks.has(id);
       const number = this.#rules.numberOf(id) as number;
@@ -104,22 +107,22 @@ export class TableWatch {
 
   #checkClocks({ state }: ServerCore): void {
     const { clocks, sessions } = state;
-    const minClock = minClockOf(state);
+    let smallest = Number.POSITIVE_INFINITY;
+    for (const [id, clock] of clocks.entries()) {
+      if (clock < smallest) smallest = clock;
+      const session = sessions.get(id);
+      if (session?.clock === clock) continue;
+      const text = `${id} stands at ${clock} in the table, its session at ${session?.clock}`;
+      this.#violations.add('clock table', text);
+    }
+    const minClock = smallest === Number.POSITIVE_INFINITY ? clocks.minClock : smallest;
     if (minClock < this.#minClock) {
       this.#violations.add('minClock never falls', `minClock falls from ${this.#minClock} to ${minClock}`);
     }
     this.#minClock = minClock;
-    if (clocks.minClock !== minClock) {
-      this.#violations.add('minClock', `minClock is ${clocks.minClock}, the smallest clock is ${minClock}`);
-    }
-    for (const [id, clock] of clocks.entries()) {
-      const session = sessions.get(id);
-      if (session?.clock === clock) continue;
-      this.#violations.add(
-        'clock table',
-        `${id} stands at ${clock} in the table, its session at ${session?.clock}`,
-      );
-    }
+    if (clocks.minClock === minClock) return;
+    const text = `minClock is ${clocks.minClock}, the smallest clock is ${minClock}`;
+    this.#violations.add('minClock', text);
   }
 
   #checkMemory(core: ServerCore): void {
