@@ -84,13 +84,17 @@ export class PushLedger {
   /** A worker makes a push. */
   issue(made: Pick<LoggedPush, 'worker' | 'process' | 'clock' | 'pulled'>): LoggedPush {
     const before = this.#pushes[made.worker] as LoggedPush[];
-    const cell = before.length % this.#cells;
+    const cells = this.#byCell[made.worker] as (LoggedPush | undefined)[];
+    const cell = this.#freeCell(cells, before.length % this.#cells);
+    if (cell === undefined) {
+      this.#violations.add('harness', `worker ${made.worker} has more pushes than cells`);
+    }
     const key = keyOf(made.worker, made.process);
     const seq = (this.#lastSeq.get(key) ?? 0) + 1;
     this.#lastSeq.set(key, seq);
     const push: LoggedPush = {
       ...made,
-      cell,
+      cell: cell ?? 0,
       history: this.#history,
       seq,
       isDropped: false,
@@ -100,13 +104,20 @@ export class PushLedger {
       appliedAt: undefined,
     };
     before.push(push);
-    const cells = this.#byCell[made.worker] as (LoggedPush | undefined)[];
-    const earlier = cells[cell];
-    if (earlier !== undefined && earlier.appliedAt !== undefined) {
-      this.#violations.add('harness', `worker ${made.worker} has more pushes than cells`);
-    }
-    cells[cell] = push;
+    cells[push.cell] = push;
     return push;
+  }
+
+  /** The first cell from `from` on that no push of the present history has or may still get. */
+  #freeCell(cells: readonly (LoggedPush | undefined)[], from: number): number | undefined {
+    for (let i = 0; i < this.#cells; i++) {
+      const cell = (from + i) % this.#cells;
+      const earlier = cells[cell];
+      if (earlier === undefined) return cell;
+      const { appliedAt, told, isLost } = earlier;
+      if (appliedAt === undefined && (isLost || told === 'dropped' || told === 'refused')) return cell;
+    }
+    return undefined;
   }
 
   /** A process goes back to the sequence number that the server has. */

@@ -115,11 +115,11 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
     spanMs,
     maxMs: options.maxFaultMs ?? Number.POSITIVE_INFINITY,
   });
-  // Those that are killed for good may never have joined, those that are done do not join a new history.
-  const isLossy = faults.some(
-    ({ kind, ms }) =>
-      (kind === 'killWorker' && !Number.isFinite(ms)) || (kind === 'killServer' && durability !== 'journal'),
-  );
+  // Those that are killed for good may never have joined; those that are done do not join a history that lacks them.
+  const forgets = faults.some(({ kind }) => kind === 'killServer' || kind === 'failDisk');
+  const isLossy =
+    (forgets && durability !== 'journal') ||
+    faults.some(({ kind, ms }) => kind === 'killWorker' && !Number.isFinite(ms));
   const mayDrop = !isPlain && consistency.name !== 'bsp' && random.nextInt(4) === 0;
   return {
     seed,

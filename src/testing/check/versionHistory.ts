@@ -97,6 +97,8 @@ export class VersionHistory {
       this.#isUnsure = true;
     }
     if (core.state.version !== this.#version || this.#updates.length > 0) this.#compare(core);
+    // A change of the model that made no version leaves nothing to be unsure of.
+    else if (!core.state.table.versions.isWritingInPlace) this.#isUnsure = false;
   }
 
   #goBackTo(version: number, mayLose: boolean): void {
