@@ -6,12 +6,12 @@
  *     npm run sim -- --seeds 5000 --faults network --consistency 'ssp(1)' --workers 4 --clocks 20
  */
 import { parseArgs } from 'node:util';
-import { type RunReport, runSchedule } from '../src/testing/check/checkedRun.js';
-import { FAULT_GROUPS, type FaultKind, faultKindsOf } from '../src/testing/check/faults.js';
-import { drawSchedule, type ScheduleOptions } from '../src/testing/check/schedule.js';
-import { parseConsistency, scheduleText } from '../src/testing/check/scheduleText.js';
-import { search } from '../src/testing/check/search.js';
 import type { SimDurability } from '../src/testing/cluster/serverStore.js';
+import { FAULT_GROUPS, type FaultKind, faultKindsOf } from '../src/testing/faults/faults.js';
+import { type RunReport, runSchedule } from '../src/testing/search/checkedRun.js';
+import { drawSchedule, type ScheduleOptions } from '../src/testing/search/schedule.js';
+import { parseConsistency, scheduleText } from '../src/testing/search/scheduleText.js';
+import { search } from '../src/testing/search/search.js';
 import { Transcript } from '../src/testing/transcript/transcript.js';
 
 const USAGE = `npm run sim -- --seed N | --seeds COUNT [--from N] [--failures N]

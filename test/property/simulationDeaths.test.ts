@@ -3,9 +3,9 @@
  * acknowledged pushes, with the power. What the first had half done must not cost the second anything.
  */
 import { describe, expect, it } from 'vitest';
-import { runSchedule } from '../../src/testing/check/checkedRun.js';
-import type { Fault } from '../../src/testing/check/faults.js';
-import { drawSchedule } from '../../src/testing/check/schedule.js';
+import type { Fault } from '../../src/testing/faults/faults.js';
+import { runSchedule } from '../../src/testing/search/checkedRun.js';
+import { drawSchedule } from '../../src/testing/search/schedule.js';
 
 const KILLED = 1;
 const LOSES_POWER = 0;

@@ -7,18 +7,21 @@
 export class AwakeTime {
   #skippedMs = 0;
   #wakeAt = Number.POSITIVE_INFINITY;
+  /** `#wakeAt` in the shell's time. */
+  #dueAt = Number.POSITIVE_INFINITY;
 
   /** The awake time at `now`. Mutates: what lies past the last `wakeAt` is skipped for good. */
   read(now: number): number {
-    const awake = now - this.#skippedMs;
-    if (awake <= this.#wakeAt) return awake;
-    this.#skippedMs += awake - this.#wakeAt;
+    if (now < this.#dueAt) return Math.min(now - this.#skippedMs, this.#wakeAt);
+    // Not computed from `now`: by a rounding error the time that was asked for would not have come, again and again.
+    this.#skippedMs = now - this.#wakeAt;
     return this.#wakeAt;
   }
 
   /** Sets when the core wants to be woken, in awake time; returns it in the shell's time. */
   wakeAt(awake: number): number {
     this.#wakeAt = awake;
-    return awake + this.#skippedMs;
+    this.#dueAt = awake + this.#skippedMs;
+    return this.#dueAt;
   }
 }

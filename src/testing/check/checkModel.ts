@@ -10,7 +10,7 @@
  * between runs.
  */
 import type { ParameterSpecs } from '../../core/table/model.js';
-import type { PushContent } from '../cluster/trainingProgram.js';
+import type { PushContent } from '../programs/trainingProgram.js';
 
 /** Sizes of a check model. */
 export interface CheckModelSizes {

@@ -2,19 +2,24 @@
 import { type Message, MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
 import type { ServerEffect, ServerEvent } from '../../core/server/events.js';
 import type { PullAnswer, WorkerObservation } from '../../core/worker/events.js';
-import type { ClusterObserver } from '../cluster/observer.js';
+import { type ClusterObserver, Observers } from '../cluster/observer.js';
 import type { SimCluster } from '../cluster/simCluster.js';
 import type { SimWorker } from '../cluster/simWorker.js';
+import type { Schedule } from '../search/schedule.js';
+import type { Check, CheckContext } from './check.js';
 import type { CheckModel } from './checkModel.js';
+import { DelayBound } from './delayBound.js';
 import { PullWatch } from './pullWatch.js';
 import { PushLedger } from './pushLedger.js';
-import type { Schedule } from './schedule.js';
 import { TableWatch } from './tableWatch.js';
 import { VersionHistory } from './versionHistory.js';
 import { Violations } from './violations.js';
 
 /** Kinds of faults that can make a living worker fall silent. */
 const SILENCING = new Set(['silence', 'cutOff', 'stopWorker', 'killWorker', 'secondProcess']);
+
+/** Checks that stand alone; those above them in this file share what they see. */
+const FURTHER_CHECKS: readonly (new (context: CheckContext) => Check)[] = [DelayBound];
 
 /** Checks one run. */
 export class RunChecks implements ClusterObserver {
@@ -32,6 +37,8 @@ export class RunChecks implements ClusterObserver {
   readonly #lives: ReadonlyMap<number, Float32Array>[] = [];
   /** The life of the server that each process is, or was last, connected to. */
   readonly #lifeOf = new Map<string, number>();
+  readonly #further: readonly Check[];
+  readonly #onlookers: Observers;
   #histories = 0;
 
   constructor(cluster: SimCluster, schedule: Schedule, model: CheckModel) {
@@ -73,6 +80,10 @@ export class RunChecks implements ClusterObserver {
       this.ledger,
       this.violations,
     );
+    const { violations, ledger, history } = this;
+    const context = { cluster, schedule, model, violations, ledger, history, numberOf };
+    this.#further = FURTHER_CHECKS.map((Each) => new Each(context));
+    this.#onlookers = new Observers(this.#further);
   }
 
   /** The number of trainer `id`; undefined for others. */
@@ -102,9 +113,11 @@ export class RunChecks implements ClusterObserver {
     this.#lives[server.lives] = this.history.snapshots;
     this.pulls.started(server.core);
     this.table.started(server.core);
+    this.#onlookers.serverStarted();
   }
 
-  serverReceives(connection: number, message: Message): void {
+  serverReceives(connection: number, message: Message, payload: Uint8Array): void {
+    this.#onlookers.serverReceives(connection, message, payload);
     this.table.receives(connection, message as WorkerMessage);
     if (message.t === MessageType.hello) this.#names.set(connection, message.session);
     const [name, process] = this.#names.get(connection)?.split('#') ?? [];
@@ -122,9 +135,15 @@ export class RunChecks implements ClusterObserver {
     this.history.stepped(core, effects);
     this.table.stepped(core, effects);
     this.pulls.stepped(core, effects);
+    this.#onlookers.serverStepped(event, effects);
+  }
+
+  workerReceives(worker: string, process: number, message: Message, payload: Uint8Array): void {
+    this.#onlookers.workerReceives(worker, process, message, payload);
   }
 
   workerObserves(worker: string, process: number, observation: WorkerObservation): void {
+    this.#onlookers.workerObserves(worker, process, observation);
     if (observation.kind === 'open') {
       this.#lifeOf.set(`${worker}#${process}`, Number(observation.incarnation.split('-')[1]));
     } else if (observation.kind === 'rollback') {
@@ -175,16 +194,7 @@ export class RunChecks implements ClusterObserver {
   /** Everything is over. */
   atEnd(): void {
     this.ledger.checkEnd();
-    this.#checkDelayBound();
     this.table.checkEnd(this.#cluster.server.core);
-  }
-
-  /** With one pull, then one push per clock, τ ≤ (P − 1)(2s + 1). */
-  #checkDelayBound(): void {
-    const { isUniform, consistency } = this.#schedule;
-    if (!isUniform || consistency.name !== 'ssp') return;
-    const bound = (this.#numbers.size - 1) * (2 * consistency.staleness + 1);
-    if (this.history.maxDelay <= bound) return;
-    this.violations.add('delay bound', `an update had delay ${this.history.maxDelay}, the bound is ${bound}`);
+    for (const check of this.#further) check.atEnd?.();
   }
 }

@@ -39,6 +39,7 @@ export class Link {
   readonly far: LinkEnd;
   readonly #up: Direction;
   readonly #down: Direction;
+  #isReset = false;
 
   /** `near`, `far`: the processes of the worker and the server. */
   constructor(parts: LinkParts, near: SimProcess, far: SimProcess, onEnd: () => void) {
@@ -53,6 +54,9 @@ export class Link {
 
   /** Both ends learn, each in its time, that the connection is gone. */
   reset({ up, down, nearMs, farMs }: Reset): void {
+    // The news of the first reset is under way; a second one must not drop it.
+    if (this.#isReset) return;
+    this.#isReset = true;
     if (up === 'lost') this.#up.drop();
     if (down === 'lost') this.#down.drop();
     this.near.loseUntaken();

@@ -4,8 +4,8 @@
  * fails the test: then the source has changed, and the mutant must follow.
  */
 
-import { FAULT_GROUPS } from '../../../src/testing/check/faults.js';
-import type { ScheduleOptions } from '../../../src/testing/check/schedule.js';
+import { FAULT_GROUPS } from '../../../src/testing/faults/faults.js';
+import type { ScheduleOptions } from '../../../src/testing/search/schedule.js';
 
 /** One change of one file. */
 export interface Patch {

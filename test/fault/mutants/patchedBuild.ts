@@ -86,7 +86,7 @@ function write(path: string, text: string): void {
 }
 
 function run(folder: string, mutant: Mutant, seeds: number): Promise<MutantResult> {
-  const searchUrl = pathToFileURL(join(folder, 'testing/check/planted.js')).href;
+  const searchUrl = pathToFileURL(join(folder, 'testing/search/planted.js')).href;
   const { options, showsInBits = false } = mutant;
   const job = JSON.stringify({ seeds, showsInBits, ...(options === undefined ? {} : { options }) });
   const code = `import { searchPlanted } from ${JSON.stringify(searchUrl)};

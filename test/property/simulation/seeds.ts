@@ -4,9 +4,9 @@
  * must see every other cell at i − s at least and its own at i; at the end cells equal acknowledged pushes.
  */
 import { expect } from 'vitest';
-import { faultKindsOf } from '../../../src/testing/check/faults.js';
-import type { ScheduleOptions } from '../../../src/testing/check/schedule.js';
-import { search } from '../../../src/testing/check/search.js';
+import { faultKindsOf } from '../../../src/testing/faults/faults.js';
+import type { ScheduleOptions } from '../../../src/testing/search/schedule.js';
+import { search } from '../../../src/testing/search/search.js';
 
 /** Runs `seeds` schedules with faults of `group`. A failure names its seed and the command that replays it. */
 export function expectAllHold(

@@ -1,6 +1,7 @@
 /** Looks for one planted bug: how many schedules it takes until a rule is broken. */
+
+import { FAULT_KINDS } from '../faults/faults.js';
 import { compareBits } from './bits.js';
-import { FAULT_KINDS } from './faults.js';
 import type { ScheduleOptions } from './schedule.js';
 import { search } from './search.js';
 

@@ -5,9 +5,9 @@
 import { Random } from '../../core/base/random.js';
 import { asp, bsp, type Consistency, ssp } from '../../core/consistency/consistency.js';
 import type { SimDurability } from '../cluster/serverStore.js';
-import type { StepStyle } from '../cluster/trainingProgram.js';
+import { drawFaults, type Fault, type FaultKind } from '../faults/faults.js';
 import type { NetworkConditions } from '../network/conditions.js';
-import { drawFaults, type Fault, type FaultKind } from './faults.js';
+import type { StepStyle } from '../programs/trainingProgram.js';
 
 /** What a search may fix; the rest is drawn. */
 export interface ScheduleOptions {

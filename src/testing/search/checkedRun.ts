@@ -1,26 +1,28 @@
 /**
  * Runs one schedule and checks it: the cluster with its programs and faults, what looks on, the end. After
  * the last fault everyone must finish within a bound of virtual time, and nothing may be left behind.
+ *
+ *     schedule.ts ─▶ checkedPrograms.ts (what workers do, by role)    ─┐
+ *     (a seed)       faults/faults.ts   (what goes wrong, by kind)     ├─▶ SimCluster ─▶ check/*.ts (rules)
+ *                    server options, network, disk                    ─┘
  */
 import { Random } from '../../core/base/random.js';
 import { sgd } from '../../core/optim/sgd.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limits.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
+import { CheckModel } from '../check/checkModel.js';
+import { RunChecks } from '../check/runChecks.js';
+import { differenceOf } from '../check/stateDifference.js';
+import type { Violation } from '../check/violations.js';
 import type { ClusterObserver } from '../cluster/observer.js';
-import { ReaderProgram } from '../cluster/readerProgram.js';
 import type { StoreHost } from '../cluster/serverStore.js';
 import { DiskStore, MemoryStore } from '../cluster/serverStore.js';
 import { SimCluster, type SimClusterOptions } from '../cluster/simCluster.js';
-import { TrainingProgram } from '../cluster/trainingProgram.js';
 import { SimDisk } from '../disk/simDisk.js';
+import { inject } from '../faults/faults.js';
 import { SimProcess } from '../network/simProcess.js';
-import { idleCheck, readerOwner, trainerOwner } from './checkedPrograms.js';
-import { CheckModel } from './checkModel.js';
-import { inject } from './faults.js';
-import { RunChecks } from './runChecks.js';
+import { type CheckedProgram, ROLES } from './checkedPrograms.js';
 import type { Schedule, WorkerPlan } from './schedule.js';
-import { differenceOf } from './stateDifference.js';
-import type { Violation } from './violations.js';
 
 /** Everyone must have finished so long after the last fault. */
 const PATIENCE_MS = 120_000;
@@ -75,7 +77,7 @@ class CheckedRun {
   readonly #random: Random;
   /** Trainers whose last process has not ended well. */
   readonly #unfinished = new Set<string>();
-  readonly #readers: ReaderProgram[] = [];
+  readonly #programs: CheckedProgram[] = [];
   /** The core of the last life. */
   #last: ServerCore;
   #isOver = false;
@@ -154,7 +156,7 @@ class CheckedRun {
     const { timeline, server } = this.#cluster;
     const { workers, switches, faults } = this.#schedule;
     for (const plan of workers) {
-      if (plan.role === 'trainer') this.#unfinished.add(plan.id);
+      if (ROLES[plan.role].mustFinish) this.#unfinished.add(plan.id);
       timeline.at(plan.joinsAt, () => this.#start(plan));
     }
     for (const { at, model } of switches) timeline.at(at, () => server.setConsistency(model));
@@ -175,28 +177,29 @@ class CheckedRun {
   }
 
   #start(plan: WorkerPlan): void {
-    const isReader = plan.role === 'reader' || plan.role === 'watcher';
+    const { isReader, make } = ROLES[plan.role];
     const worker = this.#cluster.startWorker(plan.id, isReader);
     const random = this.#random.fork(plan.id).fork(worker.number);
-    const context = { worker, plan, random, model: this.#model, checks: this.#checks };
+    const isCurrent = (): boolean => this.#cluster.worker(plan.id) === worker;
     const onEnd = (): void => {
-      if (this.#cluster.worker(plan.id) === worker) this.#unfinished.delete(plan.id);
+      if (isCurrent()) this.#unfinished.delete(plan.id);
     };
-    if (plan.role === 'trainer') {
-      const isCurrent = (): boolean => this.#cluster.worker(plan.id) === worker;
-      new TrainingProgram(worker, trainerOwner(context, isCurrent, onEnd)).start();
-    } else if (plan.role === 'idle') {
-      idleCheck(context);
-    } else {
-      const program = new ReaderProgram(worker, readerOwner(context));
-      this.#readers.push(program);
-      program.start();
-    }
+    const program = make({
+      worker,
+      plan,
+      random,
+      model: this.#model,
+      checks: this.#checks,
+      isCurrent,
+      onEnd,
+    });
+    this.#programs.push(program);
+    program.start();
   }
 
-  /** Readers and idle workers go; trainers that stayed connected too. */
+  /** Those that would go on for ever go; trainers that stayed connected too. */
   #stopOthers(): void {
-    for (const reader of this.#readers) reader.stop();
+    for (const program of this.#programs) program.stop();
     for (const worker of this.#cluster.workers) {
       if (worker.process.isAlive && !worker.core.hasEnded)
         worker.call({ kind: 'close', reason: 'over' }, () => {});

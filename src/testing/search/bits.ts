@@ -3,8 +3,8 @@
  * and faults, must end with the same parameters, as long as nobody lost its place.
  */
 import { bsp } from '../../core/consistency/consistency.js';
+import type { FaultKind } from '../faults/faults.js';
 import type { RunReport } from './checkedRun.js';
-import type { FaultKind } from './faults.js';
 import { type SearchResult, search } from './search.js';
 
 /** Faults that leave everyone in the clock table, and the server its state. */

@@ -1,12 +1,18 @@
-/** The programs of a checked run: what they push, and what they check of what they are told. */
+/**
+ * The programs of a checked run, by role: what worker processes do, what they push, and what they check of
+ * what they are told. To add one: write the loop as a class with `start()` in `src/testing/programs` (it calls
+ * its `SimWorker` and is called back, as `trainingProgram.ts` does), give it a role here, and let `schedule.ts`
+ * draw workers of that role. What it is told that must not be, it adds to `checks.violations`; what must hold
+ * between workers is a check of its own (`src/testing/check/check.ts`).
+ */
 import type { PsError } from '../../core/base/errors.js';
 import type { Random } from '../../core/base/random.js';
 import type { PullAnswer } from '../../core/worker/events.js';
-import type { ReaderOwner } from '../cluster/readerProgram.js';
+import type { CheckModel } from '../check/checkModel.js';
+import type { RunChecks } from '../check/runChecks.js';
 import type { SimWorker } from '../cluster/simWorker.js';
-import type { ProgramOwner } from '../cluster/trainingProgram.js';
-import type { CheckModel } from './checkModel.js';
-import type { RunChecks } from './runChecks.js';
+import { type ReaderOwner, ReaderProgram } from '../programs/readerProgram.js';
+import { type ProgramOwner, TrainingProgram } from '../programs/trainingProgram.js';
 import type { WorkerPlan } from './schedule.js';
 
 /** Bound of a worker's pulls: longer than the server's, whose error says more. */
@@ -19,15 +25,57 @@ export interface ProgramContext {
   readonly random: Random;
   readonly model: CheckModel;
   readonly checks: RunChecks;
+  /** No later process of this worker has taken over. */
+  readonly isCurrent: () => boolean;
+  /** The program is over. */
+  readonly onEnd: () => void;
 }
 
-/** The owner of a training program. `isCurrent`: no later process has taken over. */
-export function trainerOwner(
-  context: ProgramContext,
-  isCurrent: () => boolean,
-  onEnd: () => void,
-): ProgramOwner {
-  const { worker, plan, random, model, checks } = context;
+/** A program in one process of a worker. */
+export interface CheckedProgram {
+  start(): void;
+  /** The run is over: what would go on for ever ends. */
+  stop(): void;
+}
+
+/** A kind of program. */
+export interface RoleKind {
+  /** Its workers connect with `readOnly`. */
+  readonly isReader: boolean;
+  /** A run is not over before its workers are. */
+  readonly mustFinish: boolean;
+  readonly make: (context: ProgramContext) => CheckedProgram;
+}
+
+/** The programs, by role. */
+export const ROLES: { readonly [R in WorkerPlan['role']]: RoleKind } = {
+  trainer: { isReader: false, mustFinish: true, make: trainer },
+  reader: { isReader: true, mustFinish: false, make: reader },
+  watcher: { isReader: true, mustFinish: false, make: reader },
+  idle: { isReader: false, mustFinish: false, make: idle },
+};
+
+function trainer(context: ProgramContext): CheckedProgram {
+  const program = new TrainingProgram(context.worker, trainerOwner(context));
+  return { start: () => program.start(), stop: () => {} };
+}
+
+function reader(context: ProgramContext): CheckedProgram {
+  return new ReaderProgram(context.worker, readerOwner(context));
+}
+
+/** A worker that connects and does nothing. */
+function idle({ worker }: ProgramContext): CheckedProgram {
+  const start = (): void => {
+    worker.call({ kind: 'connect' }, ({ error }) => {
+      if (error?.retryable === true) start();
+    });
+  };
+  return { start, stop: () => {} };
+}
+
+function trainerOwner(context: ProgramContext): ProgramOwner {
+  const { worker, plan, random, model, checks, isCurrent, onEnd } = context;
   const number = checks.numberOf(plan.id) as number;
   const shares = (share: number): boolean => share > 0 && random.nextFloat() < share;
   let pulled: { readonly version: number; readonly life: number } | undefined;
@@ -75,8 +123,7 @@ function computedStep(
   return { computeMs, isBlocking: plan.isBlocking, announcedMs: plan.announces ? 5_000 : undefined };
 }
 
-/** The owner of a reader's program. */
-export function readerOwner({ worker, plan, random, checks }: ProgramContext): ReaderOwner {
+function readerOwner({ worker, plan, random, checks }: ProgramContext): ReaderOwner {
   return {
     isWatching: plan.role === 'watcher',
     isConsistent: random.nextInt(3) > 0,
@@ -90,14 +137,4 @@ export function readerOwner({ worker, plan, random, checks }: ProgramContext): R
     },
     onEnd: () => {},
   };
-}
-
-/** A worker that connects and does nothing. */
-export function idleCheck({ worker }: ProgramContext): void {
-  const connect = (): void => {
-    worker.call({ kind: 'connect' }, ({ error }) => {
-      if (error?.retryable === true) connect();
-    });
-  };
-  connect();
 }

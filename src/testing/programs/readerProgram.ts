@@ -4,7 +4,7 @@
  */
 import { PsError } from '../../core/base/errors.js';
 import type { PullAnswer } from '../../core/worker/events.js';
-import type { SimWorker } from './simWorker.js';
+import type { SimWorker } from '../cluster/simWorker.js';
 
 /** What a reader is told to do, and who is told what it read. */
 export interface ReaderOwner {

@@ -1,7 +1,7 @@
 /** Schedules and consistency models as text, for people: in transcripts, scenarios and on the command line. */
 import { invalidArgument } from '../../core/base/errors.js';
 import { asp, bsp, type Consistency, ssp } from '../../core/consistency/consistency.js';
-import type { Fault } from './faults.js';
+import type { Fault } from '../faults/faults.js';
 import type { Schedule, WorkerPlan } from './schedule.js';
 
 /** `bsp`, `bsp(1)` (backup workers), `ssp(3)` or `asp`. Throws `PS_INVALID_ARGUMENT` naming `option`. */

@@ -1,6 +1,7 @@
 /**
- * What goes wrong in a checked run: drawn beforehand, as a list with times, so that a run can be read and
- * single faults be left out.
+ * What goes wrong in a run: drawn beforehand, as a list with times, so that a run can be read and single
+ * faults be left out. To add a kind: its name in `FAULT_KINDS`, its length in `drawMs`, and what it does to the
+ * cluster in `inject`. It must end: from `healsAt` on everyone has to make progress.
  */
 import { invalidArgument } from '../../core/base/errors.js';
 import type { Random } from '../../core/base/random.js';

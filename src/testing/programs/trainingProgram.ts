@@ -7,7 +7,7 @@
  */
 import { PsError } from '../../core/base/errors.js';
 import type { ClockAnswer, PullAnswer, PushAnswer } from '../../core/worker/events.js';
-import type { Command, Ended, SimWorker } from './simWorker.js';
+import type { Command, Ended, SimWorker } from '../cluster/simWorker.js';
 
 /**
  * How the requests of a step follow each other: all at once and the tick on the push, as `Worker.run` does;
