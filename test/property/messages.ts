@@ -1,7 +1,13 @@
 /** Any message of the protocol, with any fields of their kinds. */
 import fc from 'fast-check';
 import { FIELD_KINDS, type FieldKind } from '../../src/core/protocol/fields.js';
-import { type Message, MessageType, OUTCOMES, WAIT_REASONS } from '../../src/core/protocol/messages.js';
+import {
+  type Message,
+  MessageType,
+  NON_FINITE,
+  OUTCOMES,
+  WAIT_REASONS,
+} from '../../src/core/protocol/messages.js';
 import { type Field, SCHEMAS } from '../../src/core/protocol/schema.js';
 
 /** Any well-formed text of up to `maxLength` UTF-16 code units. */
@@ -33,6 +39,7 @@ const byKind = new Map<FieldKind, fc.Arbitrary<unknown>>([
   [FIELD_KINDS.text, text(0, 1024)],
   [FIELD_KINDS.outcome, fc.constantFrom(...OUTCOMES)],
   [FIELD_KINDS.waitReason, fc.constantFrom(...WAIT_REASONS)],
+  [FIELD_KINDS.nonFinite, fc.constantFrom(...NON_FINITE)],
   [
     FIELD_KINDS.tensorSet,
     fc

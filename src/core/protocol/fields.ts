@@ -3,7 +3,7 @@
  * written. A decoded value that is not of its kind is refused; nothing is coerced.
  */
 import { MAX_ID_LENGTH, MAX_LAGGARDS, MAX_METRICS, MAX_TENSORS, MAX_TEXT_LENGTH } from './limits.js';
-import { OUTCOMES, type VersionStamp, WAIT_REASONS, type WireLaggard } from './messages.js';
+import { NON_FINITE, OUTCOMES, type VersionStamp, WAIT_REASONS, type WireLaggard } from './messages.js';
 
 /** One kind of field. `decode` returns undefined for a value that is not of the kind. */
 export interface FieldKind {
@@ -113,6 +113,7 @@ export type FieldKindName =
   | 'text'
   | 'outcome'
   | 'waitReason'
+  | 'nonFinite'
   | 'tensorSet'
   | 'stamp'
   | 'laggards'
@@ -129,6 +130,7 @@ export const FIELD_KINDS: Readonly<Record<FieldKindName, FieldKind>> = {
   text: prose,
   outcome: oneOf(OUTCOMES),
   waitReason: oneOf(WAIT_REASONS),
+  nonFinite: oneOf(NON_FINITE),
   tensorSet,
   stamp,
   laggards,

@@ -42,6 +42,10 @@ export type Outcome = (typeof OUTCOMES)[number];
 export const WAIT_REASONS = ['staleness', 'minWorkers', 'version', 'change'] as const;
 export type WaitReason = (typeof WAIT_REASONS)[number];
 
+/** What becomes of values that are not finite; the position in this list is its number on the wire. */
+export const NON_FINITE = ['reject', 'zero', 'allow'] as const;
+export type NonFinite = (typeof NON_FINITE)[number];
+
 /** A version together with the life of the server that counts it. */
 export interface VersionStamp {
   /** Random name of one life of the server process. */
@@ -87,7 +91,10 @@ export interface Computing {
 export interface Enter {
   readonly t: typeof MessageType.enter;
   readonly request: number;
-  /** After a reconnect: the clock that the worker knows of, without the ticks that it will send again. */
+  /**
+   * After a reconnect: the clock that the worker knows of, without the ticks that it will send again. In a group:
+   * its clock at the other shards.
+   */
   readonly clock?: number | undefined;
 }
 
@@ -149,6 +156,8 @@ export interface Push {
   readonly metrics?: Readonly<Record<string, number>> | undefined;
   /** Training examples this update covers. */
   readonly examples?: number | undefined;
+  /** In a group: of the whole gradient, which this is a slice of. */
+  readonly normSquared?: number | undefined;
 }
 
 /** The next bytes of push `seq`. */
@@ -188,6 +197,10 @@ export interface Welcome {
   readonly maxStepMs: number;
   /** How long the server lets a pull wait. */
   readonly pullTimeoutMs: number;
+  /** In a group: the name that all its shards have. */
+  readonly group?: string | undefined;
+  /** In a group: what becomes of gradients that are not finite. */
+  readonly nonFinite?: NonFinite | undefined;
 }
 
 export interface Pong {

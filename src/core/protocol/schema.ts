@@ -60,7 +60,8 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     MessageType.push,
     schema(
       'Push',
-      'seq:count clock:uint version?:stamp tensors?:tensorSet bytes:uint tick?:count metrics?:metrics examples?:uint',
+      'seq:count clock:uint version?:stamp tensors?:tensorSet bytes:uint tick?:count metrics?:metrics examples?:uint ' +
+        'normSquared?:number',
       true,
     ),
   ],
@@ -71,7 +72,7 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
       'Welcome',
       'protocol:uint incarnation:id lineage:id shardIndex:uint shardCount:count epoch:count resumed:boolean ' +
         'committedSeq:uint clock:uint minClock:uint version:uint chunkBytes:count maxUnansweredPushes:count ' +
-        'leaseMs:uint pingMs:uint maxStepMs:uint pullTimeoutMs:uint',
+        'leaseMs:uint pingMs:uint maxStepMs:uint pullTimeoutMs:uint group?:id nonFinite?:nonFinite',
       true,
     ),
   ],

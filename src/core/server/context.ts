@@ -4,6 +4,8 @@
  */
 import type { DelayOptions } from '../consistency/delayPolicy.js';
 import type { WaitLedger } from '../consistency/waitLedger.js';
+import type { Shard } from '../partition/keyRange.js';
+import type { NonFinite } from '../protocol/messages.js';
 import type { CommitLog } from './commits.js';
 import type { Observation, ServerEffect } from './events.js';
 import type { ServerLimits } from './limits.js';
@@ -16,12 +18,14 @@ export interface ServerCoreOptions {
   readonly incarnation: string;
   /** Random name of the state's history; a recovered server keeps the old one. */
   lineage: string;
-  readonly shard: { readonly index: number; readonly count: number };
+  readonly shard: Shard;
+  /** Name of the shards of one model; undefined for a server that holds the whole. */
+  readonly group?: string | undefined;
   /** No training pull is answered before so many workers have joined. */
   readonly minWorkers: number;
   readonly delay: Required<DelayOptions>;
   readonly clip: { readonly value: number; readonly norm: number };
-  readonly nonFinite: 'reject' | 'zero' | 'allow';
+  readonly nonFinite: NonFinite;
   readonly maxPushNorm: number;
   /** Records must be persisted before they are acknowledged. */
   readonly isDurable: boolean;
@@ -45,6 +49,11 @@ export interface CoreContext {
   readonly stopwatch: () => number;
   emit(effect: ServerEffect): void;
   observe(observation: Observation): void;
+}
+
+/** Whether this server holds one of several shards. */
+export function isShard({ options }: CoreContext): boolean {
+  return options.shard.count > 1;
 }
 
 /** Carries out a record that leaves no job to do, and hands it on to be written. Returns its number. */

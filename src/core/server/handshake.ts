@@ -5,7 +5,7 @@
 import { PsError } from '../base/errors.js';
 import { encodeCatalogue } from '../protocol/catalogueCodec.js';
 import { type Hello, MessageType, PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
-import { type CoreContext, decide } from './context.js';
+import { type CoreContext, decide, isShard } from './context.js';
 import type { Principal } from './events.js';
 import type { Membership } from './membership.js';
 import { Session } from './session.js';
@@ -110,6 +110,7 @@ export class Handshake {
       pingMs: limits.pingMs,
       maxStepMs: limits.maxStepMs,
       pullTimeoutMs: limits.pullTimeoutMs,
+      ...(isShard(this.#context) ? { group: options.group, nonFinite: options.nonFinite } : {}),
     };
   }
 }

@@ -8,7 +8,7 @@
 import { PsError } from '../base/errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { SUM_SQUARES_BLOCK } from '../kernels/kernels.js';
-import type { Push } from '../protocol/messages.js';
+import type { NonFinite, Push } from '../protocol/messages.js';
 import { bytesOf, floatsOf } from '../protocol/modelStream.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import type { Catalogue, Selection } from '../tensor/catalogue.js';
@@ -17,10 +17,15 @@ import type { Catalogue, Selection } from '../tensor/catalogue.js';
 export interface PushRules {
   readonly catalogue: Catalogue;
   readonly kernels: Kernels;
-  readonly nonFinite: 'reject' | 'zero' | 'allow';
+  readonly nonFinite: NonFinite;
   /** Largest norm taken; Infinity: any. */
   readonly maxPushNorm: number;
+  /** Pushes are slices of gradients, and say the norm of the whole. */
+  readonly isShard: boolean;
 }
+
+/** By so much the sum over a slice may be above that of the whole gradient: they are summed in other blocks. */
+const SUM_TOLERANCE = 1e-6;
 
 /** One push on its way in. */
 export class IncomingPush {
@@ -31,6 +36,7 @@ export class IncomingPush {
   fault: PsError | undefined;
   /** Where its bytes go; undefined while it waits for room or is discarded. */
   gradient: Float32Array | undefined;
+  /** Of the whole gradient, once all is there. */
   normSquared = 0;
   /** It has no area yet and keeps its chunks. */
   isAwaitingRoom = false;
@@ -155,16 +161,43 @@ export class IncomingPush {
   }
 
   #judge(): PsError | undefined {
-    const { nonFinite, maxPushNorm } = this.#rules;
-    if (!Number.isFinite(this.normSquared)) {
-      if (nonFinite !== 'reject') return undefined;
-      const tensor = this.#findNonFinite();
-      return new PsError('PS_NOT_FINITE', `the gradient of "${tensor}" holds a value that is not finite`, {
-        details: { tensor },
-      });
+    if (this.#rules.isShard) return this.#judgeSlice();
+    return this.#judgeFinite() ?? this.#judgeNorm();
+  }
+
+  /** All shards of a group decide by the same norm, that of the whole gradient. */
+  #judgeSlice(): PsError | undefined {
+    const { normSquared } = this.message;
+    const own = this.normSquared;
+    if (normSquared === undefined) {
+      return new PsError('PS_PROTOCOL', 'a push to a shard must say normSquared, that of the whole gradient');
     }
+    const fault = this.#judgeFinite();
+    if (fault !== undefined) return fault;
+    if (this.#rules.nonFinite !== 'allow' && !Number.isFinite(normSquared)) {
+      return new PsError('PS_NOT_FINITE', `the push says that its norm is ${Math.sqrt(normSquared)}`);
+    }
+    if (own > normSquared * (1 + SUM_TOLERANCE)) {
+      const norms = `norm ${Math.sqrt(own)}, and the push says that the whole has ${Math.sqrt(normSquared)}`;
+      return new PsError('PS_NORM_EXCEEDED', `a slice of the gradient has ${norms}`);
+    }
+    this.normSquared = normSquared;
+    return this.#judgeNorm();
+  }
+
+  #judgeFinite(): PsError | undefined {
+    if (Number.isFinite(this.normSquared) || this.#rules.nonFinite !== 'reject') return undefined;
+    const tensor = this.#findNonFinite();
+    return new PsError('PS_NOT_FINITE', `the gradient of "${tensor}" holds a value that is not finite`, {
+      details: { tensor },
+    });
+  }
+
+  #judgeNorm(): PsError | undefined {
+    const { maxPushNorm } = this.#rules;
     const norm = Math.sqrt(this.normSquared);
-    if (norm <= maxPushNorm) return undefined;
+    // What is not finite and allowed has no norm to judge.
+    if (!(norm > maxPushNorm) || norm === Number.POSITIVE_INFINITY) return undefined;
     return new PsError('PS_NORM_EXCEEDED', `the push has norm ${norm}; maxPushNorm is ${maxPushNorm}`);
   }
 

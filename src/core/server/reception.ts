@@ -7,7 +7,7 @@ import { MessageType, type Push, type PushChunk } from '../protocol/messages.js'
 import { bytesOf } from '../protocol/modelStream.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import type { Connection } from './connection.js';
-import type { CoreContext } from './context.js';
+import { type CoreContext, isShard } from './context.js';
 import { IncomingPush, type PushRules } from './intake.js';
 import type { Membership } from './membership.js';
 import type { Session } from './session.js';
@@ -38,7 +38,7 @@ export class PushReception {
     this.#handlers = handlers;
     const { catalogue, kernels } = context.state.table;
     const { nonFinite, maxPushNorm } = context.options;
-    this.#rules = { catalogue, kernels, nonFinite, maxPushNorm };
+    this.#rules = { catalogue, kernels, nonFinite, maxPushNorm, isShard: isShard(context) };
   }
 
   /** Whether someone waits for room: whoever comes later does not take it before. */
@@ -76,6 +76,7 @@ export class PushReception {
       !this.#isRoomAwaited &&
       connection.incoming === undefined &&
       connection.reserved === undefined &&
+      bytes > 0 &&
       bytes === message.bytes &&
       bytes % 4 === 0 &&
       bytes <= this.#rules.catalogue.length * 4;

@@ -12,7 +12,7 @@ import {
   type Pull,
   type Tick,
 } from '../protocol/messages.js';
-import { type CoreContext, decide } from './context.js';
+import { type CoreContext, decide, isShard } from './context.js';
 import type { PullDesk } from './pulls.js';
 import type { Session } from './session.js';
 
@@ -80,11 +80,12 @@ export class RequestDesk {
   }
 
   /**
-   * A recovered state may lack clocks that the worker was told: ticks, or that it was moved up. It is believed,
-   * as its next push is of that clock.
+   * A recovered state may lack clocks that the worker was told: ticks, or that it was moved up. And at the other
+   * shards of a group it may be further. It is believed, as its next push is of that clock.
    */
   #recall(session: Session, clock = 0): void {
-    if (!session.isRecovered || clock <= session.clock) return;
+    const mayBeHigher = session.isRecovered || isShard(this.#context);
+    if (!mayBeHigher || clock <= session.clock) return;
     decide(this.#context, { kind: 'tick', worker: session.id, clock });
   }
 

@@ -5,6 +5,7 @@
 import { invalidArgument, PsError } from '../base/errors.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import { checkOptimizer } from '../optim/updateRule.js';
+import { keyRangeOf, type Shard, WHOLE } from '../partition/keyRange.js';
 import { MAX_TENSORS } from '../protocol/limits.js';
 import { Catalogue, type TensorSpec } from '../tensor/catalogue.js';
 import { checkInitialValues, type Initialiser, initialise } from '../tensor/initialise.js';
@@ -29,11 +30,14 @@ export interface ParameterSpec {
 /** A model's parameters, by name. */
 export type ParameterSpecs = Readonly<Record<string, ParameterSpec>>;
 
-/** A checked model, before its memory is made. */
+/** A checked model, or a shard's part of it, before its memory is made. */
 export interface Model {
+  /** Of the whole model. */
+  readonly whole: Catalogue;
+  /** Of what this shard holds. */
   readonly catalogue: Catalogue;
   readonly ownOptimizers: ReadonlyMap<string, Optimizer>;
-  /** Fills `values` (the whole model, flat) with the first values. */
+  /** Fills `values` (what is held, flat) with the first values. */
   initialise(values: Float32Array): void;
 }
 
@@ -43,8 +47,11 @@ const RESERVED_NAMES = new Set(['__proto__', '__metadata__']);
 /** Longest name of a tensor. */
 const MAX_NAME_LENGTH = 256;
 
-/** Checks `parameters`. Throws `PS_INVALID_ARGUMENT` that names the option. */
-export function modelOf(parameters: unknown, seed: number): Model {
+/**
+ * Checks `parameters`. Throws `PS_INVALID_ARGUMENT` that names the option. All shards of a model get the values
+ * that one server would have.
+ */
+export function modelOf(parameters: unknown, seed: number, shard: Shard = WHOLE): Model {
   if (parameters === null || typeof parameters !== 'object' || Array.isArray(parameters)) {
     throw invalidArgument('parameters', parameters, 'an object of { shape, … } by name');
   }
@@ -61,14 +68,16 @@ export function modelOf(parameters: unknown, seed: number): Model {
     }
     return checkSpec(name, spec);
   });
-  const catalogue = new Catalogue(specs);
+  const whole = new Catalogue(specs);
+  const catalogue = shard.count === 1 ? whole : whole.part(keyRangeOf(whole.length, shard));
   return {
+    whole,
     catalogue,
     ownOptimizers,
     initialise(values) {
       for (const [name, { shape, init, data }] of given) {
-        const { offset, length } = catalogue.get(name);
-        initialise(values.subarray(offset, offset + length), { name, shape, init, data }, seed);
+        const { offset, length, start } = catalogue.get(name);
+        initialise(values.subarray(offset, offset + length), { name, shape, init, data }, seed, start);
       }
     },
   };

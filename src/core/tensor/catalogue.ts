@@ -5,6 +5,9 @@
  *
  *     element   0        640  650            1930
  *               | kernel  | bias | …           |
+ *
+ * A server that holds a part of the model has a catalogue of that part: the same tensors with the same
+ * numbers, of each the elements that lie in the part, from none to all.
  */
 import { PsError } from '../base/errors.js';
 import { type Dtype, lengthOfShape } from './tensor.js';
@@ -22,29 +25,47 @@ export interface TensorSpec {
 export interface CatalogueEntry extends TensorSpec {
   /** Position in the catalogue, the tensor's number on the wire. */
   readonly index: number;
-  /** First element in the flat range. */
+  /** First element in the flat range, of what is held. */
   readonly offset: number;
-  /** Elements. */
+  /** Elements held: of a part, maybe fewer than the shape has. */
   readonly length: number;
+  /** Which of the tensor's elements is the first that is held; 0 of the whole. */
+  readonly start: number;
+}
+
+/** Elements [begin, end) of a model. */
+interface Part {
+  readonly begin: number;
+  readonly end: number;
 }
 
 /** The tensors of a model, in order; immutable. */
 export class Catalogue {
   readonly entries: readonly CatalogueEntry[];
-  /** Elements of all tensors together. */
+  /** Elements of all tensors together, as far as they are held. */
   readonly length: number;
   readonly #byName = new Map<string, CatalogueEntry>();
 
-  constructor(specs: readonly TensorSpec[]) {
+  /** `held`: the part of the model's elements that this is a catalogue of; default all. */
+  constructor(specs: readonly TensorSpec[], held: Part = { begin: 0, end: Number.POSITIVE_INFINITY }) {
+    let at = 0;
     let offset = 0;
-    this.entries = specs.map((spec, index) => {
-      const length = lengthOfShape(spec.shape);
-      const entry: CatalogueEntry = { ...spec, shape: [...spec.shape], index, offset, length };
+    this.entries = specs.map(({ name, shape, dtype, trainable }, index) => {
+      const end = at + lengthOfShape(shape);
+      const start = Math.max(0, Math.min(held.begin, end) - at);
+      const length = Math.max(0, Math.min(held.end, end) - at - start);
+      const entry = { name, shape: [...shape], dtype, trainable, index, offset, length, start };
+      at = end;
       offset += length;
-      this.#byName.set(spec.name, entry);
+      this.#byName.set(name, entry);
       return entry;
     });
     this.length = offset;
+  }
+
+  /** The catalogue of a part of this model. REQUIRES: this is of the whole. O(tensors). */
+  part(held: Part): Catalogue {
+    return new Catalogue(this.entries, held);
   }
 
   /** The entry named `name`, or undefined. */
@@ -85,6 +106,11 @@ export class Catalogue {
     }
     return new Selection(chosen);
   }
+}
+
+/** The shape of what is held of `entry`: the tensor's, or, of a part of it, one dimension. */
+export function heldShape({ shape, length }: CatalogueEntry): readonly number[] {
+  return lengthOfShape(shape) === length ? shape : [length];
 }
 
 /** A contiguous run of elements of the flat range, and where it stands in a selection. */

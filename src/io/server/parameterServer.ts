@@ -31,6 +31,7 @@ import {
   type ParameterServerOptions,
 } from './serverOptions.js';
 import { type ServerStats, statsOf } from './serverStats.js';
+import { checkShardConsistency } from './shardOption.js';
 import { copyJob, flatValues, type Snapshot } from './snapshot.js';
 import { UpgradeDesk } from './upgrade.js';
 import { type WorkerInfo, workerInfos } from './workerInfo.js';
@@ -191,7 +192,8 @@ export class ParameterServer<
 
   /** Changes the consistency model; pulls that wait are looked at again at once. See `docs/guides/consistency.md`. */
   async setConsistency(consistency: Consistency): Promise<void> {
-    const model = checkConsistency('consistency', consistency);
+    const checked = checkConsistency('consistency', consistency);
+    const model = checkShardConsistency(checked, this.#options.core.shard);
     await this.#record((context) => ({ kind: 'consistency', model, rates: context.state.table.ratesNow(1) }));
   }
 

@@ -18,6 +18,7 @@ import { KEPT_ANSWERS } from '../../core/server/session.js';
 import { type Model, modelOf, type ParameterSpecs } from '../../core/table/model.js';
 import type { Logger } from '../logger.js';
 import { type CheckedPlaceOptions, checkPlaceOptions, type PlaceOptions } from './placeOptions.js';
+import { checkShard, checkShardConsistency, groupName, type ShardOption } from './shardOption.js';
 import { type CheckedStorage, checkStorage, type StorageSettings } from './storageOptions.js';
 
 /** Bounds of a server; see `docs/guides/limits.md`. Times in milliseconds. */
@@ -57,6 +58,8 @@ export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpec
   readonly maxPushNorm?: number;
   /** All randomness comes from it. An integer; default 0. */
   readonly seed?: number;
+  /** The part of the parameters that this server holds; see `docs/guides/groups.md`. Default the whole. */
+  readonly shard?: ShardOption;
   // Bounds and reports.
   readonly limits?: LimitOptions;
   /** Silent by default. */
@@ -85,6 +88,7 @@ const KEYS = new Set([
     'nonFinite',
     'maxPushNorm',
     'seed',
+    'shard',
   ],
   ...['port', 'server', 'noServer', 'host', 'path', 'allowedOrigins', 'insecure', 'limits', 'logger'],
   ...['dataDir', 'durability', 'checkpoint'],
@@ -97,7 +101,8 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
     if (!KEYS.has(key)) throw invalidArgument(key, key, `a known option: ${[...KEYS].join(', ')}`);
   }
   const { seed = 0, minWorkers = 1, maxPushNorm = Number.POSITIVE_INFINITY, limits = {} } = options;
-  const model = modelOf(options.parameters, checkSeed('seed', seed));
+  const { group, ...shard } = checkShard(options.shard);
+  const model = modelOf(options.parameters, checkSeed('seed', seed), shard);
   const { nonFinite = 'reject', clip = {}, consistency = ssp({ staleness: 3 }) } = options;
   if (!['reject', 'zero', 'allow'].includes(nonFinite)) {
     throw invalidArgument('nonFinite', nonFinite, "'reject', 'zero' or 'allow'");
@@ -109,9 +114,10 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
   return {
     model,
     optimizer,
-    consistency: checkConsistency('consistency', consistency),
+    consistency: checkShardConsistency(checkConsistency('consistency', consistency), shard),
     core: {
-      shard: { index: 0, count: 1 },
+      shard,
+      group: groupName(group, shard.count, options.parameters, seed),
       minWorkers: integer('minWorkers', minWorkers, 0),
       delay: checkDelayOptions(options.delay),
       clip: { value, norm },

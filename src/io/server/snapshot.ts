@@ -3,7 +3,7 @@ import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { CoreContext } from '../../core/server/context.js';
 import type { Job } from '../../core/table/job.js';
 import { JobThen, RangeJob } from '../../core/table/job.js';
-import type { Catalogue } from '../../core/tensor/catalogue.js';
+import { type Catalogue, heldShape } from '../../core/tensor/catalogue.js';
 import type { Tensor } from '../../core/tensor/tensor.js';
 
 /** All tensors of a model at one version. */
@@ -25,8 +25,9 @@ export function copyJob(context: CoreContext, done: (snapshot: Snapshot) => void
 /** The tensors of a model whose values stand flat in `values`, as views. */
 function tensorsOf(catalogue: Catalogue, values: Float32Array): Record<string, Tensor> {
   const tensors: Record<string, Tensor> = {};
-  for (const { name, shape, dtype, offset, length } of catalogue.entries) {
-    tensors[name] = { shape, dtype, data: values.subarray(offset, offset + length) };
+  for (const entry of catalogue.entries) {
+    const { name, dtype, offset, length } = entry;
+    tensors[name] = { shape: heldShape(entry), dtype, data: values.subarray(offset, offset + length) };
   }
   return tensors;
 }
@@ -42,7 +43,9 @@ export function flatValues(catalogue: Catalogue, snapshot: Pick<Snapshot, 'tenso
   }
   for (const name of Object.keys(tensors)) catalogue.get(name);
   const values = new Float32Array(catalogue.length);
-  for (const { name, shape, offset, length } of catalogue.entries) {
+  for (const entry of catalogue.entries) {
+    const { name, offset, length } = entry;
+    const shape = heldShape(entry);
     const tensor = tensors[name];
     const { shape: given, data } = tensor ?? {};
     const isOfShape = Array.isArray(given) && given.join() === shape.join();

@@ -11,7 +11,7 @@
 import { PsError } from '../../core/base/errors.js';
 import type { ScalarState } from '../../core/optim/optimizer.js';
 import type { StateArrays, StateMeta } from '../../core/server/stateImage.js';
-import type { Catalogue, CatalogueEntry } from '../../core/tensor/catalogue.js';
+import { type Catalogue, type CatalogueEntry, heldShape } from '../../core/tensor/catalogue.js';
 import type { SafetensorsHeader, TensorEntry } from './safetensors.js';
 
 /** A tensor of a checkpoint and the memory that it comes from, or goes to. */
@@ -48,7 +48,9 @@ export function tensorsOfState(
   ];
   const names = new Set<string>();
   const add = (values: Float32Array, index: number, wanted: string): void => {
-    const { shape, offset, length } = catalogue.entries[index] as CatalogueEntry;
+    const entry = catalogue.entries[index] as CatalogueEntry;
+    const { offset, length } = entry;
+    const shape = heldShape(entry);
     // Names of slots and parameters may have dots of their own.
     const name = names.has(wanted) ? `${wanted}#${index}` : wanted;
     names.add(name);

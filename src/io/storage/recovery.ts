@@ -9,7 +9,7 @@ import { decodeRecord } from '../../core/server/recordCodec.js';
 import type { ServerState } from '../../core/server/state.js';
 import { commitAll, restoreState } from '../../core/server/stateImage.js';
 import { runToEnd } from '../../core/table/job.js';
-import type { Catalogue } from '../../core/tensor/catalogue.js';
+import { type Catalogue, heldShape } from '../../core/tensor/catalogue.js';
 import {
   type CheckpointInfo,
   infoOf,
@@ -132,7 +132,9 @@ function* restore(open: CheckpointFile, options: RecoveryOptions): Task<Checkpoi
 function differenceOf({ header }: CheckpointFile, catalogue: Catalogue): string | undefined {
   const prefix = prefixFor(catalogue);
   const kept = header.entries.filter(({ name }) => !name.startsWith(prefix));
-  for (const [i, { name, shape }] of catalogue.entries.entries()) {
+  for (const [i, entry] of catalogue.entries.entries()) {
+    const { name } = entry;
+    const shape = heldShape(entry);
     const there = kept[i];
     if (there?.name === name && there.shape.join() === shape.join()) continue;
     const found = there === undefined ? 'nothing' : `"${there.name}" [${there.shape.join(', ')}]`;

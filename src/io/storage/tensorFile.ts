@@ -4,7 +4,7 @@
  */
 import { PsError } from '../../core/base/errors.js';
 import { bytesOf } from '../../core/protocol/modelStream.js';
-import type { Catalogue } from '../../core/tensor/catalogue.js';
+import { type Catalogue, heldShape } from '../../core/tensor/catalogue.js';
 import { readData, withCheckpoint } from './checkpointReader.js';
 import type { Disk } from './disk.js';
 import { inFile } from './storageError.js';
@@ -20,7 +20,9 @@ export function* readTensors(disk: Disk, path: string, catalogue: Catalogue): Ta
     yield* withCheckpoint(disk, path, function* (open): Task<void> {
       const entries = new Map(open.header.entries.map((entry) => [entry.name, entry]));
       const destinations = new Map<string, Uint8Array>();
-      for (const { name, shape, offset, length } of catalogue.entries) {
+      for (const entry of catalogue.entries) {
+        const { name, offset, length } = entry;
+        const shape = heldShape(entry);
         const found = entries.get(name);
         if (found === undefined) throw unfit('PS_UNKNOWN_TENSOR', name, 'it has no such tensor');
         if (found.dtype !== 'F32' || found.shape.join() !== shape.join()) {

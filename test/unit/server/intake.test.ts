@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { referenceKernels as kernels } from '../../../src/core/kernels/reference.js';
 import { MessageType, type Push } from '../../../src/core/protocol/messages.js';
-import { IncomingPush } from '../../../src/core/server/intake.js';
+import { bytesOf } from '../../../src/core/protocol/modelStream.js';
+import { IncomingPush, type PushRules } from '../../../src/core/server/intake.js';
 import { StagingPool } from '../../../src/core/table/stagingPool.js';
 import { Catalogue } from '../../../src/core/tensor/catalogue.js';
 import { TestServer, type TestServerOptions } from './kit.js';
@@ -13,7 +14,13 @@ const ONES = [1, 1, 1, 1];
 /** Larger than a block of the norm. */
 const LENGTH = 20_000;
 const catalogue = new Catalogue([{ name: 'w', shape: [LENGTH], dtype: 'float32', trainable: true }]);
-const rules = { catalogue, kernels, nonFinite: 'reject', maxPushNorm: Number.POSITIVE_INFINITY } as const;
+const rules = {
+  catalogue,
+  kernels,
+  nonFinite: 'reject',
+  maxPushNorm: Number.POSITIVE_INFINITY,
+  isShard: false,
+} as const;
 const message: Push = { t: MessageType.push, seq: 1, clock: 0, bytes: LENGTH * 4 };
 
 /** The push of `gradient`, cut into chunks after the given elements. */
@@ -69,6 +76,43 @@ describe('a push that arrives in chunks', () => {
       ),
       { numRuns: 40 },
     );
+  });
+});
+
+describe('a push to a shard', () => {
+  const gradient = new Float32Array(LENGTH).fill(0.5);
+  const own = kernels.sumSquares(gradient);
+
+  /** What becomes of the slice, of a gradient that is said to have this sum of squares. */
+  function judged(normSquared: number | undefined, options: Partial<PushRules> = {}): IncomingPush {
+    const push = new IncomingPush(
+      { ...message, normSquared },
+      1,
+      { ...rules, isShard: true, ...options },
+      false,
+    );
+    push.begin(bytesOf(gradient.slice()), undefined);
+    expect(push.isComplete).toBe(true);
+    return push;
+  }
+
+  it('counts with the norm of the whole gradient', () => {
+    expect(judged(own + 9)).toMatchObject({ fault: undefined, normSquared: own + 9 });
+    expect(judged(own * (1 - 1e-9))).toMatchObject({ fault: undefined, normSquared: own * (1 - 1e-9) });
+  });
+
+  it.each<[string, number | undefined, Partial<PushRules>, string]>([
+    ['that does not say the norm', undefined, {}, 'PS_PROTOCOL'],
+    ['that says less than its slice alone has', own * 0.99, {}, 'PS_NORM_EXCEEDED'],
+    ['whose whole exceeds maxPushNorm', 1e6, { maxPushNorm: 999 }, 'PS_NORM_EXCEEDED'],
+    ['that is not finite elsewhere', Number.NaN, {}, 'PS_NOT_FINITE'],
+    ['that escapes clipping by Infinity', Number.POSITIVE_INFINITY, { nonFinite: 'zero' }, 'PS_NOT_FINITE'],
+  ])('%s is refused', (_name, normSquared, options, code) => {
+    expect(judged(normSquared, options).fault).toMatchObject({ code });
+  });
+
+  it('that is not finite elsewhere is taken where that is allowed', () => {
+    expect(judged(Number.NaN, { nonFinite: 'allow' }).fault).toBeUndefined();
   });
 });
 

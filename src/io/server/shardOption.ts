@@ -1,0 +1,66 @@
+/**
+ * `shard`: a server that holds a part of a model. Its checks, and the name by which workers know that shards
+ * belong together.
+ */
+import { invalidArgument, PsError } from '../../core/base/errors.js';
+import { hashText } from '../../core/base/hashText.js';
+import { integer } from '../../core/base/optionObject.js';
+import type { Consistency } from '../../core/consistency/consistency.js';
+import { MAX_SHARDS, type Shard, WHOLE } from '../../core/partition/keyRange.js';
+import { MAX_ID_LENGTH } from '../../core/protocol/limits.js';
+import type { ParameterSpecs } from '../../core/table/model.js';
+
+/** This server's part of the parameters. */
+export interface ShardOption {
+  /** From 0. */
+  readonly index: number;
+  /** How many servers hold the model together, 1 to 1,024. */
+  readonly count: number;
+  /**
+   * A name that the servers of this group have in common and those of other groups of the same model have not, so
+   * that a worker does not mix them up; at most 128 characters. Default ''.
+   */
+  readonly group?: string;
+}
+
+/** Checks `shard`. Throws `PS_INVALID_ARGUMENT`. */
+export function checkShard(given: ShardOption | undefined): Shard & { readonly group: string } {
+  if (given === undefined) return { ...WHOLE, group: '' };
+  if (given === null || typeof given !== 'object')
+    throw invalidArgument('shard', given, 'an object { index, count }');
+  for (const key of Object.keys(given)) {
+    if (!['index', 'count', 'group'].includes(key)) {
+      throw invalidArgument(`shard.${key}`, key, 'one of index, count, group');
+    }
+  }
+  const count = integer('shard.count', given.count, 1);
+  if (count > MAX_SHARDS) throw invalidArgument('shard.count', count, `at most ${MAX_SHARDS}`);
+  const index = integer('shard.index', given.index, 0);
+  if (index >= count) throw invalidArgument('shard.index', index, `below shard.count, ${count}`);
+  const { group = '' } = given;
+  if (typeof group !== 'string' || group.length > MAX_ID_LENGTH) {
+    throw invalidArgument('shard.group', group, `a string of at most ${MAX_ID_LENGTH} characters`);
+  }
+  return { index, count, group };
+}
+
+/**
+ * The name of the group that shards of `parameters` form: equal for servers with the same parameters, first
+ * values, seed, count and `shard.group`. It leaves out what may be changed shard by shard while workers train.
+ */
+export function groupName(group: string, count: number, parameters: ParameterSpecs, seed: number): string {
+  const described = Object.entries(parameters).map(([name, { shape, init = 'zeros', data, trainable }]) => {
+    const start = data !== undefined ? 'data' : typeof init === 'function' ? 'function' : init;
+    return [name, shape, start, trainable ?? true];
+  });
+  return hashText(JSON.stringify([group, count, seed, described]));
+}
+
+/** Throws `PS_INVALID_ARGUMENT` for a consistency model that shards can't keep. */
+export function checkShardConsistency(consistency: Consistency, { count }: Shard): Consistency {
+  const isRefused = count > 1 && consistency.name === 'bsp' && consistency.backupWorkers > 0;
+  if (!isRefused) return consistency;
+  // Each shard would choose other workers to go on without, and the parts of an update would not match.
+  const text = `bsp.backupWorkers must be 0 in a group of servers, got ${consistency.backupWorkers}`;
+  throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'consistency' } });
+}
