@@ -5,6 +5,7 @@ export { PsError } from './core/base/errors.js';
 export type { Outcome, WaitReason } from './core/protocol/messages.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
 export type { Logger } from './io/logger.js';
+export type { ServerReport, ServerStats, WorkerInfo } from './io/serverReport.js';
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
 export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';

@@ -176,9 +176,16 @@ export class Listener {
     const desk = new UpgradeDesk({
       path: '/',
       allowedOrigins: new Set(),
+      authenticate: undefined,
+      isPublic: false,
       maxMessageBytes: MAX_MESSAGE_BYTES,
-      onOpen: (open) => this.take((end) => open(end)),
-    } as ConstructorParameters<typeof UpgradeDesk>[0]);
+      maxFragments: 64,
+      connections: { maxConnections: 100, maxConnectionsPerAddress: 100 },
+      authTimeoutMs: 1000,
+      onOpen: (_entrant, open) => void this.take((end) => open(end)),
+      onWarning: () => {},
+      onError: () => {},
+    });
     this.#server = createServer();
     this.#server.on('upgrade', (request, socket, head) => {
       this.requests.push(request.headers);

@@ -118,7 +118,7 @@ describe('faults and close codes', () => {
 
   test('the table of faults is that of errors.ts', () => {
     const told = tableUnder(page, 'Faults').map(([number, code, close]) => [number, code, close]);
-    const expected = kinds.filter(([, { wire }]) => wire !== 0);
+    const expected = kinds.filter(([, { wire }]) => wire !== 0).sort(([, a], [, b]) => a.wire - b.wire);
     expect(told).toEqual(expected.map(([code, { wire, close }]) => [`${wire}`, code, `${close ?? ''}`]));
   });
 

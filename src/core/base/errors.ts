@@ -15,8 +15,8 @@ interface ErrorKind {
 
 /** Every code of pslib. Each has a heading in `docs/errors.md`. */
 export const ERROR_KINDS = {
-  // Found before anything is sent.
-  PS_INVALID_ARGUMENT: { wire: 0, retryable: false },
+  // Found before anything is sent, or in what a Control asks for.
+  PS_INVALID_ARGUMENT: { wire: 72, retryable: false },
   PS_ABORTED: { wire: 0, retryable: false },
   PS_CLOSED: { wire: 0, retryable: false },
   PS_GRADIENT_INVALID: { wire: 0, retryable: false },
@@ -48,6 +48,9 @@ export const ERROR_KINDS = {
   PS_MODEL_MISMATCH: { wire: 27, retryable: false, close: 4412 },
   PS_LEASE_EXPIRED: { wire: 28, retryable: true, close: 4308 },
   PS_INTERNAL: { wire: 29, retryable: true, close: 1011 },
+  // Rights and administration.
+  PS_REAUTHENTICATE: { wire: 70, retryable: true, close: 4301 },
+  PS_EVICTED: { wire: 71, retryable: false, close: 4411 },
   // Durable state.
   PS_DATA_DIR_IN_USE: { wire: 0, retryable: true },
   PS_CORRUPT: { wire: 0, retryable: false },

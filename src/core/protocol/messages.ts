@@ -21,6 +21,8 @@ export const MessageType = {
   cancel: 14,
   push: 15,
   pushChunk: 16,
+  stats: 46,
+  control: 47,
   welcome: 64,
   pong: 65,
   fault: 66,
@@ -31,6 +33,8 @@ export const MessageType = {
   pullChunk: 72,
   waiting: 73,
   pushResult: 74,
+  statsResult: 110,
+  controlResult: 111,
 } as const;
 
 /** What happened to a push; the position in this list is its number on the wire. */
@@ -168,6 +172,19 @@ export interface PushChunk {
   readonly offset: number;
 }
 
+/** Ask for the server's counts. Answered by StatsResult. */
+export interface Stats {
+  readonly t: typeof MessageType.stats;
+  readonly request: number;
+}
+
+/** Ask the server to do something; the payload is a JSON object. Answered by ControlResult or Fault. */
+export interface Control {
+  readonly t: typeof MessageType.control;
+  readonly request: number;
+  readonly action: string;
+}
+
 // From server to worker.
 
 /** The server's first message. The payload is the catalogue. */
@@ -289,6 +306,12 @@ export interface PushResult {
   readonly minClock: number;
 }
 
+/** Answers Stats or Control. The payload is JSON. */
+export interface AskResult {
+  readonly t: typeof MessageType.statsResult | typeof MessageType.controlResult;
+  readonly request: number;
+}
+
 /** What a worker sends. */
 export type WorkerMessage =
   | Hello
@@ -301,7 +324,9 @@ export type WorkerMessage =
   | Pull
   | Cancel
   | Push
-  | PushChunk;
+  | PushChunk
+  | Stats
+  | Control;
 
 /** What a server sends. */
 export type ServerMessage =
@@ -314,6 +339,7 @@ export type ServerMessage =
   | PullResult
   | PullChunk
   | Waiting
-  | PushResult;
+  | PushResult
+  | AskResult;
 
 export type Message = WorkerMessage | ServerMessage;

@@ -66,6 +66,8 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     ),
   ],
   [MessageType.pushChunk, schema('PushChunk', 'seq:count offset:uint', true)],
+  [MessageType.stats, schema('Stats', 'request:uint')],
+  [MessageType.control, schema('Control', 'request:uint action:id', true)],
   [
     MessageType.welcome,
     schema(
@@ -105,4 +107,6 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
       'seq:count outcome:outcome duplicate:boolean version:uint delay:uint clock:uint minClock:uint',
     ),
   ],
+  [MessageType.statsResult, schema('StatsResult', 'request:uint', true)],
+  [MessageType.controlResult, schema('ControlResult', 'request:uint', true)],
 ]);

@@ -4,9 +4,10 @@
  */
 import { closeCodeOf, PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
-import { type Drain, type Finish, MessageType, type WorkerMessage } from '../protocol/messages.js';
+import { MessageType, type WorkerMessage } from '../protocol/messages.js';
 import { JobThen } from '../table/job.js';
 import { StagingPool } from '../table/stagingPool.js';
+import { Announcements } from './announcements.js';
 import type { Connection } from './connection.js';
 import type { CoreContext } from './context.js';
 import type { Principal } from './events.js';
@@ -18,6 +19,7 @@ import { PullDesk } from './pulls.js';
 import { PushDesk } from './pushes.js';
 import { PushReception } from './reception.js';
 import { RequestDesk } from './requests.js';
+import { maySend } from './rights.js';
 import type { Session } from './session.js';
 import { UpdateQueue } from './updates.js';
 
@@ -28,10 +30,7 @@ export class Dispatcher {
   readonly updates: UpdateQueue;
   readonly metrics: MetricsWindow;
   readonly staging: StagingPool;
-  /** What every connection hears before its end; refuses new ones while it is set. */
-  farewell: PsError | undefined;
-  /** Why training is over; undefined while it is not. */
-  finished: string | undefined;
+  readonly announcements: Announcements;
   readonly #context: CoreContext;
   readonly #handshake: Handshake;
   readonly #pushes: PushDesk;
@@ -54,6 +53,7 @@ export class Dispatcher {
     this.#requests = new RequestDesk(context, this.pulls);
     this.metrics = new MetricsWindow(context);
     this.updates = new UpdateQueue(context);
+    this.announcements = new Announcements(context, () => this.#connections.values());
     this.#pushes = new PushDesk(context, this.staging, this.metrics, () => this.#reception.giveRoom());
     this.#handshake = new Handshake(context, this.membership, (session) => this.#closeOld(session));
     this.#reception = new PushReception(context, this.staging, {
@@ -111,6 +111,10 @@ export class Dispatcher {
       this.#greet(connection, message);
       return;
     }
+    if (!maySend(connection.principal.role, message.t)) {
+      this.#refuse(connection, session, message);
+      return;
+    }
     if (message.t === MessageType.computing) {
       this.membership.startComputing(session, message.stepMs);
       return;
@@ -166,18 +170,6 @@ export class Dispatcher {
     }
   }
 
-  /** Every `run` ends after its step; workers that connect later are told so too. */
-  finish(reason: string): void {
-    this.finished = reason;
-    this.#tellGreeted({ t: MessageType.finish, reason });
-  }
-
-  /** Tells everyone to come back after `retryAfterMs`, and refuses those who come now. */
-  drain(retryAfterMs: number): void {
-    this.farewell = new PsError('PS_DRAINING', 'the server is draining', { details: { retryAfterMs } });
-    this.#tellGreeted({ t: MessageType.drain, retryAfterMs });
-  }
-
   /** Whether no push is on its way in and everything decided is committed. O(connections). */
   get isQuiet(): boolean {
     const { commits } = this.#context;
@@ -187,9 +179,15 @@ export class Dispatcher {
     );
   }
 
+  /** Ends one connection with `error`, if it is open. */
+  close(id: number, error: PsError): void {
+    const connection = this.#connections.get(id);
+    if (connection !== undefined) this.#closeWith(connection, error);
+  }
+
   /** Ends every connection with `error`. */
   closeAll(error: PsError): void {
-    this.farewell = error;
+    this.announcements.farewell = error;
     for (const connection of [...this.#connections.values()]) this.#closeWith(connection, error);
   }
 
@@ -201,25 +199,14 @@ export class Dispatcher {
     }
   }
 
-  /** Sends `message` to all who have said hello, behind every Welcome that is still to be sent. */
-  #tellGreeted(message: Finish | Drain): void {
-    const { commits, emit } = this.#context;
-    const greeted = [...this.#connections.values()].filter(({ session }) => session !== undefined);
-    commits.whenCommitted(commits.last, () => {
-      for (const { id } of greeted) emit({ kind: 'send', connection: id, message });
-    });
-  }
-
   #greet(connection: Connection, message: WorkerMessage): void {
     try {
       if (message.t !== MessageType.hello)
         throw new PsError('PS_PROTOCOL', 'the first message must be Hello');
-      if (this.farewell !== undefined) throw this.farewell;
+      const { farewell } = this.announcements;
+      if (farewell !== undefined) throw farewell;
       connection.session = this.#handshake.admit(connection.id, connection.principal, message);
-      const { commits } = this.#context;
-      // Behind its Welcome, which waits for the same record.
-      if (this.finished !== undefined)
-        commits.whenCommitted(commits.last, () => this.#sendFinish(connection.id));
+      this.announcements.admitted(connection.id);
     } catch (error) {
       this.#context.observe({
         kind: 'rejected',
@@ -230,10 +217,27 @@ export class Dispatcher {
     }
   }
 
+  /** The role may not send this. Without a request to refuse, the connection ends. */
+  #refuse(connection: Connection, session: Session, message: WorkerMessage): void {
+    const error = new PsError('PS_FORBIDDEN', `the role ${connection.principal.role} may not do this`);
+    this.membership.touch(session);
+    this.#context.observe({ kind: 'rejected', id: session.id, error });
+    if (!('request' in message)) {
+      this.#closeWith(connection, error);
+      return;
+    }
+    const fault = { ...faultOf(error), request: message.request };
+    this.#context.emit({ kind: 'send', connection: connection.id, message: fault });
+  }
+
   #route(connection: Connection, session: Session, message: WorkerMessage, payload: Uint8Array): void {
     switch (message.t) {
       case MessageType.ping:
         this.#context.emit({ kind: 'send', connection: connection.id, message: { t: MessageType.pong } });
+        break;
+      case MessageType.stats:
+      case MessageType.control:
+        this.#context.emit({ kind: 'ask', connection: connection.id, message, payload });
         break;
       case MessageType.cancel:
         this.#cancel(session, connection, message.request);
@@ -309,11 +313,6 @@ export class Dispatcher {
       code: 4300,
       reason: 'resumed on another connection',
     });
-  }
-
-  #sendFinish(connection: number): void {
-    const reason = this.finished ?? '';
-    this.#context.emit({ kind: 'send', connection, message: { t: MessageType.finish, reason } });
   }
 
   #closeWith(connection: Connection, error: PsError): void {

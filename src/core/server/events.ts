@@ -4,13 +4,14 @@
  * out the effects, in order, before it returns to its event loop.
  */
 import type { PsError } from '../base/errors.js';
-import type { ServerMessage, WaitReason, WorkerMessage } from '../protocol/messages.js';
+import type { Control, ServerMessage, Stats, WaitReason, WorkerMessage } from '../protocol/messages.js';
 import type { OutgoingStream } from '../protocol/outgoingStream.js';
 import type { JournalRecord } from './records.js';
+import type { Role } from './rights.js';
 
 /** Who a connection belongs to, as authentication found it. */
 export interface Principal {
-  readonly role: 'monitor' | 'reader' | 'worker' | 'admin';
+  readonly role: Role;
   /** The only worker id that it may claim; undefined: any. */
   readonly id?: string | undefined;
 }
@@ -60,6 +61,13 @@ export type ServerEffect =
   | { readonly kind: 'pause' | 'resume'; readonly connection: number }
   /** Write this record; its arrays do not change before it is reported as persisted. */
   | { readonly kind: 'persist'; readonly number: number; readonly record: JournalRecord }
+  /** Answer what only the shell can; whoever asks has the right. The payload is valid during the call. */
+  | {
+      readonly kind: 'ask';
+      readonly connection: number;
+      readonly message: Stats | Control;
+      readonly payload: Uint8Array;
+    }
   /** Send `continue` in a later turn. */
   | { readonly kind: 'continue' }
   | { readonly kind: 'observe'; readonly observation: Observation };

@@ -7,7 +7,9 @@ import { encodeCatalogue } from '../protocol/catalogueCodec.js';
 import { type Hello, MessageType, PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
 import { type CoreContext, decide, isShard } from './context.js';
 import type { Principal } from './events.js';
+import { EVICTED_KEY, evictedError } from './eviction.js';
 import type { Membership } from './membership.js';
+import { includesRole } from './rights.js';
 import { Session } from './session.js';
 
 /** A session and how it was found. */
@@ -70,7 +72,7 @@ export class Handshake {
     }
     // It was welcomed to this history before, but its session is not the one that is known.
     const isWelcomed = hello.lineage === options.lineage;
-    if (isWelcomed && this.#isKnown(known)) throw sessionOver(hello.worker, known !== undefined);
+    if (isWelcomed && this.#isKnown(known)) throw sessionOver(hello.worker, known);
     if (known?.connection !== undefined) {
       const retryAfterMs = Math.max(0, Math.round(known.leaseUntil - now));
       const message = `the id "${hello.worker}" belongs to a worker that is connected`;
@@ -115,8 +117,9 @@ export class Handshake {
   }
 }
 
-function sessionOver(worker: string, isReplaced: boolean): PsError {
-  return isReplaced
+function sessionOver(worker: string, successor: Session | undefined): PsError {
+  if (successor?.key === EVICTED_KEY) return evictedError(worker);
+  return successor !== undefined
     ? new PsError('PS_FENCED', `another process has taken over the id "${worker}"`)
     : new PsError(
         'PS_SESSION_EXPIRED',
@@ -124,12 +127,11 @@ function sessionOver(worker: string, isReplaced: boolean): PsError {
       );
 }
 
-function checkRights(principal: Principal, hello: Hello): void {
-  if (principal.id !== undefined && principal.id !== hello.worker) {
+function checkRights({ role, id }: Principal, hello: Hello): void {
+  if (id !== undefined && id !== hello.worker) {
     throw new PsError('PS_FORBIDDEN', `this token belongs to another worker id than "${hello.worker}"`);
   }
-  if (principal.role === 'monitor') throw new PsError('PS_FORBIDDEN', 'the role monitor may not pull');
-  if (principal.role === 'reader' && !hello.readOnly) {
-    throw new PsError('PS_FORBIDDEN', 'the role reader may not train: connect with readOnly');
+  if (!hello.readOnly && !includesRole(role, 'worker')) {
+    throw new PsError('PS_FORBIDDEN', `the role ${role} may not train: connect with readOnly`);
   }
 }

@@ -19,6 +19,14 @@ export interface ServerLimits {
   readonly pullTimeoutMs: number;
   /** A connection must say hello within this time. */
   readonly helloTimeoutMs: number;
+  /** How often the right of each open connection is judged again by `auth`; Infinity: never. */
+  readonly reauthenticateMs: number;
+  /** Connections in all. */
+  readonly maxConnections: number;
+  /** Connections from one address; those of this machine and those that `auth` has let in don't count. */
+  readonly maxConnectionsPerAddress: number;
+  /** Fragments of one WebSocket message. */
+  readonly maxFragments: number;
   /** A session that is silent for so long is forgotten. */
   readonly sessionExpiryMs: number;
   /** Payload of one message, in bytes; a multiple of 8. */
@@ -47,6 +55,10 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   progressTimeoutMs: Number.POSITIVE_INFINITY,
   pullTimeoutMs: 60_000,
   helloTimeoutMs: 5_000,
+  reauthenticateMs: 300_000,
+  maxConnections: 1024,
+  maxConnectionsPerAddress: 64,
+  maxFragments: 64,
   sessionExpiryMs: 86_400_000,
   chunkBytes: 1_048_576,
   maxUnansweredPushes: 4,

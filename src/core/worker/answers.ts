@@ -2,11 +2,18 @@
  * The server's answers, matched to the requests in flight. An answer to a request that was given up
  * is passed over; one to a request that was never made is `PS_PROTOCOL`, and costs the connection.
  */
-import type { ClockResult, Fault, PullChunk, PullResult, PushResult, Waiting } from '../protocol/messages.js';
-import type { ClockOperation } from './clockOperation.js';
+import type {
+  AskResult,
+  ClockResult,
+  Fault,
+  PullChunk,
+  PullResult,
+  PushResult,
+  Waiting,
+} from '../protocol/messages.js';
 import type { Effects } from './effects.js';
 import { errorOfFault, laggardsOf, unexpected } from './faults.js';
-import type { Operations } from './operations.js';
+import type { Operation, Operations } from './operations.js';
 import type { PulledVersions } from './pulledVersions.js';
 import type { PullOperation } from './pullOperation.js';
 import type { PushOperation } from './pushOperation.js';
@@ -88,8 +95,18 @@ export class Answers {
     clock.adopt(result.clock, result.minClock);
     const operation = this.#find(result.request);
     if (operation === undefined) return;
+    if (operation.kind !== 'clock') throw unexpected('a clock for another request');
     operations.remove(operation);
     effects.settle(operation.request, { clock: clock.reached, minClock: clock.minClock });
+  }
+
+  onAnswer(result: AskResult, payload: Uint8Array): void {
+    const { effects, operations } = this.#parts;
+    const ask = this.#find(result.request);
+    if (ask === undefined) return;
+    if (ask.kind !== 'ask') throw unexpected('an answer to another request');
+    operations.remove(ask);
+    effects.settle(ask.request, { json: payload.slice() });
   }
 
   onPushResult(result: PushResult): void {
@@ -126,7 +143,7 @@ export class Answers {
     return push;
   }
 
-  #find(wire: number): PullOperation | ClockOperation | undefined {
+  #find(wire: number): Exclude<Operation, PushOperation> | undefined {
     const { lastWire } = this.#parts.sender;
     if (wire > lastWire) throw unexpected(`an answer to request ${wire} of ${lastWire}`);
     return this.#parts.operations.withWire(wire);

@@ -34,11 +34,7 @@ export type NetworkEvent =
   /** The bytes of a stream are copied, or will never be sent. Once per stream. */
   | { readonly kind: 'streamEnded'; readonly stream: number }
   /** Time has passed; due at `nextTickAt` at the latest. */
-  | { readonly kind: 'tick' }
-  /** This process is about to be stopped for a while (a page that is frozen): what is to be said is said now. */
-  | { readonly kind: 'sleep' }
-  /** It runs again, or the network is back. */
-  | { readonly kind: 'wake' };
+  | { readonly kind: 'tick' };
 
 /** What a caller asks for. */
 export type WorkerCommand =
@@ -46,6 +42,7 @@ export type WorkerCommand =
   | PullCommand
   | PushCommand
   | ClockCommand
+  | AskCommand
   /** Announces that the event loop will be busy; settles when the system has taken the message. */
   | { readonly kind: 'computing'; readonly request: number; readonly stepMs: number }
   /** Gives up `request`, which fails with `error`. A push that was sent is still carried through. */
@@ -96,6 +93,16 @@ export interface ClockCommand {
   readonly operation: 'enter' | 'leave' | 'tick';
 }
 
+/** Ask for the server's counts, or for an action of it. Settles with `AskAnswer`. */
+export interface AskCommand {
+  readonly kind: 'ask';
+  readonly request: number;
+  /** Undefined: the counts. */
+  readonly action: string | undefined;
+  /** JSON; undefined: none. */
+  readonly argument: Uint8Array | undefined;
+}
+
 /** Out of the core. */
 export type WorkerEffect =
   /** Open a connection; `opened` or `closed` with its number follows. */
@@ -117,7 +124,12 @@ export type WorkerEffect =
   | { readonly kind: 'observe'; readonly observation: WorkerObservation };
 
 /** What a request settles with; undefined for connect, computing and close. */
-export type RequestValue = PullAnswer | PushAnswer | ClockAnswer | undefined;
+export type RequestValue = PullAnswer | PushAnswer | ClockAnswer | AskAnswer | undefined;
+
+/** What the server says, as JSON in UTF-8. */
+export interface AskAnswer {
+  readonly json: Uint8Array;
+}
 
 /** Parameters, or that there are no newer ones. */
 export interface PullAnswer {

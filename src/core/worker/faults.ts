@@ -29,14 +29,9 @@ export function errorOfClose(code: number, reason: string, wasOpen: boolean, cau
     : new PsError('PS_CONNECT_FAILED', `no connection could be made: ${text}`, { cause });
 }
 
-/** A connection that is given up by this end. */
-export function lostConnection(why: string): PsError {
-  return new PsError('PS_CONNECTION_LOST', `the connection was lost: ${why}`);
-}
-
-/** A push that ended without an answer. */
-export function outcomeUnknown(why: string, cause?: unknown): PsError {
-  return new PsError('PS_OUTCOME_UNKNOWN', `whether this push was applied is not known: ${why}`, { cause });
+/** A push or control that ended without an answer. */
+export function outcomeUnknown(what: string, why: string, cause?: unknown): PsError {
+  return new PsError('PS_OUTCOME_UNKNOWN', `whether ${what} is not known: ${why}`, { cause });
 }
 
 /** What requests fail with once the worker has ended, by itself because of `cause`, or as it was asked. */

@@ -1,10 +1,11 @@
 /** The requests in flight, in the order in which they were made. Only a list: it sends nothing. */
+import type { AskOperation } from './askOperation.js';
 import type { ClockOperation } from './clockOperation.js';
 import type { PullOperation } from './pullOperation.js';
 import type { PushOperation } from './pushOperation.js';
 
 /** A request that is not answered yet. */
-export type Operation = PullOperation | PushOperation | ClockOperation;
+export type Operation = PullOperation | PushOperation | ClockOperation | AskOperation;
 
 /** What is not answered yet, oldest first. */
 export class Operations {
@@ -45,7 +46,7 @@ export class Operations {
   }
 
   /** What the present connection knows as request `wire`. */
-  withWire(wire: number): PullOperation | ClockOperation | undefined {
+  withWire(wire: number): Exclude<Operation, PushOperation> | undefined {
     for (const each of this.#list) if (each.kind !== 'push' && each.isSent && each.wire === wire) return each;
     return undefined;
   }

@@ -7,9 +7,10 @@ import type { PsError } from '../base/errors.js';
 import { MessageType, type VersionStamp } from '../protocol/messages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
 import { Answers } from './answers.js';
+import { AskOperation } from './askOperation.js';
 import { ClockOperation } from './clockOperation.js';
 import type { Effects } from './effects.js';
-import type { ClockCommand, PullCommand, PushCommand } from './events.js';
+import type { AskCommand, ClockCommand, PullCommand, PushCommand } from './events.js';
 import { outcomeUnknown } from './faults.js';
 import { Operations } from './operations.js';
 import { PulledVersions } from './pulledVersions.js';
@@ -48,6 +49,21 @@ export class Requests {
 
   addClock(command: ClockCommand): void {
     this.#operations.add(new ClockOperation(command.operation, command.request));
+  }
+
+  addAsk(command: AskCommand): void {
+    this.#operations.add(new AskOperation(command));
+  }
+
+  /** The connection is lost. Whether a Control that was sent on it was carried out, nobody knows. */
+  suspend(): void {
+    const unknown = this.#operations.removeAll(
+      (each) => each.kind === 'ask' && each.isSent && each.changesServer,
+    );
+    this.sender.suspend();
+    const why = 'the connection was lost';
+    for (const { request } of unknown)
+      this.#effects.fail(request, outcomeUnknown('this control was carried out', why));
   }
 
   /** Gives up `request`, at once or as soon as the caller's arrays are free; false if it is not here. */
@@ -95,7 +111,10 @@ export class Requests {
   rollback(committedSeq: number): number {
     const pushes = this.#operations.removeAll((each) => each.kind === 'push');
     for (const each of pushes) {
-      this.#effects.fail(each.request, outcomeUnknown('the server went back to an older state'));
+      this.#effects.fail(
+        each.request,
+        outcomeUnknown('this push was applied', 'the server went back to an older state'),
+      );
     }
     for (const each of this.#operations) each.forgetClock();
     this.sender.restart(committedSeq);
@@ -108,7 +127,10 @@ export class Requests {
   failAll(error: PsError): void {
     for (const each of this.#operations.removeAll()) {
       const isPush = each.kind === 'push';
-      this.#effects.fail(each.request, isPush ? outcomeUnknown(error.message, error) : error);
+      this.#effects.fail(
+        each.request,
+        isPush ? outcomeUnknown('this push was applied', error.message, error) : error,
+      );
     }
   }
 }

@@ -3,8 +3,9 @@
  * enough are unanswered; nothing behind a transfer that has not wholly left, since the server handles
  * requests in the order in which they begin. It reads no answers.
  */
-import { MessageType, type VersionStamp, type WorkerMessage } from '../protocol/messages.js';
+import type { VersionStamp, WorkerMessage } from '../protocol/messages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
+import type { AskOperation } from './askOperation.js';
 import { ClockOperation } from './clockOperation.js';
 import type { Effects } from './effects.js';
 import type { Operations } from './operations.js';
@@ -100,11 +101,6 @@ export class Sender {
     this.#isHeld = true;
   }
 
-  /** The connection will be closed for a while: others are not to wait for this worker. It enters again with the next. */
-  stepOut(): void {
-    if (this.#isInTable) this.#parts.effects.send({ t: MessageType.leave, request: ++this.#lastWire });
-  }
-
   /** The next push takes the number after `seq`. */
   restart(seq: number): void {
     this.#lastSeq = seq;
@@ -138,6 +134,7 @@ export class Sender {
       if (this.#streaming !== undefined) return;
       if (each.kind === 'pull') this.#sendPull(each, now);
       else if (each.kind === 'clock') this.#sendClock(each);
+      else if (each.kind === 'ask') this.#sendAsk(each);
       else if (this.#hasRoomFor(each, this.#link)) this.#sendPush(each, this.#link);
       else return;
     }
@@ -156,6 +153,10 @@ export class Sender {
     if (operation.operation === 'tick') operation.target ??= this.#parts.clock.nextTarget();
     else this.#setInTable(operation.operation === 'enter');
     this.#parts.effects.send(operation.ask(++this.#lastWire, this.#knownClock()));
+  }
+
+  #sendAsk(ask: AskOperation): void {
+    this.#parts.effects.send(ask.ask(++this.#lastWire), ask.command.argument);
   }
 
   #sendPush(push: PushOperation, link: Link): void {

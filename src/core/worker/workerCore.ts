@@ -8,7 +8,7 @@ import { Random } from '../base/random.js';
 import { type Message, MessageType, type Welcome } from '../protocol/messages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
 import { AwakeTime } from './awakeTime.js';
-import { Connection } from './connection.js';
+import { Connection, type WorkerIdentity } from './connection.js';
 import { Effects } from './effects.js';
 import type { WorkerCommand, WorkerEffect, WorkerEvent } from './events.js';
 import { unexpected } from './faults.js';
@@ -16,7 +16,6 @@ import { Reconnection, type ReconnectPolicy } from './reconnection.js';
 import { Requests } from './requests.js';
 import type { UnansweredLimits } from './sender.js';
 import { TrainingClock } from './trainingClock.js';
-import type { WorkerIdentity } from './workerIdentity.js';
 
 /** What a worker core is made with. */
 export interface WorkerCoreOptions extends WorkerIdentity {
@@ -45,8 +44,7 @@ export class WorkerCore {
     this.#connection = new Connection(options, effects, reconnection, {
       onOpen: (welcome, catalogue, previous) => this.#onOpen(welcome, catalogue, previous),
       onMessage: (message, payload, now) => this.#onMessage(message, payload, now),
-      onLost: () => this.#requests.sender.suspend(),
-      onSleep: () => this.#requests.sender.stepOut(),
+      onLost: () => this.#requests.suspend(),
       isTransferring: () => this.#requests.sender.leaving !== undefined,
       onEnded: (error) => this.#requests.failAll(error),
     });
@@ -90,17 +88,8 @@ export class WorkerCore {
     if (this.#connection.isOpen) this.#requests.sender.pump(now);
     const effects = this.#effects.take();
     if (effects.some(({ kind }) => kind === 'send' || kind === 'stream')) this.#connection.sent(now);
-    this.#wakeAt = this.#nextWake(now);
+    this.#wakeAt = this.#time.wakeAt(Math.min(this.#connection.dueAt, this.#requests.nextDeadline()));
     return effects;
-  }
-
-  /** When a tick is due. Asleep time stands still: no deadline comes nearer. */
-  #nextWake(now: number): number {
-    if (!this.#connection.isAsleep) {
-      return this.#time.wakeAt(Math.min(this.#connection.dueAt, this.#requests.nextDeadline()));
-    }
-    this.#time.wakeAt(now);
-    return Number.POSITIVE_INFINITY;
   }
 
   #handle(event: WorkerEvent, now: number): void {
@@ -111,12 +100,6 @@ export class WorkerCore {
         return;
       case 'streamEnded':
         this.#requests.sender.streamEnded(event.stream);
-        return;
-      case 'sleep':
-        this.#connection.sleep();
-        return;
-      case 'wake':
-        this.#connection.wake(now);
         return;
       case 'opened':
       case 'message':
@@ -146,6 +129,7 @@ export class WorkerCore {
       this.#effects.fail(command.request, new PsError('PS_CLOSED', 'the worker is not connected'));
     } else if (command.kind === 'pull') this.#requests.addPull(command, catalogue, now);
     else if (command.kind === 'push') this.#requests.addPush(command);
+    else if (command.kind === 'ask') this.#requests.addAsk(command);
     else this.#requests.addClock(command);
   }
 
@@ -177,6 +161,10 @@ export class WorkerCore {
         return;
       case MessageType.clockResult:
         answers.onClockResult(message);
+        return;
+      case MessageType.statsResult:
+      case MessageType.controlResult:
+        answers.onAnswer(message, payload);
         return;
       case MessageType.waiting:
         answers.onWaiting(message, now);

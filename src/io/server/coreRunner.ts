@@ -23,10 +23,13 @@ const TICK_MS = 50;
 /** How often minimum rates are looked at. */
 const WATCH_MS = 500;
 
+type AskEffect = Extract<ServerEffect, { kind: 'ask' }>;
+
 interface Link {
   readonly transport: Transport;
   readonly outbox: Outbox;
   readonly watch: LinkWatch;
+  readonly onClosed: (connection: number) => void;
 }
 
 /** What has passed through, for `stats()`. */
@@ -55,6 +58,8 @@ export class CoreRunner {
   readonly #queue: (() => readonly ServerEffect[])[] = [];
   /** Where records go; undefined: nowhere. */
   records: RecordSink | undefined;
+  /** Answers what the core can't. */
+  onAsk: ((effect: AskEffect) => void) | undefined;
   #quiet: { readonly isQuiet: () => boolean; readonly done: () => void } | undefined;
   #isRunning = false;
   #failure: PsError | undefined;
@@ -96,10 +101,15 @@ export class CoreRunner {
   }
 
   /**
-   * Takes a connection over. `open` makes its transport with the handlers that it is given; `wire` counts the
-   * bytes of its socket.
+   * Takes a connection over, and returns its number. `open` makes its transport with the handlers that it is
+   * given; `wire` counts the bytes of its socket. `onClosed` is called when it has ended.
    */
-  connect(principal: Principal, open: (handlers: StreamHandlers) => Transport, wire: Wire): void {
+  connect(
+    principal: Principal,
+    open: (handlers: StreamHandlers) => Transport,
+    wire: Wire,
+    onClosed: (connection: number) => void = () => {},
+  ): number {
     const connection = this.#nextConnection++;
     const transport = open({
       onFrame: (frame) => this.#onFrame(connection, frame),
@@ -114,9 +124,10 @@ export class CoreRunner {
     const outbox = new Outbox(transport, WINDOW_BYTES, (stream) =>
       this.dispatch({ kind: 'streamEnded', stream, now: monotonicNow() }),
     );
-    this.#links.set(connection, { transport, outbox, watch: new LinkWatch(wire, this.#rates) });
+    this.#links.set(connection, { transport, outbox, watch: new LinkWatch(wire, this.#rates), onClosed });
     if (this.#failure !== undefined) transport.terminate();
     this.dispatch({ kind: 'connected', connection, principal, now: monotonicNow() });
+    return connection;
   }
 
   /** Gives an event to the core. */
@@ -229,6 +240,7 @@ export class CoreRunner {
     this.#links.delete(connection);
     this.dispatch({ kind: 'closed', connection, now: monotonicNow() });
     link.outbox.close();
+    link.onClosed(connection);
     if (this.#links.size === 0) this.#onDrained?.();
   }
 
@@ -254,6 +266,9 @@ export class CoreRunner {
         break;
       case 'continue':
         setImmediate(() => this.dispatch({ kind: 'continue', now: monotonicNow() }));
+        break;
+      case 'ask':
+        this.onAsk?.(effect);
         break;
       case 'observe':
         this.#observe(effect.observation);

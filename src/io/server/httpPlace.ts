@@ -2,7 +2,13 @@
  * Where a server gets its upgrade requests from: an HTTP server of its own on a port, one of the user's
  * that it only attaches to, or nowhere (`handleUpgrade`).
  */
-import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http';
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type RequestListener,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PsError } from '../../core/base/errors.js';
@@ -30,9 +36,10 @@ export class HttpPlace {
     const { place } = this.#options;
     if (place.kind === 'server') place.server.on('upgrade', this.#onAttached);
     if (place.kind !== 'port') return;
-    const own = createServer((_request, response) => {
+    const answer: RequestListener = (_request, response) => {
       response.writeHead(426, { Connection: 'close', 'Content-Length': '0', Upgrade: 'websocket' }).end();
-    });
+    };
+    const own = place.tls === undefined ? createServer(answer) : createTlsServer(place.tls, answer);
     own.on('upgrade', (request, socket, head) => {
       if (!this.#handle(request, socket, head)) refuse(socket, '404 Not Found');
     });
@@ -62,7 +69,10 @@ export class HttpPlace {
     const address = this.address();
     if (address === null) return undefined;
     const { place, path } = this.#options;
-    const isTls = place.kind === 'server' && 'setSecureContext' in place.server;
+    const isTls =
+      place.kind === 'port'
+        ? place.tls !== undefined
+        : place.kind === 'server' && 'setSecureContext' in place.server;
     const host = hostOf(place.kind === 'port' ? place.host : address.address);
     return `${isTls ? 'wss' : 'ws'}://${host}:${address.port}${path}`;
   }

@@ -11,16 +11,19 @@ import { type Consistency, checkConsistency } from '../../core/consistency/consi
 import { checkLearningRate, type LearningRate } from '../../core/optim/learningRate.js';
 import type { Optimizer } from '../../core/optim/optimizer.js';
 import { checkOptimizer } from '../../core/optim/updateRule.js';
-import type { CoreContext } from '../../core/server/context.js';
 import type { Observation } from '../../core/server/events.js';
-import type { JournalRecord } from '../../core/server/records.js';
+import { evict } from '../../core/server/eviction.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
-import { type Job, JobThen } from '../../core/table/job.js';
 import type { ParameterSpecs } from '../../core/table/model.js';
 import { primeMalloc } from '../primeMalloc.js';
+import type { ServerStats, WorkerInfo } from '../serverReport.js';
 import type { CheckpointReport } from '../storage/storage.js';
 import { monotonicNow } from '../time.js';
-import { CoreRunner, maxMessageBytes } from './coreRunner.js';
+import { answerAsk } from './askDesk.js';
+import type { Auth } from './auth.js';
+import { Commands, type Decision } from './commands.js';
+import { CoreRunner } from './coreRunner.js';
+import { Entrance } from './entrance.js';
 import { HttpPlace } from './httpPlace.js';
 import { makeCore } from './makeCore.js';
 import { Persistence } from './persistence.js';
@@ -30,11 +33,10 @@ import {
   checkServerOptions,
   type ParameterServerOptions,
 } from './serverOptions.js';
-import { type ServerStats, statsOf } from './serverStats.js';
+import { statsOf } from './serverStats.js';
 import { checkShardConsistency } from './shardOption.js';
 import { copyJob, flatValues, type Snapshot } from './snapshot.js';
-import { UpgradeDesk } from './upgrade.js';
-import { type WorkerInfo, workerInfos } from './workerInfo.js';
+import { workerInfos } from './workerInfo.js';
 
 /** How long `drain` waits for pushes. */
 const DRAIN_TIMEOUT_MS = 30_000;
@@ -53,7 +55,8 @@ export class ParameterServer<
   readonly #options: CheckedServerOptions;
   readonly #core: ServerCore;
   readonly #runner: CoreRunner;
-  readonly #upgrades: UpgradeDesk;
+  readonly #commands: Commands;
+  readonly #entrance: Entrance;
   readonly #place: HttpPlace;
   readonly #persistence: Persistence;
   #state: 'new' | 'listening' | 'closed' = 'new';
@@ -70,12 +73,14 @@ export class ParameterServer<
       emitObservation(observation, (name, ...args) => this.#emit(name, ...args));
     };
     this.#runner = new CoreRunner(this.#core, this.#options.core.limits, onObservation);
-    this.#upgrades = new UpgradeDesk({
-      path: this.#options.path,
-      allowedOrigins: this.#options.allowedOrigins,
-      maxMessageBytes: maxMessageBytes(this.#options.core.limits.chunkBytes),
-      onOpen: (open, wire) => this.#runner.connect({ role: 'worker' }, open, wire),
-    });
+    this.#commands = new Commands(this.#runner);
+    this.#runner.onAsk = (effect) => {
+      const { connection } = effect;
+      void answerAsk(this, effect, (message, payload = new Uint8Array(0)) =>
+        this.#commands.command(({ emit }) => emit({ kind: 'send', connection, message, payload })),
+      );
+    };
+    this.#entrance = new Entrance(this.#options, this.#runner, this.#commands, onObservation);
     this.#place = new HttpPlace(this.#options, (request, socket, head) =>
       this.handleUpgrade(request, socket, head),
     );
@@ -104,6 +109,7 @@ export class ParameterServer<
     this.#opening = this.#open(options.signal);
     await this.#opening;
     this.#runner.start();
+    this.#entrance.start();
     this.#emit('listening', { url: this.#place.url() });
   }
 
@@ -154,7 +160,7 @@ export class ParameterServer<
    * was. A request that was not is left untouched.
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    return this.#state === 'listening' && this.#upgrades.handle(request, socket, head);
+    return this.#state === 'listening' && this.#entrance.handle(request, socket, head);
   }
 
   /** A copy of all parameters at one version. Rejects with `PS_CLOSED` after `close`. O(parameters). */
@@ -162,7 +168,7 @@ export class ParameterServer<
     if (this.#state === 'closed') throw closedError();
     if (this.#runner.failure !== undefined) throw this.#runner.failure;
     return new Promise((resolve) => {
-      this.#change((context) => copyJob(context, (snapshot) => resolve(snapshot as never)));
+      this.#commands.change((context) => copyJob(context, (snapshot) => resolve(snapshot as never)));
     });
   }
 
@@ -217,9 +223,39 @@ export class ParameterServer<
     return statsOf(this.#core, this.#runner);
   }
 
+  /**
+   * From now on `auth` decides who may connect, and every open connection is judged by it at once: one whose right
+   * is not the same is ended, and may come back with another token. Resolves to how many were. A server that was
+   * made without `auth` can't be given one. Throws `PS_INVALID_ARGUMENT`.
+   */
+  async setAuth(auth: Auth): Promise<number> {
+    return this.#entrance.setAuth(auth);
+  }
+
+  /** Asks `auth` again about every open connection, as it is done every `limits.reauthenticateMs`. As `setAuth`. */
+  async reauthenticate(): Promise<number> {
+    return this.#entrance.judgeAll();
+  }
+
+  /**
+   * Ends the worker, and the readers, called `id`: they are out of the clock table at once and may not come back
+   * (`PS_EVICTED`); a new process under the id may, if its token lets it in. Resolves to whether there was one.
+   */
+  async evict(id: string, reason = ''): Promise<boolean> {
+    if (this.#state === 'closed') throw closedError();
+    this.#requireState();
+    return new Promise((resolve, reject) => {
+      this.#commands.command((context, { membership }) => {
+        const found = evict(context, membership, id, reason);
+        const { commits } = context;
+        commits.whenCommitted(commits.last, () => resolve(found), reject);
+      });
+    });
+  }
+
   /** Tells every worker to end its `run` after the step that it is in; also those that connect later. */
   finish(reason = 'finished'): void {
-    this.#command((_context, dispatcher) => dispatcher.finish(reason));
+    this.#commands.command((_context, dispatcher) => dispatcher.announcements.finish(reason));
   }
 
   /**
@@ -234,9 +270,9 @@ export class ParameterServer<
 
   async #drain(retryAfterMs: number, timeoutMs: number): Promise<void> {
     if (this.#state !== 'listening') throw closedError();
-    this.#command((_context, dispatcher) => dispatcher.drain(retryAfterMs));
+    this.#commands.command((_context, dispatcher) => dispatcher.announcements.drain(retryAfterMs));
     await this.#runner.untilQuiet(() => this.#core.view.isQuiet, timeoutMs);
-    this.#command((_context, dispatcher) => dispatcher.closeAll(drainingError(retryAfterMs)));
+    this.#commands.command((_context, dispatcher) => dispatcher.closeAll(drainingError(retryAfterMs)));
     if (this.#options.storage !== undefined) await this.#persistence.checkpoint(undefined);
   }
 
@@ -256,9 +292,10 @@ export class ParameterServer<
 
   async #close(timeoutMs: number): Promise<void> {
     this.#state = 'closed';
+    this.#entrance.stop();
     await this.#opening?.catch(() => {});
     this.#place.detach();
-    this.#command((_context, dispatcher) =>
+    this.#commands.command((_context, dispatcher) =>
       dispatcher.closeAll(new PsError('PS_DRAINING', 'the server is closing')),
     );
     await this.#runner.stop(timeoutMs);
@@ -277,34 +314,11 @@ export class ParameterServer<
     throw new PsError('PS_INVALID_ARGUMENT', 'with dataDir this can be done once listen has resolved');
   }
 
-  /** Records a change of settings in its turn, and resolves when it is carried out. */
-  async #record(record: JournalRecord | ((context: CoreContext) => JournalRecord)): Promise<void> {
+  /** Records a change of settings in its turn. */
+  async #record(decision: Decision): Promise<void> {
     if (this.#state === 'closed') throw closedError();
     this.#requireState();
-    await new Promise<void>((resolve, reject) => {
-      this.#change((context) => {
-        try {
-          context.commits.checkRoom(0);
-          const decided = typeof record === 'function' ? record(context) : record;
-          const job = context.state.apply(decided, context.now);
-          return new JobThen(job, () => {
-            context.isDirty = true;
-            context.commits.whenCommitted(context.commits.append(decided), resolve, reject);
-          });
-        } catch (error) {
-          reject(error as Error);
-          return undefined;
-        }
-      });
-    });
-  }
-
-  #change(change: (context: CoreContext) => Job | undefined): void {
-    this.#runner.run((core) => core.change(change, monotonicNow()));
-  }
-
-  #command(action: Parameters<ServerCore['command']>[0]): void {
-    this.#runner.run((core) => core.command(action, monotonicNow()));
+    await this.#commands.record(decision);
   }
 
   /** Calls the listeners. */

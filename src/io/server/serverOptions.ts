@@ -90,7 +90,8 @@ const KEYS = new Set([
     'seed',
     'shard',
   ],
-  ...['port', 'server', 'noServer', 'host', 'path', 'allowedOrigins', 'insecure', 'limits', 'logger'],
+  ...['port', 'server', 'noServer', 'host', 'path', 'auth', 'allowedOrigins', 'tls', 'insecure'],
+  ...['limits', 'logger'],
   ...['dataDir', 'durability', 'checkpoint'],
 ]);
 
@@ -164,7 +165,8 @@ function checkLimits(given: LimitOptions, modelBytes: number): ServerLimits {
 
 /** Whole numbers: workers are told of them as such. Only "never" may be Infinity. */
 function checkLimit(name: string, value: unknown): number {
-  if (name === 'progressTimeoutMs' && value === Number.POSITIVE_INFINITY) return value;
+  const mayBeNever = name === 'progressTimeoutMs' || name === 'reauthenticateMs';
+  if (mayBeNever && value === Number.POSITIVE_INFINITY) return value;
   return integer(`limits.${name}`, value, 1);
 }
 

@@ -2,65 +2,205 @@
  * Upgrade requests: which are ours, and which of those may become connections. A request that is not
  * ours is left untouched, so other WebSocket servers can share the HTTP server. The socket of ours has
  * one owner from here on.
+ *
+ *     path ──▶ origin ──▶ subprotocol ──▶ room ──▶ from this machine, or who is it? ──▶ onOpen
+ *      └▶ not ours   └───────┴────────────┴──────────┴──▶ an HTTP status, or (pages) a close code
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { SUBPROTOCOL } from '../../core/protocol/messages.js';
+import type { Principal } from '../../core/server/events.js';
 import { isStreamRequest, streamAccept } from '../transport/stream/streamAccept.js';
 import type { StreamHandlers, Transport } from '../transport/transport.js';
 import { WsTransport } from '../transport/wsTransport.js';
+import type { Authenticate } from './auth.js';
+import { bearerOf, offeredBy } from './bearer.js';
+import { ConnectionCount, type ConnectionLimits, isLoopback } from './connectionCount.js';
 import type { Wire } from './linkWatch.js';
+
+/** How long a page that is refused may take to answer the close frame. */
+const CLOSE_TIMEOUT_MS = 2000;
+const UNAUTHORIZED = '401 Unauthorized';
+const FORBIDDEN = '403 Forbidden';
+const UNAVAILABLE = '503 Service Unavailable';
+
+/** Who a connection belongs to, and the request that says so. */
+export interface Entrant {
+  readonly principal: Principal;
+  readonly request: IncomingMessage;
+}
 
 /** What decides about upgrade requests. */
 export interface UpgradeOptions {
   readonly path: string;
   readonly allowedOrigins: ReadonlySet<string>;
+  /** Undefined: everyone is a worker. */
+  readonly authenticate: Authenticate | undefined;
+  /** Without `authenticate`: take requests that come to an address that other machines can reach. */
+  readonly isPublic: boolean;
   readonly maxMessageBytes: number;
+  /** Of a WebSocket message. */
+  readonly maxFragments: number;
+  readonly connections: ConnectionLimits;
+  /** How long `authenticate` may take. */
+  readonly authTimeoutMs: number;
   /** Takes a connection over: `open` makes its transport, `wire` counts the bytes of its socket. */
-  onOpen(open: (handlers: StreamHandlers) => Transport, wire: Wire): void;
+  onOpen(entrant: Entrant, open: (handlers: StreamHandlers) => Transport, wire: Wire): void;
+  /** Something that the server's owner should know, once for each kind. */
+  onWarning(message: string): void;
+  /** The user's function failed. */
+  onError(cause: unknown): void;
 }
 
 /** Turns upgrade requests into WebSockets. */
 export class UpgradeDesk {
   readonly #options: UpgradeOptions;
   readonly #sockets: WebSocketServer;
+  readonly #count: ConnectionCount;
+  #authenticate: Authenticate | undefined;
+  readonly #warned = new Set<string>();
 
   constructor(options: UpgradeOptions) {
     this.#options = options;
+    this.#authenticate = options.authenticate;
+    this.#count = new ConnectionCount(options.connections);
     this.#sockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
       maxPayload: options.maxMessageBytes,
-      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
-    });
+      maxFragments: options.maxFragments,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      handleProtocols: (offered: ReadonlySet<string>) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    } as ConstructorParameters<typeof WebSocketServer>[0]);
+  }
+
+  /** Sockets that have been taken and have not closed. */
+  get connections(): number {
+    return this.#count.total;
+  }
+
+  /** From now on requests are judged by `authenticate`. */
+  setAuthenticate(authenticate: Authenticate): void {
+    this.#authenticate = authenticate;
   }
 
   /** Handles `request` if its path is ours and returns whether it was. */
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     if (pathOf(request) !== this.#options.path) return false;
+    // Until a transport owns it, and after a refusal: a lost socket is nobody's error.
+    socket.on('error', () => {});
     const refusal = this.#refusal(request);
-    const { onOpen, maxMessageBytes } = this.#options;
-    if (refusal !== undefined) refuse(socket, refusal);
-    else if (isStreamRequest(request))
-      onOpen(streamAccept(request, socket, head, maxMessageBytes), wireOf(socket));
-    else {
-      this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-        onOpen((handlers) => new WsTransport(webSocket, handlers), wireOf(socket));
-      });
+    if (refusal !== undefined) {
+      refuse(socket, refusal);
+      return true;
     }
+    const place = this.#count.take(addressOf(socket, 'remoteAddress'));
+    if (typeof place === 'string') {
+      this.#warn('connections', 'connections are refused: there are as many as `limits` allows');
+      refuse(socket, place);
+      return true;
+    }
+    socket.once('close', () => place.release());
+    const authenticate = this.#authenticate;
+    if (authenticate === undefined) {
+      this.#admit({ principal: { role: 'worker' }, request }, socket, head);
+      return true;
+    }
+    const onVerdict = (principal: Principal | null): void => {
+      if (principal === null) {
+        this.#reject(request, socket, head);
+        return;
+      }
+      place.authenticated();
+      this.#admit({ principal, request }, socket, head);
+    };
+    this.#decide(authenticate, request, onVerdict, () => refuse(socket, UNAVAILABLE));
     return true;
+  }
+
+  /** Asks who `request` comes from. `onFailure`: the user's function failed, or took too long. */
+  #decide(
+    authenticate: Authenticate,
+    request: IncomingMessage,
+    onVerdict: (principal: Principal | null) => void,
+    onFailure: () => void,
+  ): void {
+    const verdict = authenticate(request);
+    if (!(verdict instanceof Promise)) {
+      onVerdict(verdict);
+      return;
+    }
+    void settleWithin(verdict, this.#options.authTimeoutMs).then(onVerdict, (cause: unknown) => {
+      this.#options.onError(cause);
+      onFailure();
+    });
   }
 
   #refusal(request: IncomingMessage): string | undefined {
     const { origin } = request.headers;
-    if (origin !== undefined && !this.#options.allowedOrigins.has(origin.toLowerCase()))
-      return '403 Forbidden';
-    const offered = request.headers['sec-websocket-protocol']?.split(',').map((each) => each.trim());
-    const isSpoken = offered?.includes(SUBPROTOCOL) === true || isStreamRequest(request);
+    const { allowedOrigins, isPublic } = this.#options;
+    if (origin !== undefined && !allowedOrigins.has(origin.toLowerCase())) return FORBIDDEN;
+    const isSpoken =
+      offeredBy(request.headers['sec-websocket-protocol']).includes(SUBPROTOCOL) || isStreamRequest(request);
     if (!isSpoken) return '400 Bad Request';
-    return undefined;
+    const address = addressOf(request.socket, 'localAddress');
+    if (this.#authenticate !== undefined || isPublic || address === undefined || isLoopback(address)) {
+      return undefined;
+    }
+    this.#warn(
+      'public',
+      `a connection to ${address} is refused: without auth only this machine may connect (or with insecure: true)`,
+    );
+    return FORBIDDEN;
+  }
+
+  #admit(entrant: Entrant, socket: Duplex, head: Buffer): void {
+    const { request } = entrant;
+    const { onOpen, maxMessageBytes } = this.#options;
+    if (socket.destroyed || !socket.writable) socket.destroy();
+    else if (isStreamRequest(request))
+      onOpen(entrant, streamAccept(request, socket, head, maxMessageBytes), wireOf(socket));
+    else {
+      this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+        onOpen(entrant, (handlers) => new WsTransport(webSocket, handlers), wireOf(socket));
+      });
+    }
+  }
+
+  /** A page sees no status: it gets a connection that ends with the reason. */
+  #reject(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { token, seesNoStatus } = bearerOf(request);
+    const reason = token === undefined ? 'a token is needed' : 'this token is not valid';
+    if (!seesNoStatus || isStreamRequest(request)) {
+      refuse(socket, UNAUTHORIZED, 'WWW-Authenticate: Bearer\r\n');
+      return;
+    }
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      webSocket.on('error', () => {});
+      webSocket.close(4401, reason);
+    });
+  }
+
+  #warn(kind: string, message: string): void {
+    if (this.#warned.has(kind)) return;
+    this.#warned.add(kind);
+    this.#options.onWarning(message);
+  }
+}
+
+/** `promise`, or a rejection after `timeoutMs`. */
+export async function settleWithin<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`auth did not answer within ${timeoutMs} ms`)), timeoutMs);
+    timer.unref();
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -77,12 +217,18 @@ function wireOf(socket: Duplex): Wire {
   };
 }
 
+/** An address of a socket; one that has none was made by the user. */
+function addressOf(socket: Duplex, which: 'localAddress' | 'remoteAddress'): string | undefined {
+  const address: unknown = (socket as Partial<Record<typeof which, string>>)[which];
+  return typeof address === 'string' ? address : undefined;
+}
+
 /** Answers an upgrade request with an HTTP status and ends its socket. */
-export function refuse(socket: Duplex, status: string): void {
+export function refuse(socket: Duplex, status: string, headers = ''): void {
   socket.on('error', () => {});
   // The other end may keep its half open for ever.
   socket.once('finish', () => socket.destroy());
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n${headers}Content-Length: 0\r\n\r\n`);
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -1,34 +1,7 @@
 /** What a server knows of each worker, for `workers()`. */
 import type { ServerCore } from '../../core/server/serverCore.js';
 import type { Session } from '../../core/server/session.js';
-
-/** One worker or reader, as the server sees it now. */
-export interface WorkerInfo {
-  readonly id: string;
-  readonly role: 'worker' | 'reader';
-  /** Which process under this id. */
-  readonly epoch: number;
-  /** Iterations completed. */
-  readonly clock: number;
-  /** Clock − minClock; undefined while it does not train. */
-  readonly lead: number | undefined;
-  /** Delay of its last push, in updates. */
-  readonly delay: number;
-  /** Milliseconds since anything arrived from it. */
-  readonly lastSeenMs: number;
-  /** Milliseconds that its training pulls have waited, in all. */
-  readonly waitedMs: number;
-  /**
-   * Milliseconds that pulls of others have waited for it, in all. A wait for two workers is shared between
-   * them: the sum over workers is what all have waited for the staleness bound.
-   */
-  readonly awaitedMs: number;
-  /**
-   * `training`: in the clock table; `waiting`: so, and a pull of its waits; `computing`: so, and it announced that
-   * it computes; `idle`: connected, not training; `disconnected`: its socket closed, its place is kept for a while.
-   */
-  readonly state: 'training' | 'waiting' | 'computing' | 'idle' | 'disconnected';
-}
+import type { WorkerInfo } from '../serverReport.js';
 
 /** Everyone who has joined and not left, slowest first among those that train, then the others. */
 export function workerInfos(core: ServerCore, now: number): WorkerInfo[] {

@@ -62,4 +62,6 @@ export interface ConnectOptions {
   readonly maxMessageBytes: number;
   /** Send with a zero mask on plain `ws:` beyond loopback too. */
   readonly trustedNetwork: boolean;
+  /** For `wss:` in Node, as `tls.connect` takes it. */
+  readonly tls?: object | undefined;
 }

@@ -21,6 +21,7 @@ export const wsConnect: Connect = (url, options, handlers) => {
     handlers.onClose(code, reason);
   };
   const clientOptions: ClientOptions & { closeTimeout: number } = {
+    ...(url.startsWith('wss:') ? options.tls : {}),
     perMessageDeflate: false,
     maxPayload: options.maxMessageBytes,
     closeTimeout: CLOSE_TIMEOUT_MS,

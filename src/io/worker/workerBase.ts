@@ -9,8 +9,12 @@ import type { Catalogue } from '../../core/tensor/catalogue.js';
 import type { Tensor } from '../../core/tensor/tensor.js';
 import type { ClockAnswer, WorkerObservation } from '../../core/worker/events.js';
 import { WorkerCore } from '../../core/worker/workerCore.js';
+import { randomHex } from '../randomHex.js';
+import type { ServerReport } from '../serverReport.js';
+import type { Connect } from '../transport/transport.js';
 import { webSocketConnect } from '../transport/webSocketConnect.js';
 import { abortedError, quiet } from './abort.js';
+import { callAsk } from './asks.js';
 import { batchSource } from './batchSource.js';
 import {
   callPull,
@@ -22,9 +26,7 @@ import {
   type PushOptions,
   type TickResult,
 } from './calls.js';
-import { Intermission } from './intermission.js';
 import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
-import type { PageListener, Platform } from './platform.js';
 import { type RunSummary, StepLoop } from './stepLoop.js';
 import {
   type GradientFunction,
@@ -51,7 +53,6 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   readonly id: string;
   readonly #options: CheckedWorkerOptions;
   readonly #host: WorkerHost;
-  readonly #intermission = new Intermission(() => this.#stepOut());
   /** The run that is under way. */
   #loop: Pick<StepLoop<unknown>, 'fail' | 'onFinish' | 'onRollback'> | undefined;
   #closing: Promise<void> | undefined;
@@ -59,10 +60,10 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   #finishReason: string | undefined;
 
   /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
-  constructor(platform: Platform, url: WorkerUrl, options: WorkerOptions = {}) {
+  constructor(connect: Connect, url: WorkerUrl, options: WorkerOptions = {}) {
     super();
     const checked = checkWorkerOptions(url, options);
-    const { readOnly, reconnect, connectTimeoutMs, limits, trustedNetwork, WebSocket, token } = checked;
+    const { readOnly, reconnect, connectTimeoutMs, limits, trustedNetwork, tls, WebSocket, token } = checked;
     this.#options = checked;
     this.id = checked.id ?? `worker-${randomHex(4)}`;
     const core = new WorkerCore({
@@ -75,16 +76,15 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
       limits,
     });
     const dialling = {
-      connect: WebSocket === undefined ? platform.connect : webSocketConnect(WebSocket),
+      connect: WebSocket === undefined ? connect : webSocketConnect(WebSocket),
       url: checked.url,
       token,
       maxMessageBytes: limits.maxMessageBytes,
       trustedNetwork,
+      tls,
     };
     this.#host = new WorkerHost(core, dialling, (observation) => this.#onObservation(observation));
     this.#closeOnAbort(checked.signal);
-    const unwatch = platform.watchPage?.(this.#pageListener());
-    if (unwatch !== undefined) this.once('close', unwatch);
   }
 
   /** Iterations completed, as the server has confirmed them. */
@@ -218,6 +218,34 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     return watchParameters(pull, options);
   }
 
+  /**
+   * The server's counts and who is connected. Any role may ask; `readOnly` with a token of the role `monitor` is
+   * enough.
+   */
+  stats(options: { readonly signal?: AbortSignal } = {}): Promise<ServerReport> {
+    return this.#whenConnected(
+      () => callAsk<ServerReport>(this.#host, undefined, undefined, options.signal),
+      options.signal,
+    );
+  }
+
+  /**
+   * Asks the server for an action, which the role `admin` may: `setLearningRate`, `setOptimizer`, `setConsistency`,
+   * `checkpoint`, `finish`, `evict` (`docs/protocol.md` has their arguments). Resolves when it is done. Rejects with
+   * `PS_FORBIDDEN`, `PS_INVALID_ARGUMENT`, what the action fails with, or `PS_OUTCOME_UNKNOWN` if the connection was
+   * lost before the answer.
+   */
+  control(
+    action: string,
+    argument?: Readonly<Record<string, unknown>>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Readonly<Record<string, unknown>>> {
+    return this.#whenConnected(
+      () => callAsk<Record<string, unknown>>(this.#host, action, argument, options.signal),
+      options.signal,
+    );
+  }
+
   /** Ends the worker for good: it leaves the clock table, and what is pending rejects. Never rejects. */
   close(): Promise<void> {
     this.#closing ??= this.#close('closed', undefined);
@@ -230,23 +258,6 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
 
   #close(reason: string, error: PsError | undefined): Promise<void> {
     return quiet(this.#host.call<undefined>({ kind: 'close', reason, error }).answer);
-  }
-
-  /** What this worker does about what becomes of its page. */
-  #pageListener(): PageListener {
-    const isLeaving = this.#options.whenHidden === 'leave';
-    return {
-      hide: () => isLeaving && this.#intermission.begin(),
-      show: () => this.#intermission.end(),
-      sleep: () => this.#host.tell('sleep'),
-      wake: () => this.#host.tell('wake'),
-      end: () => void this.close(),
-    };
-  }
-
-  /** Out of the clock table until the next training pull, push or tick. */
-  #stepOut(): void {
-    if (!this.#options.readOnly) void quiet(this.#host.call({ kind: 'clock', operation: 'leave' }).answer);
   }
 
   #closeOnAbort(signal: AbortSignal | undefined): void {
@@ -289,7 +300,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     }
     const { pullTimeoutMs, maxStepMs, onRollback } = this.#options;
     const loop = new StepLoop<B>(this.#host, catalogue.entries, {
-      source: this.#intermission.around(batchSource(data)),
+      source: batchSource(data),
       maxSteps: steps,
       signal,
       pullTimeoutMs,
@@ -335,9 +346,4 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
       if (name !== 'error') this.#emit('error', error as never);
     }
   }
-}
-
-function randomHex(bytes: number): string {
-  const random = crypto.getRandomValues(new Uint8Array(bytes));
-  return Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -32,6 +32,7 @@ export interface Dialling {
   readonly token: () => Promise<string | undefined>;
   readonly maxMessageBytes: number;
   readonly trustedNetwork: boolean;
+  readonly tls: object | undefined;
 }
 
 /** A command without its number, which the host gives. */
@@ -106,11 +107,6 @@ export class WorkerHost {
       signal.addEventListener('abort', onAbort);
     }
     return { answer: answer as Promise<T>, cancel };
-  }
-
-  /** This process is about to be stopped, or runs again; see the core's events. All is said before this returns. */
-  tell(kind: 'sleep' | 'wake'): void {
-    this.#dispatch({ kind });
   }
 
   #dispatch(event: Timeless<WorkerEvent>): void {
@@ -200,12 +196,12 @@ export class WorkerHost {
     };
     this.#link = link;
     try {
-      const { connect, maxMessageBytes, trustedNetwork } = this.#dialling;
+      const { connect, maxMessageBytes, trustedNetwork, tls } = this.#dialling;
       const [url, token] = await Promise.all([this.#dialling.url(), this.#dialling.token()]);
       if (link.isOver) return;
       const attempt = connect(
         url,
-        { token, maxMessageBytes, trustedNetwork },
+        { token, maxMessageBytes, trustedNetwork, tls },
         {
           onOpen: (transport) => this.#onOpen(link, transport),
           onFrame: (frame) => this.#onFrame(link, frame),

@@ -39,6 +39,18 @@ export interface WorkerLimits {
   readonly maxMessageBytes?: number;
 }
 
+/** How a worker in Node speaks TLS; the meaning of the fields is that of `tls.connect`. Text in PEM. */
+export interface WorkerTls {
+  /** Authorities that may vouch for the server. Default those of Node. */
+  readonly ca?: string | readonly string[];
+  /** This worker's own certificate and key, where the server asks for one. */
+  readonly cert?: string;
+  readonly key?: string;
+  readonly passphrase?: string;
+  /** The name that the server's certificate must have. Default the url's. */
+  readonly servername?: string;
+}
+
 /** What a `Worker` may be told. */
 export interface WorkerOptions {
   /** Stable name of this worker, 1–128 characters. Default random. */
@@ -57,12 +69,6 @@ export interface WorkerOptions {
   readonly maxStepMs?: number;
   /** What `run` does when the server lost updates: reject with `PS_STATE_LOST`, or go on. Default `'reject'`. */
   readonly onRollback?: 'reject' | 'continue';
-  /**
-   * What a page does while it is hidden: `'leave'`: it takes no steps and is out of the clock table, so that nobody
-   * waits for its slow timers; `'stay'`: it goes on as well as the browser lets it. Default `'leave'`. Node and Web
-   * Workers are never hidden.
-   */
-  readonly whenHidden?: 'leave' | 'stay';
   readonly limits?: WorkerLimits;
   /** Its abort closes the worker. */
   readonly signal?: AbortSignal;
@@ -70,6 +76,8 @@ export interface WorkerOptions {
   readonly logger?: Logger;
   /** Send with a zero mask on plain `ws:` beyond loopback too. Default false. */
   readonly trustedNetwork?: boolean;
+  /** For `wss:` from Node: whom to trust, and the certificate to show. Default the system's. */
+  readonly tls?: WorkerTls;
   /** Constructor of standard WebSockets. Default the platform's, in Node pslib's own transport. */
   readonly WebSocket?: WebSocketConstructor;
 }
@@ -85,24 +93,24 @@ export interface CheckedWorkerOptions {
   readonly pullTimeoutMs: number;
   readonly maxStepMs: number;
   readonly onRollback: 'reject' | 'continue';
-  readonly whenHidden: 'leave' | 'stay';
   readonly limits: Required<WorkerLimits>;
   readonly signal: AbortSignal | undefined;
   readonly logger: Logger | undefined;
   readonly trustedNetwork: boolean;
+  readonly tls: WorkerTls | undefined;
   readonly WebSocket: WebSocketConstructor | undefined;
 }
 
 const MIB = 1_048_576;
 const KEYS = new Set([
   ...['id', 'token', 'readOnly', 'reconnect', 'connectTimeoutMs', 'pullTimeoutMs', 'maxStepMs', 'onRollback'],
-  ...['whenHidden', 'limits', 'signal', 'logger', 'trustedNetwork', 'WebSocket'],
+  ...['limits', 'signal', 'logger', 'trustedNetwork', 'tls', 'WebSocket'],
 ]);
 
 /** Checks `url` and `options`. Throws `PS_INVALID_ARGUMENT` that names the option. */
 export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): CheckedWorkerOptions {
   checkKeys('options', options, KEYS);
-  const { id, token, onRollback = 'reject', whenHidden = 'leave', signal, WebSocket } = options;
+  const { id, token, onRollback = 'reject', signal, WebSocket } = options;
   if (id !== undefined && (typeof id !== 'string' || id.length === 0 || id.length > MAX_ID_LENGTH)) {
     throw invalidArgument('id', id, `a string of 1 to ${MAX_ID_LENGTH} characters`);
   }
@@ -111,9 +119,6 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
   }
   if (onRollback !== 'reject' && onRollback !== 'continue') {
     throw invalidArgument('onRollback', onRollback, "'reject' or 'continue'");
-  }
-  if (whenHidden !== 'leave' && whenHidden !== 'stay') {
-    throw invalidArgument('whenHidden', whenHidden, "'leave' or 'stay'");
   }
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     throw invalidArgument('signal', signal, 'an AbortSignal');
@@ -131,11 +136,11 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
     pullTimeoutMs: positive('pullTimeoutMs', options.pullTimeoutMs, 60_000),
     maxStepMs: positive('maxStepMs', options.maxStepMs, 600_000),
     onRollback,
-    whenHidden,
     limits: checkLimits(options.limits),
     signal,
     logger: checkLogger(options.logger),
     trustedNetwork: flag('trustedNetwork', options.trustedNetwork),
+    tls: checkTls(options.tls, WebSocket),
     WebSocket,
   };
 }
@@ -208,6 +213,14 @@ function tokenSource(token: WorkerToken | undefined): () => Promise<string | und
     }
     return given;
   };
+}
+
+function checkTls(tls: WorkerTls | undefined, WebSocket: unknown): WorkerTls | undefined {
+  if (tls === undefined) return undefined;
+  checkKeys('tls', tls, new Set(['ca', 'cert', 'key', 'passphrase', 'servername']));
+  if (WebSocket !== undefined)
+    throw invalidArgument('tls', 'options', 'left out with a WebSocket of your own');
+  return tls;
 }
 
 function checkLogger(logger: Logger | undefined): Logger | undefined {

@@ -284,6 +284,7 @@ export class SimServer implements Listener {
         this.#store.append(effect.number, effect.record);
         break;
       case 'observe':
+      case 'ask':
         break;
     }
   }

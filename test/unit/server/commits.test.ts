@@ -175,7 +175,7 @@ describe('drain', () => {
     const server = new TestServer({ isDurable: true });
     const [a, b] = [server.stranger('a'), server.stranger('b')];
     a.hello();
-    server.command((_context, dispatcher) => dispatcher.drain(500));
+    server.command((_context, dispatcher) => dispatcher.announcements.drain(500));
     b.hello();
     expect([a.lines(), b.lines()]).toEqual([[], ['refused: PS_DRAINING', 'closed 4310']]);
     server.persist();
@@ -188,7 +188,7 @@ describe('finish', () => {
     const server = new TestServer({ isDurable: true });
     const [a, b] = [server.stranger('a'), server.stranger('b')];
     a.hello();
-    server.command((_context, dispatcher) => dispatcher.finish('enough'));
+    server.command((_context, dispatcher) => dispatcher.announcements.finish('enough'));
     b.hello();
     expect([a.lines(), b.lines()]).toEqual([[], []]);
     server.persist();

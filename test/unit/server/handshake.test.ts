@@ -79,7 +79,8 @@ describe('hello', () => {
     }
     const right = server.worker('c', { principal: { role: 'worker', id: 'c' } });
     const readOnly = server.worker('r', { principal: { role: 'reader' }, readOnly: true });
-    expect([right.isOpen, readOnly.isOpen]).toEqual([true, true]);
+    const watching = server.worker('m', { principal: { role: 'monitor' }, readOnly: true });
+    expect([right.isOpen, readOnly.isOpen, watching.isOpen]).toEqual([true, true, true]);
   });
 });
 

@@ -31,6 +31,7 @@ export function streamConnect(
   const request = (isTls ? httpsRequest : httpRequest)(target, {
     // An agent of the user's would keep or limit sockets: this one is ours alone.
     agent: false,
+    ...(isTls ? options.tls : {}),
     headers: {
       Connection: 'Upgrade',
       Upgrade: 'websocket',

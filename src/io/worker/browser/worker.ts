@@ -5,7 +5,6 @@ import type { Connect } from '../../transport/transport.js';
 import { type WebSocketConstructor, webSocketConnect } from '../../transport/webSocketConnect.js';
 import { WorkerBase } from '../workerBase.js';
 import type { WorkerOptions, WorkerUrl } from '../workerOptions.js';
-import { watchPage } from './page.js';
 
 /**
  * A worker of a parameter server: pulls parameters, pushes gradients. `P` names the parameters, as in
@@ -14,11 +13,15 @@ import { watchPage } from './page.js';
 export class Worker<P = Record<string, Tensor>> extends WorkerBase<P> {
   /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
   constructor(url: WorkerUrl, options: WorkerOptions = {}) {
-    super({ connect: platformConnect, watchPage }, url, options);
+    super(platformConnect, url, options);
   }
 }
 
 const platformConnect: Connect = (url, options, handlers) => {
+  if (options.tls !== undefined) {
+    const text = 'tls is for Node: a browser has its own';
+    throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'tls' } });
+  }
   const { WebSocket } = globalThis as { WebSocket?: WebSocketConstructor };
   if (WebSocket === undefined) {
     const text = 'WebSocket must be given as an option: this platform has none of its own';

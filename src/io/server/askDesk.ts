@@ -1,0 +1,146 @@
+/**
+ * Answers what workers and tools ask of the server itself: its counts (Stats), and actions (Control). Who may
+ * ask is decided in the core; an argument is checked here by the same rules as the owner's own calls.
+ */
+import { invalidArgument, PsError } from '../../core/base/errors.js';
+import { checkOptionObject } from '../../core/base/optionObject.js';
+import { type Consistency, checkConsistency } from '../../core/consistency/consistency.js';
+import type { BuiltInOptimizer } from '../../core/optim/optimizer.js';
+import { optimizerFromSpec } from '../../core/optim/updateRule.js';
+import { faultOf } from '../../core/protocol/faults.js';
+import { type Control, MessageType, type ServerMessage } from '../../core/protocol/messages.js';
+import type { ServerEffect } from '../../core/server/events.js';
+import type { ServerReport, ServerStats, WorkerInfo } from '../serverReport.js';
+import type { CheckpointReport } from '../storage/storage.js';
+
+/** Workers that an answer to Stats names. */
+const MAX_WORKERS = 1000;
+
+/** What the desk needs of a server: the methods of `ParameterServer`. */
+export interface AskedServer {
+  stats(): ServerStats;
+  workers(): WorkerInfo[];
+  checkpoint(): Promise<CheckpointReport>;
+  setConsistency(consistency: Consistency): Promise<void>;
+  setOptimizer(optimizer: BuiltInOptimizer): Promise<void>;
+  setLearningRate(learningRate: number): Promise<void>;
+  finish(reason?: string): void;
+  evict(id: string, reason?: string): Promise<boolean>;
+}
+
+type Argument = Readonly<Record<string, unknown>>;
+type Action = (server: AskedServer, argument: Argument) => Promise<object>;
+
+/** Every action, with the keys of its argument. */
+const ACTIONS: ReadonlyMap<string, readonly [keys: readonly string[], action: Action]> = new Map<
+  string,
+  readonly [readonly string[], Action]
+>([
+  [
+    'setLearningRate',
+    [
+      ['learningRate'],
+      async (server, { learningRate }) => {
+        if (typeof learningRate !== 'number') throw invalidArgument('learningRate', learningRate, 'a number');
+        await server.setLearningRate(learningRate);
+        return {};
+      },
+    ],
+  ],
+  [
+    'setOptimizer',
+    [
+      ['optimizer'],
+      async (server, { optimizer }) => {
+        await server.setOptimizer(optimizerFromSpec(optimizer));
+        return {};
+      },
+    ],
+  ],
+  [
+    'setConsistency',
+    [
+      ['consistency'],
+      async (server, { consistency }) => {
+        await server.setConsistency(checkConsistency('consistency', consistency));
+        return {};
+      },
+    ],
+  ],
+  ['checkpoint', [[], async (server) => server.checkpoint()]],
+  [
+    'finish',
+    [
+      ['reason'],
+      async (server, { reason }) => {
+        server.finish(text('reason', reason));
+        return {};
+      },
+    ],
+  ],
+  [
+    'evict',
+    [
+      ['id', 'reason'],
+      async (server, { id, reason }) => {
+        if (typeof id !== 'string') throw invalidArgument('id', id, "a worker's id");
+        return { evicted: await server.evict(id, text('reason', reason)) };
+      },
+    ],
+  ],
+]);
+
+/** Answers one `ask` effect by `send`, now or later. Never throws. */
+export async function answerAsk(
+  server: AskedServer,
+  { message, payload }: Extract<ServerEffect, { kind: 'ask' }>,
+  send: (message: ServerMessage, payload?: Uint8Array) => void,
+): Promise<void> {
+  const { request } = message;
+  try {
+    if (message.t === MessageType.stats) {
+      const report: ServerReport = { stats: server.stats(), workers: server.workers().slice(0, MAX_WORKERS) };
+      send({ t: MessageType.statsResult, request }, bytesOf(report));
+    } else {
+      const result = await carryOut(server, message, payload);
+      send({ t: MessageType.controlResult, request }, bytesOf(result));
+    }
+  } catch (cause) {
+    const error =
+      cause instanceof PsError ? cause : new PsError('PS_INTERNAL', 'the action failed', { cause });
+    send({ ...faultOf(error), request });
+  }
+}
+
+async function carryOut(server: AskedServer, { action }: Control, payload: Uint8Array): Promise<object> {
+  const found = ACTIONS.get(action);
+  if (found === undefined)
+    throw invalidArgument('action', action, `one of ${[...ACTIONS.keys()].join(', ')}`);
+  const [keys, run] = found;
+  return run(server, checkOptionObject('argument', argumentOf(payload), keys));
+}
+
+function argumentOf(payload: Uint8Array): Argument {
+  if (payload.length === 0) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
+  } catch {
+    throw invalidArgument('argument', `${payload.length} bytes`, 'JSON in UTF-8');
+  }
+  return plainObject('argument', value);
+}
+
+function plainObject(option: string, value: unknown): Argument {
+  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as Argument;
+  throw invalidArgument(option, value, 'an object');
+}
+
+function text(option: string, value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value;
+  throw invalidArgument(option, value, 'a string');
+}
+
+function bytesOf(value: object): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
