@@ -14,7 +14,7 @@ afterEach(async () => {
 
 class WsWorker extends WorkerBase<Record<string, never>> {
   constructor(url: string) {
-    super(wsConnect, url, {});
+    super({ connect: wsConnect }, url, {});
   }
 }
 

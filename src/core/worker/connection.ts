@@ -7,16 +7,20 @@
  *                         ▲                    │                   │
  *                         └────── waiting ◀────┴──── lost ◀────────┘
  *     any ──close, or an error that is final──▶ (closing ──▶) closed
+ *     any ──sleep──▶ asleep ──wake──▶ waiting
  */
 import { isFatalClose, PsError } from '../base/errors.js';
-import { type Message, MessageType, PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
+import { type Message, MessageType, type Welcome } from '../protocol/messages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
+import { ConnectCalls } from './connectCalls.js';
+import type { ConnectionOwner } from './connectionOwner.js';
 import type { Effects } from './effects.js';
 import type { NetworkEvent } from './events.js';
-import { closedError, errorOfClose, errorOfFault, unexpected } from './faults.js';
+import { closedError, errorOfClose, errorOfFault, lostConnection, unexpected } from './faults.js';
 import { Liveness } from './liveness.js';
 import type { Reconnection } from './reconnection.js';
 import { ServerIdentity } from './serverIdentity.js';
+import { helloOf, type WorkerIdentity } from './workerIdentity.js';
 
 /** How long one attempt may take, from dialling to Welcome. */
 const ATTEMPT_MS = 10_000;
@@ -24,33 +28,12 @@ const ATTEMPT_MS = 10_000;
 const CLOSE_MS = 5000;
 /** How long a server that announced its end may take. */
 const DRAIN_MS = 60_000;
+/** How long a connection that may have died unseen has to prove that it lives. */
+const PROBE_MS = 5000;
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** What the worker says of itself. */
-export interface WorkerIdentity {
-  /** 1–128 characters. */
-  readonly id: string;
-  /** 32 hexadecimal digits, of this process alone. */
-  readonly session: string;
-  readonly readOnly: boolean;
-  /** Bound of the first connection, with all its attempts. */
-  readonly connectTimeoutMs: number;
-}
-
-/** Who is told. */
-export interface ConnectionOwner {
-  /** A server said `welcome`. `previous`: the lineage of the last connection; undefined at the first. */
-  onOpen(welcome: Welcome, catalogue: Catalogue, previous: string | undefined): void;
-  /** A message after Welcome. May throw `PS_PROTOCOL`: the connection is then given up. */
-  onMessage(message: Message, payload: Uint8Array, now: number): void;
-  onLost(): void;
-  /** Whether the system may still read a caller's arrays. */
-  isTransferring(): boolean;
-  /** Nothing will be sent any more. */
-  onEnded(error: PsError): void;
-}
-
-type Phase = 'idle' | 'waiting' | 'dialing' | 'greeting' | 'open' | 'closing' | 'closed';
+type Phase = 'idle' | 'asleep' | 'waiting' | 'dialing' | 'greeting' | 'open' | 'closing' | 'closed';
+const WITHOUT_CONNECTION: ReadonlySet<Phase> = new Set(['idle', 'asleep', 'waiting', 'closed']);
 /** The events that concern one connection. */
 type ConnectionEvent = Extract<NetworkEvent, { connection: number }>;
 
@@ -66,11 +49,12 @@ export class Connection {
   /** When the phase ends by itself: the next attempt, or the end of patience. */
   #phaseDeadline = NEVER;
   #number = 0;
-  #connectRequests: number[] = [];
+  readonly #connectCalls: ConnectCalls;
   #closeRequests: number[] = [];
-  #connectDeadline = NEVER;
   /** The server asked not to come back sooner. */
   #retryAfterMs = 0;
+  /** No attempt is made before then. */
+  #notBefore = 0;
   /** Why there is no connection. */
   #lastError: PsError | undefined;
   #closeError: PsError | undefined;
@@ -80,6 +64,7 @@ export class Connection {
     this.#effects = effects;
     this.#reconnection = reconnection;
     this.#owner = owner;
+    this.#connectCalls = new ConnectCalls(effects, worker.connectTimeoutMs);
   }
 
   /** The model; undefined before the first connection. */
@@ -89,6 +74,11 @@ export class Connection {
 
   get isOpen(): boolean {
     return this.#phase === 'open';
+  }
+
+  /** Whether the page sleeps: time stands still. */
+  get isAsleep(): boolean {
+    return this.#phase === 'asleep';
   }
 
   /** Whether the worker has ended, or is about to. */
@@ -111,20 +101,18 @@ export class Connection {
       this.#effects.settle(request, undefined);
       return;
     }
-    this.#connectRequests.push(request);
+    this.#connectCalls.add(request);
     if (this.#phase !== 'idle') return;
-    this.#connectDeadline = now + this.#worker.connectTimeoutMs;
+    this.#connectCalls.start(now);
     this.#reconnection.succeeded();
     this.#dial(now);
   }
 
   /** Gives up waiting for the connection. */
   cancel(request: number, error: PsError): void {
-    if (!this.#connectRequests.includes(request)) return;
-    this.#connectRequests = this.#connectRequests.filter((each) => each !== request);
-    this.#effects.fail(request, error);
+    if (!this.#connectCalls.cancel(request, error)) return;
     const isFirst = this.#server.catalogue === undefined;
-    if (isFirst && this.#connectRequests.length === 0) this.#giveUp(error);
+    if (isFirst && this.#connectCalls.isEmpty) this.#giveUp(error);
   }
 
   close(request: number, reason: string, error: PsError | undefined, now: number): void {
@@ -148,6 +136,36 @@ export class Connection {
     this.#enter('closing', now + CLOSE_MS);
   }
 
+  /** This process will not run for a while: ends the connection in good order. None is made before `wake`. */
+  sleep(): void {
+    if (this.#phase === 'idle' || this.#phase === 'asleep' || this.hasEnded) return;
+    // A transfer can neither be finished now nor be interrupted by other messages.
+    const isInOrder = this.#phase === 'open' && !this.#owner.isTransferring();
+    if (isInOrder) this.#owner.onSleep();
+    if (isInOrder) this.#effects.add({ kind: 'close', code: 1000, reason: 'asleep' });
+    else if (this.#phase !== 'waiting') this.#effects.add({ kind: 'terminate' });
+    this.#owner.onLost();
+    this.#lastError = lostConnection('this page was put to sleep');
+    this.#enter('asleep', NEVER);
+  }
+
+  /**
+   * This process runs again, or its network is back: looks for a connection soon. Not at once, since what woke
+   * this worker may have woken a thousand others.
+   */
+  wake(now: number): void {
+    if (this.#phase === 'asleep') {
+      this.#reconnection.succeeded();
+      this.#lose(this.#lastError as PsError, false, now);
+    } else if (this.#phase === 'waiting') {
+      const promptAt = Math.max(this.#notBefore, now + this.#reconnection.promptDelayMs());
+      this.#phaseDeadline = Math.min(this.#phaseDeadline, promptAt);
+    } else if (this.#phase === 'open') {
+      this.#liveness.probe(now, PROBE_MS);
+      this.#effects.send({ t: MessageType.ping });
+    }
+  }
+
   /** The server will close the connection; the next one is not to be made within `retryAfterMs`. */
   drain(retryAfterMs: number, now: number): void {
     this.#retryAfterMs = retryAfterMs;
@@ -161,8 +179,7 @@ export class Connection {
 
   /** Takes what the network says; what an earlier connection still says is passed over. */
   onEvent(event: ConnectionEvent, now: number): void {
-    const isOver = this.#phase === 'idle' || this.#phase === 'waiting' || this.#phase === 'closed';
-    if (isOver || event.connection !== this.#number) return;
+    if (WITHOUT_CONNECTION.has(this.#phase) || event.connection !== this.#number) return;
     if (event.kind === 'opened') this.#onOpened();
     else if (event.kind === 'message') this.#onMessage(event.message, event.payload, now);
     else if (event.kind === 'closed') this.#onClosed(event, now);
@@ -171,16 +188,16 @@ export class Connection {
 
   /** When `onTick` is due. */
   get dueAt(): number {
-    const due = Math.min(this.#phaseDeadline, this.#connectDeadline, this.#reconnection.deadline);
+    const due = Math.min(this.#phaseDeadline, this.#connectCalls.deadline, this.#reconnection.deadline);
     return this.#phase === 'open' ? Math.min(due, this.#liveness.pingAt, this.#liveness.deadAt) : due;
   }
 
   onTick(now: number): void {
     const isOpen = this.#phase === 'open';
-    if (now >= this.#connectDeadline) this.#endFirst();
+    if (now >= this.#connectCalls.deadline) this.#giveUp(this.#connectCalls.timeoutError(this.#lastError));
     else if (now >= this.#reconnection.deadline) this.#endOffline('for too long');
     else if (isOpen && now >= this.#liveness.deadAt)
-      this.#abandon(lost('nothing was heard for a lease'), now);
+      this.#abandon(lostConnection('nothing was heard in time'), now);
     else if (now >= this.#phaseDeadline) this.#onPhaseEnd(now);
     else if (isOpen && now >= this.#liveness.pingAt) this.#effects.send({ t: MessageType.ping });
   }
@@ -192,7 +209,7 @@ export class Connection {
       this.#effects.add({ kind: 'terminate' });
       this.#end(this.#closeError);
     } else if (this.#phase === 'open') {
-      this.#abandon(lost('the server announced its end and did not close'), now);
+      this.#abandon(lostConnection('the server announced its end and did not close'), now);
     } else {
       this.#abandon(new PsError('PS_CONNECT_FAILED', `no answer within ${ATTEMPT_MS} ms`), now);
     }
@@ -213,16 +230,7 @@ export class Connection {
   #onOpened(): void {
     if (this.#phase !== 'dialing') return;
     this.#phase = 'greeting';
-    const { id, session, readOnly } = this.#worker;
-    const { lineage } = this.#server;
-    this.#effects.send({
-      t: MessageType.hello,
-      protocol: PROTOCOL_VERSION,
-      worker: id,
-      session,
-      readOnly,
-      lineage,
-    });
+    this.#effects.send(helloOf(this.#worker, this.#server.lineage));
   }
 
   #onMessage(message: Message, payload: Uint8Array, now: number): void {
@@ -253,12 +261,12 @@ export class Connection {
     const { lineage } = this.#server;
     this.#server.adopt(welcome, catalogue);
     this.#enter('open', NEVER);
-    this.#connectDeadline = NEVER;
+    this.#connectCalls.stop();
     this.#lastError = undefined;
     this.#reconnection.opened();
     this.#liveness.start(now, welcome.pingMs, welcome.leaseMs);
     this.#owner.onOpen(welcome, catalogue, lineage);
-    for (const request of this.#connectRequests.splice(0)) this.#effects.settle(request, undefined);
+    this.#connectCalls.settleAll();
   }
 
   /** The server sent what it may not send, or is not the right one. */
@@ -296,6 +304,7 @@ export class Connection {
     }
     this.#reconnection.lost(now);
     const delayMs = this.#reconnection.nextDelayMs(this.#retryAfterMs, withinMs);
+    this.#notBefore = now + this.#retryAfterMs;
     this.#retryAfterMs = 0;
     if (delayMs === undefined) {
       this.#endOffline('no attempt is left');
@@ -303,12 +312,6 @@ export class Connection {
     }
     this.#phaseDeadline = now + delayMs;
     this.#effects.observe({ kind: 'reconnecting', attempt: this.#reconnection.attempts, delayMs, error });
-  }
-
-  #endFirst(): void {
-    const why = this.#lastError?.message ?? 'no answer';
-    const text = `no connection within ${this.#worker.connectTimeoutMs} ms: ${why}`;
-    this.#giveUp(new PsError('PS_CONNECT_TIMEOUT', text, { cause: this.#lastError }));
   }
 
   #endOffline(why: string): void {
@@ -325,7 +328,7 @@ export class Connection {
   #giveUp(error: PsError): void {
     this.#stopDialing();
     this.#enter('idle', NEVER);
-    for (const request of this.#connectRequests.splice(0)) this.#effects.fail(request, error);
+    this.#connectCalls.failAll(error);
   }
 
   #end(error: PsError | undefined): void {
@@ -333,18 +336,14 @@ export class Connection {
     this.#enter('closed', NEVER);
     this.#closeError = error;
     this.#owner.onEnded(this.endedError);
-    for (const request of this.#connectRequests.splice(0)) this.#effects.fail(request, this.endedError);
+    this.#connectCalls.failAll(this.endedError);
     this.#effects.observe({ kind: 'closed', error });
     for (const request of this.#closeRequests.splice(0)) this.#effects.settle(request, undefined);
   }
 
   #stopDialing(): void {
     if (this.#phase === 'dialing' || this.#phase === 'greeting') this.#effects.add({ kind: 'terminate' });
-    this.#connectDeadline = NEVER;
+    this.#connectCalls.stop();
     this.#reconnection.opened();
   }
-}
-
-function lost(why: string): PsError {
-  return new PsError('PS_CONNECTION_LOST', `the connection was lost: ${why}`);
 }

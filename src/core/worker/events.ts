@@ -34,7 +34,11 @@ export type NetworkEvent =
   /** The bytes of a stream are copied, or will never be sent. Once per stream. */
   | { readonly kind: 'streamEnded'; readonly stream: number }
   /** Time has passed; due at `nextTickAt` at the latest. */
-  | { readonly kind: 'tick' };
+  | { readonly kind: 'tick' }
+  /** This process is about to be stopped for a while (a page that is frozen): what is to be said is said now. */
+  | { readonly kind: 'sleep' }
+  /** It runs again, or the network is back. */
+  | { readonly kind: 'wake' };
 
 /** What a caller asks for. */
 export type WorkerCommand =

@@ -29,6 +29,11 @@ export function errorOfClose(code: number, reason: string, wasOpen: boolean, cau
     : new PsError('PS_CONNECT_FAILED', `no connection could be made: ${text}`, { cause });
 }
 
+/** A connection that is given up by this end. */
+export function lostConnection(why: string): PsError {
+  return new PsError('PS_CONNECTION_LOST', `the connection was lost: ${why}`);
+}
+
 /** A push or control that ended without an answer. */
 export function outcomeUnknown(what: string, why: string, cause?: unknown): PsError {
   return new PsError('PS_OUTCOME_UNKNOWN', `whether ${what} is not known: ${why}`, { cause });

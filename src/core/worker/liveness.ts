@@ -7,13 +7,20 @@ export class Liveness {
   #leaseMs = Number.POSITIVE_INFINITY;
   #sentAt = 0;
   #heardAt = 0;
+  /** An answer is due by then; Infinity: none is. */
+  #probedUntil = Number.POSITIVE_INFINITY;
 
   /** A connection is open, with these terms; 0 means never. */
   start(now: number, pingMs: number, leaseMs: number): void {
     this.#pingMs = pingMs > 0 ? pingMs : Number.POSITIVE_INFINITY;
     this.#leaseMs = leaseMs > 0 ? leaseMs : Number.POSITIVE_INFINITY;
     this.#sentAt = now;
-    this.#heardAt = now;
+    this.heard(now);
+  }
+
+  /** Something is asked: the connection is dead if nothing is heard within `ms`. */
+  probe(now: number, ms: number): void {
+    this.#probedUntil = Math.min(this.#probedUntil, now + ms);
   }
 
   sent(now: number): void {
@@ -22,6 +29,7 @@ export class Liveness {
 
   heard(now: number): void {
     this.#heardAt = now;
+    this.#probedUntil = Number.POSITIVE_INFINITY;
   }
 
   get pingAt(): number {
@@ -29,6 +37,6 @@ export class Liveness {
   }
 
   get deadAt(): number {
-    return this.#heardAt + this.#leaseMs;
+    return Math.min(this.#heardAt + this.#leaseMs, this.#probedUntil);
   }
 }

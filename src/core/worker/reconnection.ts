@@ -70,4 +70,9 @@ export class Reconnection {
     // Never less than the smallest: before a deadline ever shorter delays would become a loop without end.
     return afterMs + this.#random.nextFloat() * Math.min(bound, Math.max(withinMs, LEAST_BOUND_MS));
   }
+
+  /** A delay for an attempt that there is new reason for: not counted, and spread like a first one. */
+  promptDelayMs(): number {
+    return this.#random.nextFloat() * this.#policy.minDelayMs;
+  }
 }

@@ -3,7 +3,7 @@
  * enough are unanswered; nothing behind a transfer that has not wholly left, since the server handles
  * requests in the order in which they begin. It reads no answers.
  */
-import type { VersionStamp, WorkerMessage } from '../protocol/messages.js';
+import { MessageType, type VersionStamp, type WorkerMessage } from '../protocol/messages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
 import type { AskOperation } from './askOperation.js';
 import { ClockOperation } from './clockOperation.js';
@@ -99,6 +99,11 @@ export class Sender {
   /** Nothing more is sent on this connection: the server is about to close it. */
   hold(): void {
     this.#isHeld = true;
+  }
+
+  /** The connection will be closed for a while: others are not to wait for this worker. It enters again with the next. */
+  stepOut(): void {
+    if (this.#isInTable) this.#parts.effects.send({ t: MessageType.leave, request: ++this.#lastWire });
   }
 
   /** The next push takes the number after `seq`. */

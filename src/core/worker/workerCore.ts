@@ -8,7 +8,7 @@ import { Random } from '../base/random.js';
 import { type Message, MessageType, type Welcome } from '../protocol/messages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
 import { AwakeTime } from './awakeTime.js';
-import { Connection, type WorkerIdentity } from './connection.js';
+import { Connection } from './connection.js';
 import { Effects } from './effects.js';
 import type { WorkerCommand, WorkerEffect, WorkerEvent } from './events.js';
 import { unexpected } from './faults.js';
@@ -16,6 +16,7 @@ import { Reconnection, type ReconnectPolicy } from './reconnection.js';
 import { Requests } from './requests.js';
 import type { UnansweredLimits } from './sender.js';
 import { TrainingClock } from './trainingClock.js';
+import type { WorkerIdentity } from './workerIdentity.js';
 
 /** What a worker core is made with. */
 export interface WorkerCoreOptions extends WorkerIdentity {
@@ -45,6 +46,7 @@ export class WorkerCore {
       onOpen: (welcome, catalogue, previous) => this.#onOpen(welcome, catalogue, previous),
       onMessage: (message, payload, now) => this.#onMessage(message, payload, now),
       onLost: () => this.#requests.suspend(),
+      onSleep: () => this.#requests.sender.stepOut(),
       isTransferring: () => this.#requests.sender.leaving !== undefined,
       onEnded: (error) => this.#requests.failAll(error),
     });
@@ -88,8 +90,17 @@ export class WorkerCore {
     if (this.#connection.isOpen) this.#requests.sender.pump(now);
     const effects = this.#effects.take();
     if (effects.some(({ kind }) => kind === 'send' || kind === 'stream')) this.#connection.sent(now);
-    this.#wakeAt = this.#time.wakeAt(Math.min(this.#connection.dueAt, this.#requests.nextDeadline()));
+    this.#wakeAt = this.#nextWake(now);
     return effects;
+  }
+
+  /** When a tick is due. Asleep time stands still: no deadline comes nearer. */
+  #nextWake(now: number): number {
+    if (!this.#connection.isAsleep) {
+      return this.#time.wakeAt(Math.min(this.#connection.dueAt, this.#requests.nextDeadline()));
+    }
+    this.#time.wakeAt(now);
+    return Number.POSITIVE_INFINITY;
   }
 
   #handle(event: WorkerEvent, now: number): void {
@@ -100,6 +111,12 @@ export class WorkerCore {
         return;
       case 'streamEnded':
         this.#requests.sender.streamEnded(event.stream);
+        return;
+      case 'sleep':
+        this.#connection.sleep();
+        return;
+      case 'wake':
+        this.#connection.wake(now);
         return;
       case 'opened':
       case 'message':

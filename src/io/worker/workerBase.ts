@@ -11,7 +11,6 @@ import type { ClockAnswer, WorkerObservation } from '../../core/worker/events.js
 import { WorkerCore } from '../../core/worker/workerCore.js';
 import { randomHex } from '../randomHex.js';
 import type { ServerReport } from '../serverReport.js';
-import type { Connect } from '../transport/transport.js';
 import { webSocketConnect } from '../transport/webSocketConnect.js';
 import { abortedError, quiet } from './abort.js';
 import { callAsk } from './asks.js';
@@ -26,7 +25,9 @@ import {
   type PushOptions,
   type TickResult,
 } from './calls.js';
+import { Intermission } from './intermission.js';
 import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
+import type { PageListener, Platform } from './platform.js';
 import { type RunSummary, StepLoop } from './stepLoop.js';
 import {
   type GradientFunction,
@@ -53,6 +54,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   readonly id: string;
   readonly #options: CheckedWorkerOptions;
   readonly #host: WorkerHost;
+  readonly #intermission = new Intermission(() => this.#stepOut());
   /** The run that is under way. */
   #loop: Pick<StepLoop<unknown>, 'fail' | 'onFinish' | 'onRollback'> | undefined;
   #closing: Promise<void> | undefined;
@@ -60,7 +62,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   #finishReason: string | undefined;
 
   /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
-  constructor(connect: Connect, url: WorkerUrl, options: WorkerOptions = {}) {
+  constructor(platform: Platform, url: WorkerUrl, options: WorkerOptions = {}) {
     super();
     const checked = checkWorkerOptions(url, options);
     const { readOnly, reconnect, connectTimeoutMs, limits, trustedNetwork, tls, WebSocket, token } = checked;
@@ -76,7 +78,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
       limits,
     });
     const dialling = {
-      connect: WebSocket === undefined ? connect : webSocketConnect(WebSocket),
+      connect: WebSocket === undefined ? platform.connect : webSocketConnect(WebSocket),
       url: checked.url,
       token,
       maxMessageBytes: limits.maxMessageBytes,
@@ -85,6 +87,8 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     };
     this.#host = new WorkerHost(core, dialling, (observation) => this.#onObservation(observation));
     this.#closeOnAbort(checked.signal);
+    const unwatch = platform.watchPage?.(this.#pageListener());
+    if (unwatch !== undefined) this.once('close', unwatch);
   }
 
   /** Iterations completed, as the server has confirmed them. */
@@ -260,6 +264,23 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     return quiet(this.#host.call<undefined>({ kind: 'close', reason, error }).answer);
   }
 
+  /** What this worker does about what becomes of its page. */
+  #pageListener(): PageListener {
+    const isLeaving = this.#options.whenHidden === 'leave';
+    return {
+      hide: () => isLeaving && this.#intermission.begin(),
+      show: () => this.#intermission.end(),
+      sleep: () => this.#host.tell('sleep'),
+      wake: () => this.#host.tell('wake'),
+      end: () => void this.close(),
+    };
+  }
+
+  /** Out of the clock table until the next training pull, push or tick. */
+  #stepOut(): void {
+    if (!this.#options.readOnly) void quiet(this.#host.call({ kind: 'clock', operation: 'leave' }).answer);
+  }
+
   #closeOnAbort(signal: AbortSignal | undefined): void {
     if (signal === undefined) return;
     const onAbort = () => {
@@ -300,7 +321,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     }
     const { pullTimeoutMs, maxStepMs, onRollback } = this.#options;
     const loop = new StepLoop<B>(this.#host, catalogue.entries, {
-      source: batchSource(data),
+      source: this.#intermission.around(batchSource(data)),
       maxSteps: steps,
       signal,
       pullTimeoutMs,

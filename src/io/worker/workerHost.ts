@@ -109,6 +109,11 @@ export class WorkerHost {
     return { answer: answer as Promise<T>, cancel };
   }
 
+  /** This process is about to be stopped, or runs again; see the core's events. All is said before this returns. */
+  tell(kind: 'sleep' | 'wake'): void {
+    this.#dispatch({ kind });
+  }
+
   #dispatch(event: Timeless<WorkerEvent>): void {
     this.#queue.push({ ...event, now: monotonicNow() } as WorkerEvent);
     if (this.#isStepping) return;

@@ -69,6 +69,12 @@ export interface WorkerOptions {
   readonly maxStepMs?: number;
   /** What `run` does when the server lost updates: reject with `PS_STATE_LOST`, or go on. Default `'reject'`. */
   readonly onRollback?: 'reject' | 'continue';
+  /**
+   * What a page does while it is hidden: `'leave'`: it takes no steps and is out of the clock table, so that nobody
+   * waits for its slow timers; `'stay'`: it goes on as well as the browser lets it. Default `'leave'`. Node and Web
+   * Workers are never hidden.
+   */
+  readonly whenHidden?: 'leave' | 'stay';
   readonly limits?: WorkerLimits;
   /** Its abort closes the worker. */
   readonly signal?: AbortSignal;
@@ -93,6 +99,7 @@ export interface CheckedWorkerOptions {
   readonly pullTimeoutMs: number;
   readonly maxStepMs: number;
   readonly onRollback: 'reject' | 'continue';
+  readonly whenHidden: 'leave' | 'stay';
   readonly limits: Required<WorkerLimits>;
   readonly signal: AbortSignal | undefined;
   readonly logger: Logger | undefined;
@@ -104,13 +111,13 @@ export interface CheckedWorkerOptions {
 const MIB = 1_048_576;
 const KEYS = new Set([
   ...['id', 'token', 'readOnly', 'reconnect', 'connectTimeoutMs', 'pullTimeoutMs', 'maxStepMs', 'onRollback'],
-  ...['limits', 'signal', 'logger', 'trustedNetwork', 'tls', 'WebSocket'],
+  ...['whenHidden', 'limits', 'signal', 'logger', 'trustedNetwork', 'tls', 'WebSocket'],
 ]);
 
 /** Checks `url` and `options`. Throws `PS_INVALID_ARGUMENT` that names the option. */
 export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): CheckedWorkerOptions {
   checkKeys('options', options, KEYS);
-  const { id, token, onRollback = 'reject', signal, WebSocket } = options;
+  const { id, token, onRollback = 'reject', whenHidden = 'leave', signal, WebSocket } = options;
   if (id !== undefined && (typeof id !== 'string' || id.length === 0 || id.length > MAX_ID_LENGTH)) {
     throw invalidArgument('id', id, `a string of 1 to ${MAX_ID_LENGTH} characters`);
   }
@@ -119,6 +126,9 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
   }
   if (onRollback !== 'reject' && onRollback !== 'continue') {
     throw invalidArgument('onRollback', onRollback, "'reject' or 'continue'");
+  }
+  if (whenHidden !== 'leave' && whenHidden !== 'stay') {
+    throw invalidArgument('whenHidden', whenHidden, "'leave' or 'stay'");
   }
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     throw invalidArgument('signal', signal, 'an AbortSignal');
@@ -136,6 +146,7 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
     pullTimeoutMs: positive('pullTimeoutMs', options.pullTimeoutMs, 60_000),
     maxStepMs: positive('maxStepMs', options.maxStepMs, 600_000),
     onRollback,
+    whenHidden,
     limits: checkLimits(options.limits),
     signal,
     logger: checkLogger(options.logger),

@@ -6,6 +6,7 @@ import { ParameterServer } from '../../../src/io/server/parameterServer.js';
 import type { ParameterServerOptions } from '../../../src/io/server/serverOptions.js';
 import { nodeConnect } from '../../../src/io/transport/nodeConnect.js';
 import type { Connect, Transport } from '../../../src/io/transport/transport.js';
+import type { PageListener } from '../../../src/io/worker/platform.js';
 import { WorkerBase } from '../../../src/io/worker/workerBase.js';
 import type { WorkerOptions, WorkerUrl } from '../../../src/io/worker/workerOptions.js';
 
@@ -39,6 +40,8 @@ export async function startServer<P extends ParameterSpecs>(
 /** A worker whose connections can be cut. */
 export class CuttableWorker<P> extends WorkerBase<P> {
   readonly #transports: Transport[];
+  /** As if it ran in a page: says what becomes of that. */
+  readonly page: PageListener;
 
   constructor(url: WorkerUrl, options: WorkerOptions = {}) {
     const transports: Transport[] = [];
@@ -51,8 +54,14 @@ export class CuttableWorker<P> extends WorkerBase<P> {
         },
       });
     };
-    super(connect, url, { reconnect: { minDelayMs: 1, maxDelayMs: 20 }, ...options });
+    let page: PageListener | undefined;
+    const watchPage = (listener: PageListener) => {
+      page = listener;
+      return () => {};
+    };
+    super({ connect, watchPage }, url, { reconnect: { minDelayMs: 1, maxDelayMs: 20 }, ...options });
     this.#transports = transports;
+    this.page = page as unknown as PageListener;
     ends.push(() => this.close());
   }
 

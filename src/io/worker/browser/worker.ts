@@ -5,6 +5,7 @@ import type { Connect } from '../../transport/transport.js';
 import { type WebSocketConstructor, webSocketConnect } from '../../transport/webSocketConnect.js';
 import { WorkerBase } from '../workerBase.js';
 import type { WorkerOptions, WorkerUrl } from '../workerOptions.js';
+import { watchPage } from './page.js';
 
 /**
  * A worker of a parameter server: pulls parameters, pushes gradients. `P` names the parameters, as in
@@ -13,7 +14,7 @@ import type { WorkerOptions, WorkerUrl } from '../workerOptions.js';
 export class Worker<P = Record<string, Tensor>> extends WorkerBase<P> {
   /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
   constructor(url: WorkerUrl, options: WorkerOptions = {}) {
-    super(platformConnect, url, options);
+    super({ connect: platformConnect, watchPage }, url, options);
   }
 }
 

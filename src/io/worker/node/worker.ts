@@ -11,6 +11,6 @@ import type { WorkerOptions, WorkerUrl } from '../workerOptions.js';
 export class Worker<P = Record<string, Tensor>> extends WorkerBase<P> {
   /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
   constructor(url: WorkerUrl, options: WorkerOptions = {}) {
-    super(nodeConnect, url, options);
+    super({ connect: nodeConnect }, url, options);
   }
 }

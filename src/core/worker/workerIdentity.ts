@@ -1,0 +1,18 @@
+/** Who a worker is: what it tells each server that it meets. */
+import { type Hello, MessageType, PROTOCOL_VERSION } from '../protocol/messages.js';
+
+/** What the worker says of itself. */
+export interface WorkerIdentity {
+  /** 1–128 characters. */
+  readonly id: string;
+  /** 32 hexadecimal digits, of this process alone. */
+  readonly session: string;
+  readonly readOnly: boolean;
+  /** Bound of the first connection, with all its attempts. */
+  readonly connectTimeoutMs: number;
+}
+
+/** The first message of a connection. `lineage`: of the last Welcome, if there was one. */
+export function helloOf({ id, session, readOnly }: WorkerIdentity, lineage: string | undefined): Hello {
+  return { t: MessageType.hello, protocol: PROTOCOL_VERSION, worker: id, session, readOnly, lineage };
+}

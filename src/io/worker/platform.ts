@@ -1,0 +1,22 @@
+/** What a worker needs of the platform it runs on: a way to connect, and, in a browser, news of its page. */
+import type { Connect } from '../transport/transport.js';
+
+/** One platform. */
+export interface Platform {
+  readonly connect: Connect;
+  /** Tells `listener` what becomes of the page until the returned function is called. Left out: nothing does. */
+  readonly watchPage?: (listener: PageListener) => () => void;
+}
+
+/** Who is told what becomes of the page. Everything is said while the page still runs. */
+export interface PageListener {
+  /** Nobody sees the page: the browser slows its timers down. */
+  hide(): void;
+  show(): void;
+  /** The page is about to be frozen, or kept in the history: nothing runs until `wake`. */
+  sleep(): void;
+  /** The page runs again, or the network is back. */
+  wake(): void;
+  /** The page goes away for good. */
+  end(): void;
+}
