@@ -8,10 +8,8 @@ import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { Catalogue } from '../../core/tensor/catalogue.js';
 import type { Tensor } from '../../core/tensor/tensor.js';
 import type { ClockAnswer, WorkerObservation } from '../../core/worker/events.js';
-import { WorkerCore } from '../../core/worker/workerCore.js';
 import { randomHex } from '../randomHex.js';
 import type { ServerReport } from '../serverReport.js';
-import { webSocketConnect } from '../transport/webSocketConnect.js';
 import { abortedError, quiet } from './abort.js';
 import { callAsk } from './asks.js';
 import { batchSource } from './batchSource.js';
@@ -26,6 +24,7 @@ import {
   type TickResult,
 } from './calls.js';
 import { Intermission } from './intermission.js';
+import { makeHost } from './makeHost.js';
 import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
 import type { PageListener, Platform } from './platform.js';
 import { type RunSummary, StepLoop } from './stepLoop.js';
@@ -40,7 +39,7 @@ import {
 } from './training.js';
 import { type WatchOptions, watchParameters } from './watch.js';
 import { eventOf, type WorkerEvents } from './workerEvents.js';
-import { WorkerHost } from './workerHost.js';
+import type { WorkerHost } from './workerHost.js';
 import {
   type CheckedWorkerOptions,
   checkWorkerOptions,
@@ -65,27 +64,9 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   constructor(platform: Platform, url: WorkerUrl, options: WorkerOptions = {}) {
     super();
     const checked = checkWorkerOptions(url, options);
-    const { readOnly, reconnect, connectTimeoutMs, limits, trustedNetwork, tls, WebSocket, token } = checked;
     this.#options = checked;
     this.id = checked.id ?? `worker-${randomHex(4)}`;
-    const core = new WorkerCore({
-      id: this.id,
-      session: randomHex(16),
-      readOnly,
-      seed: Number.parseInt(randomHex(6), 16),
-      reconnect,
-      connectTimeoutMs,
-      limits,
-    });
-    const dialling = {
-      connect: WebSocket === undefined ? platform.connect : webSocketConnect(WebSocket),
-      url: checked.url,
-      token,
-      maxMessageBytes: limits.maxMessageBytes,
-      trustedNetwork,
-      tls,
-    };
-    this.#host = new WorkerHost(core, dialling, (observation) => this.#onObservation(observation));
+    this.#host = makeHost(this.id, checked, platform.connect, (each) => this.#onObservation(each));
     this.#closeOnAbort(checked.signal);
     const unwatch = platform.watchPage?.(this.#pageListener());
     if (unwatch !== undefined) this.once('close', unwatch);
@@ -222,10 +203,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     return watchParameters(pull, options);
   }
 
-  /**
-   * The server's counts and who is connected. Any role may ask; `readOnly` with a token of the role `monitor` is
-   * enough.
-   */
+  /** The server's counts and who is connected. Any role may ask, `monitor` and up. */
   stats(options: { readonly signal?: AbortSignal } = {}): Promise<ServerReport> {
     return this.#whenConnected(
       () => callAsk<ServerReport>(this.#host, undefined, undefined, options.signal),
@@ -234,10 +212,9 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   }
 
   /**
-   * Asks the server for an action, which the role `admin` may: `setLearningRate`, `setOptimizer`, `setConsistency`,
-   * `checkpoint`, `finish`, `evict` (`docs/protocol.md` has their arguments). Resolves when it is done. Rejects with
-   * `PS_FORBIDDEN`, `PS_INVALID_ARGUMENT`, what the action fails with, or `PS_OUTCOME_UNKNOWN` if the connection was
-   * lost before the answer.
+   * Asks the server for an action (`docs/protocol.md`, "Controls"), which the role `admin` may. Resolves when it is
+   * done. Rejects with `PS_FORBIDDEN`, `PS_INVALID_ARGUMENT`, `PS_OUTCOME_UNKNOWN` (the connection was lost before the
+   * answer), or what the action fails with.
    */
   control(
     action: string,
