@@ -101,6 +101,16 @@ function describeRecord(record: JournalRecord): string {
       return '';
     case 'load':
       return `${number(record.values.length)} values`;
+    case 'dataSet': {
+      const { size, shardSize, epochs } = record.dataSet;
+      return `data set ${record.number}: ${number(size)} examples in data shards of ${number(shardSize)}, ${epochs} epochs`;
+    }
+    case 'epoch':
+      return record.isEnd ? 'the data set is over' : `epoch ${record.epoch} begins`;
+    case 'lease':
+      return `data shard ${record.dataShard} to ${record.worker}, lease ${record.lease}`;
+    case 'release':
+      return `leases ${record.leases.join(', ')} of ${record.worker}`;
     default:
       return record.worker;
   }

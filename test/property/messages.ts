@@ -56,6 +56,20 @@ const byKind = new Map<FieldKind, fc.Arbitrary<unknown>>([
   ],
 ]);
 
+byKind.set(FIELD_KINDS.uints, fc.array(uint, { maxLength: 20 }));
+byKind.set(
+  FIELD_KINDS.dataRange,
+  fc
+    .tuple(count, uint, uint, fc.array(fc.maxSafeNat(), { minLength: 4, maxLength: 4 }), count)
+    .map(([dataSet, epoch, dataShard, positions, lease]) => {
+      const [begin, from, to, end] = positions.sort((a, b) => a - b) as [number, number, number, number];
+      const isEmpty = from === to;
+      return isEmpty
+        ? { dataSet, epoch, dataShard, begin: 0, end: 1, from: 0, to: 1, lease }
+        : { dataSet, epoch, dataShard, begin, end, from, to, lease };
+    }),
+);
+
 function fieldArbitrary({ name, kind, isFlag, isOptional }: Field): fc.Arbitrary<[string, unknown]> {
   const arbitrary = byKind.get(kind);
   if (arbitrary === undefined) throw new Error(`no arbitrary for the kind of ${name}`);

@@ -37,6 +37,10 @@ export const ERROR_KINDS = {
   PS_LIMIT: { wire: 9, retryable: false },
   PS_STORAGE: { wire: 10, retryable: true },
   PS_DRAINING: { wire: 11, retryable: true, close: 4310 },
+  // Tasks.
+  PS_TASK_FAILED: { wire: 40, retryable: false },
+  PS_TASK_TIMEOUT: { wire: 41, retryable: true },
+  PS_VALUE_INVALID: { wire: 42, retryable: false },
   // Refusals of a connection.
   PS_PROTOCOL: { wire: 20, retryable: false, close: 1008 },
   PS_VERSION: { wire: 21, retryable: false, close: 4406 },

@@ -2,7 +2,15 @@
  * The kinds of header fields: how each is checked when it comes from the network and how it is
  * written. A decoded value that is not of its kind is refused; nothing is coerced.
  */
-import { MAX_ID_LENGTH, MAX_LAGGARDS, MAX_METRICS, MAX_TENSORS, MAX_TEXT_LENGTH } from './limits.js';
+import type { DataRange } from '../tasks/dataProgress.js';
+import {
+  MAX_HEADER_ARRAY,
+  MAX_ID_LENGTH,
+  MAX_LAGGARDS,
+  MAX_METRICS,
+  MAX_TENSORS,
+  MAX_TEXT_LENGTH,
+} from './limits.js';
 import { NON_FINITE, OUTCOMES, type VersionStamp, WAIT_REASONS, type WireLaggard } from './messages.js';
 
 /** One kind of field. `decode` returns undefined for a value that is not of the kind. */
@@ -103,6 +111,28 @@ const metrics: FieldKind = {
   encode: same,
 };
 
+/** Integers from 0. */
+const uints: FieldKind = {
+  decode: (value): readonly number[] | undefined =>
+    Array.isArray(value) && value.length <= MAX_HEADER_ARRAY && value.every(isUint) ? value : undefined,
+  encode: same,
+};
+
+/** What a push covers: data set, epoch, data shard, its begin and end, from, to, lease. */
+const dataRange: FieldKind = {
+  decode: (value): DataRange | undefined => {
+    if (!Array.isArray(value) || value.length < 8 || !value.every(isUint)) return undefined;
+    const [dataSet, epoch, dataShard, begin, end, from, to, lease] = value as unknown as RangeNumbers;
+    const isRange = dataSet > 0 && lease > 0 && begin <= from && from < to && to <= end;
+    return isRange ? { dataSet, epoch, dataShard, begin, end, from, to, lease } : undefined;
+  },
+  encode: ({ dataSet, epoch, dataShard, begin, end, from, to, lease }: DataRange): RangeNumbers => [
+    ...([dataSet, epoch, dataShard, begin] as const),
+    ...([end, from, to, lease] as const),
+  ],
+};
+type RangeNumbers = [number, number, number, number, number, number, number, number];
+
 /** The name of a kind in a message's layout. */
 export type FieldKindName =
   | 'uint'
@@ -117,7 +147,9 @@ export type FieldKindName =
   | 'tensorSet'
   | 'stamp'
   | 'laggards'
-  | 'metrics';
+  | 'metrics'
+  | 'uints'
+  | 'dataRange';
 
 /** Every kind of field that a header can hold. */
 export const FIELD_KINDS: Readonly<Record<FieldKindName, FieldKind>> = {
@@ -135,4 +167,6 @@ export const FIELD_KINDS: Readonly<Record<FieldKindName, FieldKind>> = {
   stamp,
   laggards,
   metrics,
+  uints,
+  dataRange,
 };

@@ -20,3 +20,7 @@ export const MAX_METRICS = 32;
 export const MAX_TEXT_LENGTH = 1024;
 /** Most laggards that a message names. */
 export const MAX_LAGGARDS = 8;
+/** Deepest nesting of an input, item or result of a task. */
+export const MAX_VALUE_DEPTH = 64;
+/** Most leases in one message. */
+export const MAX_LEASES = 512;

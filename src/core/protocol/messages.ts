@@ -2,6 +2,9 @@
  * The messages of `pslib.v1`, as objects. Their bytes are in `codec.ts`, their meaning in
  * `docs/protocol.md`. Type numbers, field names and outcome numbers are never reused.
  */
+import type { DataRange } from '../tasks/dataProgress.js';
+import type { Ask, AskResult } from './askMessages.js';
+import type { TaskServerMessage, TaskWorkerMessage } from './taskMessages.js';
 
 /** The WebSocket subprotocol. */
 export const SUBPROTOCOL = 'pslib.v1';
@@ -21,6 +24,10 @@ export const MessageType = {
   cancel: 14,
   push: 15,
   pushChunk: 16,
+  dataRequest: 20,
+  taskRequest: 21,
+  taskResults: 22,
+  taskResultChunk: 23,
   stats: 46,
   control: 47,
   welcome: 64,
@@ -33,6 +40,11 @@ export const MessageType = {
   pullChunk: 72,
   waiting: 73,
   pushResult: 74,
+  dataLease: 80,
+  taskLeases: 81,
+  leaseChunk: 82,
+  revoke: 83,
+  taskAck: 84,
   statsResult: 110,
   controlResult: 111,
 } as const;
@@ -43,7 +55,7 @@ export const OUTCOMES = ['applied', 'buffered', 'scaled', 'dropped'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 /** Why a pull waits; the position in this list is its number on the wire. */
-export const WAIT_REASONS = ['staleness', 'minWorkers', 'version', 'change'] as const;
+export const WAIT_REASONS = ['staleness', 'minWorkers', 'version', 'change', 'data'] as const;
 export type WaitReason = (typeof WAIT_REASONS)[number];
 
 /** What becomes of values that are not finite; the position in this list is its number on the wire. */
@@ -162,6 +174,8 @@ export interface Push {
   readonly examples?: number | undefined;
   /** In a group: of the whole gradient, which this is a slice of. */
   readonly normSquared?: number | undefined;
+  /** Of a data shard: the examples that count with this push. */
+  readonly data?: DataRange | undefined;
 }
 
 /** The next bytes of push `seq`. */
@@ -170,19 +184,6 @@ export interface PushChunk {
   readonly seq: number;
   /** Position of the payload in the gradient, in bytes; chunks come in order, without gaps. */
   readonly offset: number;
-}
-
-/** Ask for the server's counts. Answered by StatsResult. */
-export interface Stats {
-  readonly t: typeof MessageType.stats;
-  readonly request: number;
-}
-
-/** Ask the server to do something; the payload is a JSON object. Answered by ControlResult or Fault. */
-export interface Control {
-  readonly t: typeof MessageType.control;
-  readonly request: number;
-  readonly action: string;
 }
 
 // From server to worker.
@@ -304,12 +305,8 @@ export interface PushResult {
   readonly delay: number;
   readonly clock: number;
   readonly minClock: number;
-}
-
-/** Answers Stats or Control. The payload is JSON. */
-export interface AskResult {
-  readonly t: typeof MessageType.statsResult | typeof MessageType.controlResult;
-  readonly request: number;
+  /** Of a data shard: how far it is counted; absent: it is over for this worker. */
+  readonly progress?: number | undefined;
 }
 
 /** What a worker sends. */
@@ -325,8 +322,8 @@ export type WorkerMessage =
   | Cancel
   | Push
   | PushChunk
-  | Stats
-  | Control;
+  | TaskWorkerMessage
+  | Ask;
 
 /** What a server sends. */
 export type ServerMessage =
@@ -340,6 +337,7 @@ export type ServerMessage =
   | PullChunk
   | Waiting
   | PushResult
+  | TaskServerMessage
   | AskResult;
 
 export type Message = WorkerMessage | ServerMessage;

@@ -61,11 +61,18 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     schema(
       'Push',
       'seq:count clock:uint version?:stamp tensors?:tensorSet bytes:uint tick?:count metrics?:metrics examples?:uint ' +
-        'normSquared?:number',
+        'normSquared?:number data?:dataRange',
       true,
     ),
   ],
   [MessageType.pushChunk, schema('PushChunk', 'seq:count offset:uint', true)],
+  [MessageType.dataRequest, schema('DataRequest', 'request:uint held:uints wants:boolean')],
+  [MessageType.taskRequest, schema('TaskRequest', 'request:uint held?:uints want:uint concurrency:count')],
+  [
+    MessageType.taskResults,
+    schema('TaskResults', 'request:uint leases:uints lengths:uints failed?:uints bytes:uint', true),
+  ],
+  [MessageType.taskResultChunk, schema('TaskResultChunk', 'request:uint offset:uint', true)],
   [MessageType.stats, schema('Stats', 'request:uint')],
   [MessageType.control, schema('Control', 'request:uint action:id', true)],
   [
@@ -104,9 +111,25 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     MessageType.pushResult,
     schema(
       'PushResult',
-      'seq:count outcome:outcome duplicate:boolean version:uint delay:uint clock:uint minClock:uint',
+      'seq:count outcome:outcome duplicate:boolean version:uint delay:uint clock:uint minClock:uint progress?:uint',
     ),
   ],
+  [
+    MessageType.dataLease,
+    schema(
+      'DataLease',
+      'request:uint isEnded:boolean lease?:count dataSet?:count epoch?:uint dataShard?:uint begin?:uint end?:uint ' +
+        'from?:uint size?:count seed?:uint itemBytes?:uint',
+      true,
+    ),
+  ],
+  [
+    MessageType.taskLeases,
+    schema('TaskLeases', 'request:uint leases:uints lengths:uints bytes:uint maxResultBytes:uint', true),
+  ],
+  [MessageType.leaseChunk, schema('LeaseChunk', 'request:uint offset:uint', true)],
+  [MessageType.revoke, schema('Revoke', 'leases:uints')],
+  [MessageType.taskAck, schema('TaskAck', 'request:uint')],
   [MessageType.statsResult, schema('StatsResult', 'request:uint', true)],
   [MessageType.controlResult, schema('ControlResult', 'request:uint', true)],
 ]);

@@ -41,6 +41,8 @@ export interface CoreContext {
   now: number;
   /** Until then workers may come whose sessions a recovered state lacks, or has as they once were. */
   mayLackSessionsUntil: number;
+  /** Names a stream that the core sends. */
+  nextStream(): number;
   /** Something changed that may let waiting pulls be answered or clocks close. */
   isDirty: boolean;
   /** Who makes others wait. */

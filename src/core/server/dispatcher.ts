@@ -5,14 +5,13 @@
 import { closeCodeOf, PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
 import { MessageType, type WorkerMessage } from '../protocol/messages.js';
-import { JobThen } from '../table/job.js';
 import { StagingPool } from '../table/stagingPool.js';
 import { Announcements } from './announcements.js';
 import type { Connection } from './connection.js';
 import type { CoreContext } from './context.js';
 import type { Principal } from './events.js';
 import { Handshake } from './handshake.js';
-import type { IncomingPush } from './intake.js';
+import { Inboxes } from './inboxes.js';
 import { Membership } from './membership.js';
 import { MetricsWindow } from './metricsWindow.js';
 import { PullDesk } from './pulls.js';
@@ -21,6 +20,7 @@ import { PushReception } from './reception.js';
 import { RequestDesk } from './requests.js';
 import { maySend } from './rights.js';
 import type { Session } from './session.js';
+import { Tasks } from './tasks.js';
 import { UpdateQueue } from './updates.js';
 
 /** Routes messages of all connections. */
@@ -30,15 +30,13 @@ export class Dispatcher {
   readonly updates: UpdateQueue;
   readonly metrics: MetricsWindow;
   readonly staging: StagingPool;
+  readonly tasks: Tasks;
   readonly announcements: Announcements;
   readonly #context: CoreContext;
   readonly #handshake: Handshake;
-  readonly #pushes: PushDesk;
-  readonly #requests: RequestDesk;
+  readonly #inboxes: Inboxes;
   readonly #reception: PushReception;
   readonly #connections = new Map<number, Connection>();
-  /** Sessions whose inbox may have something to do. */
-  readonly #ready = new Set<Session>();
 
   constructor(
     context: CoreContext,
@@ -48,17 +46,24 @@ export class Dispatcher {
     this.#context = context;
     const { options } = context;
     this.staging = new StagingPool(options.limits.stagingBytes, allocate, release);
-    this.membership = new Membership(context, (session) => this.#detach(session));
+    this.tasks = new Tasks(context);
+    this.membership = new Membership(context, {
+      detach: (session) => this.#detach(session),
+      onLeft: (session) => this.tasks.generic.onLeft(session),
+    });
     this.pulls = new PullDesk(context);
-    this.#requests = new RequestDesk(context, this.pulls);
     this.metrics = new MetricsWindow(context);
     this.updates = new UpdateQueue(context);
     this.announcements = new Announcements(context, () => this.#connections.values());
-    this.#pushes = new PushDesk(context, this.staging, this.metrics, () => this.#reception.giveRoom());
+    this.#inboxes = new Inboxes({
+      ...{ context, updates: this.updates, tasks: this.tasks },
+      pushes: new PushDesk(context, this.staging, this.metrics, () => this.#reception.giveRoom()),
+      requests: new RequestDesk(context, this.pulls),
+    });
     this.#handshake = new Handshake(context, this.membership, (session) => this.#closeOld(session));
     this.#reception = new PushReception(context, this.staging, {
-      complete: (session) => this.#drain(session),
-      roomGiven: (session) => this.#ready.add(session),
+      complete: (session) => this.#inboxes.drain(session),
+      roomGiven: (session) => this.#inboxes.wake(session),
       fail: (connection, error) => this.#closeWith(connection, error),
     });
   }
@@ -123,6 +128,12 @@ export class Dispatcher {
     this.#route(connection, session, message, payload);
   }
 
+  /** The bytes of a stream are copied, or will never be sent. */
+  onStreamEnded(stream: number): void {
+    // Only those of pulls hold a version.
+    if (this.pulls.hasStream(stream)) this.pulls.onStreamEnded(stream);
+  }
+
   /** See `ServerCore.statusOf`. */
   statusOf(id: number): { isReceiving: boolean; isComputing: boolean } {
     const connection = this.#connections.get(id);
@@ -144,8 +155,10 @@ export class Dispatcher {
   onTick(): void {
     const { now } = this.#context;
     this.pulls.renewProgress();
-    this.pulls.postpone(this.membership.onTick());
+    const pausedMs = this.membership.onTick();
+    this.pulls.postpone(pausedMs);
     this.pulls.onTick();
+    this.tasks.onTick(pausedMs);
     for (const connection of this.#connections.values()) {
       if (connection.session !== undefined || now < connection.helloBy) continue;
       // Not the worker's fault if the network held it up: it may come again.
@@ -155,7 +168,7 @@ export class Dispatcher {
   }
 
   nextTickAt(): number {
-    let at = Math.min(this.membership.nextTickAt(), this.pulls.nextTickAt());
+    let at = Math.min(this.membership.nextTickAt(), this.pulls.nextTickAt(), this.tasks.nextTickAt());
     for (const { session, helloBy } of this.#connections.values()) {
       if (session === undefined) at = Math.min(at, helloBy);
     }
@@ -164,10 +177,7 @@ export class Dispatcher {
 
   /** Handles what stands at the head of inboxes that were held back. */
   drainInboxes(): void {
-    for (const session of this.#ready) {
-      this.#ready.delete(session);
-      this.#drain(session);
-    }
+    this.#inboxes.drainAll();
   }
 
   /** Whether no push is on its way in and everything decided is committed. O(connections). */
@@ -200,21 +210,14 @@ export class Dispatcher {
   }
 
   #greet(connection: Connection, message: WorkerMessage): void {
-    try {
+    this.#guard(connection, 'worker' in message ? message.worker : undefined, () => {
       if (message.t !== MessageType.hello)
         throw new PsError('PS_PROTOCOL', 'the first message must be Hello');
       const { farewell } = this.announcements;
       if (farewell !== undefined) throw farewell;
       connection.session = this.#handshake.admit(connection.id, connection.principal, message);
       this.announcements.admitted(connection.id);
-    } catch (error) {
-      this.#context.observe({
-        kind: 'rejected',
-        id: 'worker' in message ? message.worker : undefined,
-        error: error as PsError,
-      });
-      this.#closeWith(connection, error as PsError);
-    }
+    });
   }
 
   /** The role may not send this. Without a request to refuse, the connection ends. */
@@ -258,47 +261,35 @@ export class Dispatcher {
       case MessageType.leave:
       case MessageType.tick:
       case MessageType.pull:
-        session.inbox.push({ kind: 'request', message });
-        this.#drain(session);
+      case MessageType.dataRequest:
+        this.#inboxes.add(session, message);
+        break;
+      case MessageType.taskRequest:
+      case MessageType.taskResults:
+      case MessageType.taskResultChunk:
+        this.#guard(connection, session.id, () => {
+          this.tasks.onMessage(session, connection.id, message, payload);
+        });
         break;
       default:
         this.onMalformed(connection.id, new PsError('PS_PROTOCOL', 'Hello is sent once, at the start'));
     }
   }
 
-  /** Handles a session's messages in order, up to one that must wait. */
-  #drain(session: Session): void {
-    while (!session.isBlocked && session.inbox.length > 0) {
-      const head = session.inbox[0] as Session['inbox'][number];
-      if (head.kind === 'request') {
-        session.inbox.shift();
-        this.#requests.handle(session, head.message);
-        continue;
-      }
-      if (!head.push.isComplete) return;
-      session.inbox.shift();
-      session.isBlocked = true;
-      this.updates.add(() => this.#runPush(session, head.push));
-      this.#context.isDirty = true;
-    }
-  }
-
-  #runPush(session: Session, push: IncomingPush): JobThen {
-    const job = this.#pushes.begin(session, push);
-    return new JobThen(job, () => {
-      session.isBlocked = false;
-      this.#ready.add(session);
-      this.#context.isDirty = true;
-    });
-  }
-
   #cancel(session: Session, connection: Connection, request: number): void {
-    const at = session.inbox.findIndex(
-      (each) =>
-        each.kind === 'request' && each.message.t === MessageType.pull && each.message.request === request,
-    );
-    if (at >= 0) session.inbox.splice(at, 1);
+    this.#inboxes.cancel(session, request);
     this.pulls.cancel(connection.id, request);
+    this.tasks.forget(connection.id, request);
+  }
+
+  /** Does what a message of `id` asks for; one that is refused costs its connection. */
+  #guard(connection: Connection, id: string | undefined, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#context.observe({ kind: 'rejected', id, error: error as PsError });
+      this.#closeWith(connection, error as PsError);
+    }
   }
 
   /** The session goes on with a new connection: the old one ends without the worker losing its place. */
@@ -338,6 +329,7 @@ export class Dispatcher {
   #forget(connection: Connection): void {
     this.#connections.delete(connection.id);
     this.pulls.forget(connection.id);
+    this.tasks.forget(connection.id);
     const { session } = connection;
     for (const item of session?.inbox.splice(0) ?? []) {
       if (item.kind === 'push') this.#reception.drop(item.push);

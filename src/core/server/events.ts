@@ -4,7 +4,8 @@
  * out the effects, in order, before it returns to its event loop.
  */
 import type { PsError } from '../base/errors.js';
-import type { Control, ServerMessage, Stats, WaitReason, WorkerMessage } from '../protocol/messages.js';
+import type { Control, Stats } from '../protocol/askMessages.js';
+import type { ServerMessage, WaitReason, WorkerMessage } from '../protocol/messages.js';
 import type { OutgoingStream } from '../protocol/outgoingStream.js';
 import type { JournalRecord } from './records.js';
 import type { Role } from './rights.js';
@@ -117,5 +118,30 @@ export type Observation =
       readonly seq?: number;
     }
   | { readonly kind: 'dropped'; readonly id: string; readonly clock: number; readonly delay: number }
+  /** Every example of an epoch is counted, and its updates are in the parameters. */
+  | {
+      readonly kind: 'epoch';
+      readonly dataSet: number;
+      readonly epoch: number;
+      readonly examples: number;
+      readonly version: number;
+      /** Means over the epoch's pushes, weighted by examples. */
+      readonly metrics: Readonly<Record<string, number>>;
+    }
+  /** A data shard is wholly counted. */
+  | {
+      readonly kind: 'dataShard';
+      readonly id: string;
+      readonly dataSet: number;
+      readonly epoch: number;
+      readonly dataShard: number;
+      /** Of the epoch: counted so far, and in all. */
+      readonly examples: number;
+      readonly size: number;
+    }
+  /** A generic task is done. */
+  | { readonly kind: 'taskResult'; readonly task: number; readonly id: string; readonly value: Uint8Array }
+  /** A generic task has failed for good. */
+  | { readonly kind: 'taskFailed'; readonly task: number; readonly attempts: number; readonly error: PsError }
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'error'; readonly error: PsError };

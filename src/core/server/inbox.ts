@@ -1,12 +1,16 @@
 /**
- * The messages of one worker whose order matters: Enter, Leave, Tick, Pull, Push. They are handled
+ * The messages of one worker whose order matters: Enter, Leave, Tick, Pull, Push, DataRequest. They are handled
  * strictly in the order in which they began to arrive; a push that is still arriving, or waits for its
  * turn to be applied, holds back what is behind it. Liveness messages pass.
  */
 import type { Enter, Leave, Pull, Tick } from '../protocol/messages.js';
+import type { DataRequest } from '../protocol/taskMessages.js';
 import type { IncomingPush } from './intake.js';
+
+/** A request that keeps its place. */
+export type OrderedRequest = Enter | Leave | Tick | Pull | DataRequest;
 
 /** One message in order. */
 export type OrderedMessage =
-  | { readonly kind: 'request'; readonly message: Enter | Leave | Tick | Pull }
+  | { readonly kind: 'request'; readonly message: OrderedRequest }
   | { readonly kind: 'push'; readonly push: IncomingPush };

@@ -40,6 +40,8 @@ export interface ServerLimits {
   readonly rateWindowMs: number;
   /** Bytes that may wait to be read by one connection. */
   readonly maxOutboundBytes: number;
+  /** Longest input or result of a generic task. */
+  readonly maxTaskBytes: number;
   /** Versions held for readers. */
   readonly pinnedVersions: number;
   /** Bytes for pushes that arrive in several chunks. */
@@ -66,6 +68,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   minRateBytesPerS: 16_384,
   rateWindowMs: 10_000,
   maxOutboundBytes: 67_108_864,
+  maxTaskBytes: 67_108_864,
   pinnedVersions: 2,
   stagingBytes: 1_073_741_824,
 };

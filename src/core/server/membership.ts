@@ -9,19 +9,26 @@ import { type CoreContext, decide } from './context.js';
 import type { LeaveReason } from './events.js';
 import type { Session } from './session.js';
 
+/** Who is told. */
+export interface MembershipOwner {
+  /** Forgets what a session's connection had under way. */
+  detach(session: Session): void;
+  /** A worker has left. */
+  onLeft(session: Session): void;
+}
+
 /** Watches the leases of all sessions. */
 export class Membership {
   readonly #context: CoreContext;
   /** Sessions of readers: they are in no table and in no journal. */
   readonly readers: Set<Session> = new Set();
   readonly #present = new Set<Session>();
-  readonly #detach: (session: Session) => void;
+  readonly #owner: MembershipOwner;
   #lastNow: number | undefined;
 
-  /** `detach` forgets what a session's connection had under way. */
-  constructor(context: CoreContext, detach: (session: Session) => void) {
+  constructor(context: CoreContext, owner: MembershipOwner) {
     this.#context = context;
-    this.#detach = detach;
+    this.#owner = owner;
   }
 
   /** Sessions that have joined and not left. */
@@ -71,8 +78,16 @@ export class Membership {
     if (this.#context.state.clocks.has(session.id) && !session.isReader) {
       decide(this.#context, { kind: 'leave', worker: session.id });
     }
+    if (!session.isReader) this.#giveBack(session);
     this.readers.delete(session);
     if (this.#present.delete(session)) this.#context.observe({ kind: 'leave', id: session.id, reason });
+  }
+
+  /** Its tasks are free again. */
+  #giveBack(session: Session): void {
+    const leases = this.#context.state.data.leases.of(session.id).map(({ number }) => number);
+    if (leases.length > 0) decide(this.#context, { kind: 'release', worker: session.id, leases });
+    this.#owner.onLeft(session);
   }
 
   /** Ends a session's place and its connection. */
@@ -86,7 +101,7 @@ export class Membership {
         code: closeCodeOf(error.code),
         reason: error.message.slice(0, 100),
       });
-      this.#detach(session);
+      this.#owner.detach(session);
       session.connection = undefined;
     }
     this.leave(session, reason);
@@ -99,7 +114,8 @@ export class Membership {
     for (const session of state.sessions.values()) {
       session.leaseUntil = Math.max(session.leaseUntil, until);
       session.lastProgress = now;
-      if (state.clocks.has(session.id)) this.#present.add(session);
+      const hasTasks = state.data.leases.count(session.id) > 0;
+      if (state.clocks.has(session.id) || hasTasks) this.#present.add(session);
     }
     for (const session of this.readers) session.leaseUntil = Math.max(session.leaseUntil, until);
   }

@@ -39,7 +39,6 @@ export class PullDesk {
   readonly #context: CoreContext;
   readonly #waiting = new Set<WaitingPull>();
   readonly #streams = new Map<number, PullStream>();
-  #nextStream = 1;
   #isGateOpen = false;
 
   constructor(context: CoreContext) {
@@ -138,6 +137,11 @@ export class PullDesk {
       if (stream.connection === connection) stream.isCancelled = true;
   }
 
+  /** Whether stream `id` is an answer to a pull. */
+  hasStream(id: number): boolean {
+    return this.#streams.has(id);
+  }
+
   /** A stream's bytes are copied or will never be sent: its version is free. */
   onStreamEnded(id: number): void {
     const stream = this.#streams.get(id);
@@ -183,7 +187,7 @@ export class PullDesk {
       selection,
       pin,
     };
-    const id = this.#nextStream++;
+    const id = this.#context.nextStream();
     const stream = new PullStream(id, connection, answer, state.table.versions, options.limits.chunkBytes);
     this.#streams.set(id, stream);
     this.#context.emit({ kind: 'stream', connection, stream });

@@ -20,7 +20,10 @@ import type { PushAnswer, Session } from './session.js';
 const MAX_OPEN_CLOCKS = 8;
 const NO_GRADIENT = new Float32Array(0);
 
-type Verdict = Pick<PushRecord, 'outcome' | 'delay' | 'rates' | 'factor' | 'fault'>;
+type Verdict = Pick<PushRecord, 'outcome' | 'delay' | 'rates' | 'factor' | 'fault'> & {
+  /** Of a data shard: its examples are counted already, or not the worker's to count. */
+  readonly isDuplicate?: boolean;
+};
 
 /** Decides pushes. */
 export class PushDesk {
@@ -64,7 +67,7 @@ export class PushDesk {
     const { state, commits, now } = this.#context;
     const { message } = push;
     session.lastProgress = now;
-    const verdict = this.#judge(session, push);
+    const { isDuplicate = false, ...verdict } = this.#judge(session, push);
     if (verdict.outcome !== 'refused' && !state.clocks.has(session.id)) {
       decide(this.#context, { kind: 'enter', worker: session.id });
     }
@@ -80,6 +83,9 @@ export class PushDesk {
       tensors: message.tensors,
       gradient: isUsed ? (push.gradient as Float32Array) : NO_GRADIENT,
       clipValue: this.#context.options.clip.value,
+      ...(message.data === undefined
+        ? {}
+        : { data: { range: message.data, metrics: message.metrics, isDuplicate } }),
     };
     const timed = new TimedJob(state.apply(decided, now), this.#context.stopwatch);
     return new JobThen(timed, () => {
@@ -104,6 +110,9 @@ export class PushDesk {
       if (push.fault !== undefined) throw push.fault;
       checkClock(state.clockOf(session), push.message);
       const delay = this.#delayOf(push.message);
+      if (!this.#counts(session, push.message)) {
+        return { outcome: 'dropped', delay, rates: [], factor: 1, isDuplicate: true };
+      }
       const { outcome, rateFactor } = this.#route(push.message, delay);
       if (outcome === 'dropped') return { outcome, delay, rates: [], factor: 1 };
       this.#context.commits.checkRoom(push.message.bytes);
@@ -120,6 +129,17 @@ export class PushDesk {
   /** Updates applied since the version that the push was computed from. */
   #delayOf({ version }: Push): number {
     return version === undefined ? 0 : Math.max(0, this.#context.state.version - version.version);
+  }
+
+  /**
+   * Whether the examples of a push count with it: they are the next of their data shard, and on the shard that
+   * owns the queue the worker still holds it. Other pushes count always.
+   */
+  #counts({ id }: Session, { data: range }: Push): boolean {
+    if (range === undefined) return true;
+    const { state, options } = this.#context;
+    const isOwner = options.shard.index === 0;
+    return state.data.progress.counts(range) && (!isOwner || state.data.isHeld(id, range));
   }
 
   #route(message: Push, delay: number): { outcome: Outcome; rateFactor: number } {
@@ -152,7 +172,9 @@ export class PushDesk {
       observe({ kind: 'rejected', id, error: new PsError(code, message), seq: record.seq });
       return;
     }
+    if (record.data?.isDuplicate === true) return;
     this.#metrics.add(id, clock, push.message.metrics, push.message.examples);
+    this.#observeData(id, record);
     if (outcome === 'dropped') observe({ kind: 'dropped', id, clock, delay });
     else if (outcome !== 'buffered') {
       observe({
@@ -165,6 +187,15 @@ export class PushDesk {
         applyMs,
       });
     }
+  }
+
+  #observeData(id: string, { data, outcome }: PushRecord): void {
+    const { observe, state } = this.#context;
+    const { current, countedExamples: examples } = state.data;
+    if (data === undefined || outcome === 'dropped' || current === undefined) return;
+    const { dataSet, epoch, dataShard, to, end } = data.range;
+    if (to < end) return;
+    observe({ kind: 'dataShard', id, dataSet, epoch, dataShard, examples, size: current.dataSet.size });
   }
 
   #answerAgain(session: Session, push: IncomingPush): void {
@@ -192,11 +223,12 @@ export class PushDesk {
       t: MessageType.pushResult,
       seq,
       outcome: answer.outcome,
-      duplicate,
+      duplicate: duplicate || answer.isDuplicate === true,
       version: answer.version,
       delay: answer.delay,
       clock: session.clock,
       minClock: this.#context.state.clocks.minClock,
+      progress: answer.progress,
     });
   }
 

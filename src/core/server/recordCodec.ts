@@ -20,6 +20,13 @@ import {
   unknownSchedule,
 } from './optimizerImage.js';
 import type { JournalRecord, PushRecord } from './records.js';
+import {
+  readCountedData,
+  readDataSet,
+  readLeases,
+  writeCountedData,
+  writeTaskRecord,
+} from './taskRecordCodec.js';
 
 /** Number of each kind of record; never reused. */
 const RECORD_KINDS: Readonly<Record<JournalRecord['kind'], number>> = {
@@ -34,6 +41,10 @@ const RECORD_KINDS: Readonly<Record<JournalRecord['kind'], number>> = {
   settings: 9,
   load: 10,
   expire: 11,
+  dataSet: 20,
+  epoch: 21,
+  lease: 22,
+  release: 23,
 };
 
 /** The number of an outcome is its position. */
@@ -43,6 +54,7 @@ const HAS_FAULT = 1;
 const HAS_FAULT_TENSOR = 2;
 const HAS_TICK = 4;
 const HAS_TENSORS = 8;
+const HAS_DATA = 16;
 
 const NO_VALUES = new Float32Array(0);
 const writer = new ByteWriter(1024);
@@ -123,11 +135,17 @@ function writeFields(record: JournalRecord): Float32Array {
       return NO_VALUES;
     case 'load':
       return record.values;
+    case 'dataSet':
+    case 'epoch':
+    case 'lease':
+    case 'release':
+      writeTaskRecord(writer, record);
+      return NO_VALUES;
   }
 }
 
 function writePush(record: PushRecord): void {
-  const { fault, tick, tensors } = record;
+  const { fault, tick, tensors, data } = record;
   writer.text(record.worker);
   writer.uint53(record.epoch);
   writer.uint53(record.seq);
@@ -140,7 +158,8 @@ function writePush(record: PushRecord): void {
     (fault === undefined ? 0 : HAS_FAULT) +
       (fault?.tensor === undefined ? 0 : HAS_FAULT_TENSOR) +
       (tick === undefined ? 0 : HAS_TICK) +
-      (tensors === undefined ? 0 : HAS_TENSORS),
+      (tensors === undefined ? 0 : HAS_TENSORS) +
+      (data === undefined ? 0 : HAS_DATA),
   );
   if (fault !== undefined) {
     writer.text(fault.code);
@@ -152,6 +171,7 @@ function writePush(record: PushRecord): void {
     writer.uint32(tensors.length);
     for (const index of tensors) writer.uint32(index);
   }
+  if (data !== undefined) writeCountedData(writer, data);
   writeNumbers(record.rates);
 }
 
@@ -205,6 +225,14 @@ function readFields(reader: ByteReader, payload: Float32Array, known: readonly O
     }
     case RECORD_KINDS.load:
       return { kind: 'load', values: payload };
+    case RECORD_KINDS.dataSet:
+      return readDataSet(reader);
+    case RECORD_KINDS.epoch:
+      return { kind: 'epoch', epoch: reader.uint53(), isEnd: reader.uint8() !== 0 };
+    case RECORD_KINDS.lease:
+      return { kind: 'lease', worker: reader.text(), lease: reader.uint53(), dataShard: reader.uint53() };
+    case RECORD_KINDS.release:
+      return { kind: 'release', worker: reader.text(), leases: readLeases(reader) };
     default:
       throw new PsError('PS_VERSION', `a record of kind ${kind} was written by a newer version of pslib`);
   }
@@ -225,11 +253,13 @@ function readPush(reader: ByteReader, gradient: Float32Array): PushRecord {
   const fault = (flags & HAS_FAULT) === 0 ? undefined : readFault(reader, (flags & HAS_FAULT_TENSOR) !== 0);
   const tick = (flags & HAS_TICK) === 0 ? undefined : reader.uint53();
   const tensors = (flags & HAS_TENSORS) === 0 ? undefined : readIndices(reader);
+  const data = (flags & HAS_DATA) === 0 ? undefined : readCountedData(reader);
   const rates = readNumbers(reader);
   return {
     ...{ kind: 'push', worker, epoch, seq, clock, outcome },
     ...(fault === undefined ? {} : { fault }),
     ...{ delay, tick, tensors, gradient, factor, clipValue, rates },
+    ...(data === undefined ? {} : { data }),
   };
 }
 

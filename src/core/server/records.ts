@@ -9,6 +9,8 @@ import type { Consistency } from '../consistency/consistency.js';
 import type { LearningRate } from '../optim/learningRate.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import type { Outcome } from '../protocol/messages.js';
+import type { DataRange } from '../tasks/dataProgress.js';
+import type { DataSet } from '../tasks/dataSet.js';
 
 /** A new session of a worker: a new process under its id, or its first. */
 export interface SessionRecord {
@@ -64,6 +66,16 @@ export interface PushRecord {
   readonly clipValue: number;
   /** Learning rate of each optimizer group, the delay factor worked in. */
   readonly rates: readonly number[];
+  /** The examples that it was computed from. */
+  readonly data?: CountedData | undefined;
+}
+
+/** What a push of a data shard moves along with the parameters. */
+export interface CountedData {
+  readonly range: DataRange;
+  readonly metrics?: Readonly<Record<string, number>> | undefined;
+  /** Dropped since the examples are counted already, or by another worker. */
+  readonly isDuplicate: boolean;
 }
 
 /** The buffered updates of `clock` are merged and applied. */
@@ -118,6 +130,36 @@ export interface ExpireRecord {
   readonly worker: string;
 }
 
+/** A data set begins. */
+export interface DataSetRecord {
+  readonly kind: 'dataSet';
+  /** From 1. */
+  readonly number: number;
+  readonly dataSet: DataSet;
+}
+
+/** The data set goes on with `epoch`, or is over. */
+export interface EpochRecord {
+  readonly kind: 'epoch';
+  readonly epoch: number;
+  readonly isEnd: boolean;
+}
+
+/** A worker is given a data shard. */
+export interface LeaseRecord {
+  readonly kind: 'lease';
+  readonly worker: string;
+  readonly lease: number;
+  readonly dataShard: number;
+}
+
+/** A worker's leases end, and their data shards are free again. */
+export interface ReleaseRecord {
+  readonly kind: 'release';
+  readonly worker: string;
+  readonly leases: readonly number[];
+}
+
 export type JournalRecord =
   | SessionRecord
   | EnterRecord
@@ -129,4 +171,8 @@ export type JournalRecord =
   | OptimizerRecord
   | SettingsRecord
   | LoadRecord
-  | ExpireRecord;
+  | ExpireRecord
+  | DataSetRecord
+  | EpochRecord
+  | LeaseRecord
+  | ReleaseRecord;

@@ -23,6 +23,10 @@ const LEAST_ROLE: Readonly<Record<WorkerMessage['t'], Role>> = {
   [MessageType.tick]: 'worker',
   [MessageType.push]: 'worker',
   [MessageType.pushChunk]: 'worker',
+  [MessageType.dataRequest]: 'worker',
+  [MessageType.taskRequest]: 'worker',
+  [MessageType.taskResults]: 'worker',
+  [MessageType.taskResultChunk]: 'worker',
   [MessageType.control]: 'admin',
 };
 

@@ -39,6 +39,7 @@ export class ServerCore {
   readonly #dispatcher: Dispatcher;
   readonly #updates: UpdateQueue;
   #effects: ServerEffect[] = [];
+  #lastStream = 0;
   #minClock = 0;
 
   constructor(parts: ServerCoreParts) {
@@ -56,6 +57,7 @@ export class ServerCore {
       isDirty: false,
       waits: this.#waits(),
       stopwatch,
+      nextStream: () => ++this.#lastStream,
       emit: (effect) => this.#effects.push(effect),
       observe: (observation) => this.#effects.push({ kind: 'observe', observation }),
     };
@@ -177,7 +179,7 @@ export class ServerCore {
         this.#updates.onContinue();
         break;
       case 'streamEnded':
-        this.#dispatcher.pulls.onStreamEnded(event.stream);
+        this.#dispatcher.onStreamEnded(event.stream);
         break;
       case 'persisted':
         this.#context.commits.onPersisted(event.upTo);
@@ -201,6 +203,7 @@ export class ServerCore {
       if (!context.isDirty) break;
       context.isDirty = false;
       this.#dispatcher.pulls.reconsider();
+      this.#dispatcher.tasks.reconsider();
     }
     this.#observeClock();
     const effects = this.#effects;

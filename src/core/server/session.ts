@@ -17,6 +17,10 @@ export interface PushAnswer {
   };
   readonly version: number;
   readonly delay: number;
+  /** Of a data shard: its examples were counted before. */
+  readonly isDuplicate?: boolean;
+  /** How far the data shard was counted then; undefined: it was over. */
+  readonly progress?: number | undefined;
 }
 
 /** Answers kept per session: more than the pushes that a worker may leave unanswered. */

@@ -11,6 +11,7 @@ import { withLearningRate } from '../optim/updateRule.js';
 import { ClockBuffer } from '../table/clockBuffer.js';
 import type { DenseTable, OptimizerGroup } from '../table/denseTable.js';
 import { type Job, JobSequence, JobThen, RangeJob } from '../table/job.js';
+import { DataQueue } from '../tasks/dataQueue.js';
 import type { Selection } from '../tensor/catalogue.js';
 import type {
   CloseRecord,
@@ -22,7 +23,7 @@ import type {
   Settings,
   SettingsRecord,
 } from './records.js';
-import { Session } from './session.js';
+import { type PushAnswer, Session } from './session.js';
 
 /** Parameters, slots, sessions, clocks and buffered updates of one shard. */
 export class ServerState {
@@ -31,6 +32,8 @@ export class ServerState {
   readonly sessions: Map<string, Session> = new Map();
   /** Updates under BSP, by clock. */
   readonly buffers: Map<number, ClockBuffer> = new Map();
+  /** The data shards, and how far they are counted. */
+  readonly data: DataQueue = new DataQueue();
   model: Consistency;
   policy: ConsistencyPolicy;
   /** What the options said when they were last taken over. */
@@ -101,6 +104,7 @@ export class ServerState {
         session.clock = before?.clock ?? 0;
         session.hasEntered = before?.hasEntered ?? false;
         this.sessions.set(record.worker, session);
+        this.data.releaseAll(record.worker);
         return undefined;
       }
       case 'enter': {
@@ -115,6 +119,7 @@ export class ServerState {
       case 'expire':
         this.clocks.leave(record.worker);
         this.sessions.delete(record.worker);
+        this.data.releaseAll(record.worker);
         return undefined;
       case 'tick':
         this.#tick(this.session(record.worker), record.clock);
@@ -133,6 +138,19 @@ export class ServerState {
         return undefined;
       case 'load':
         return this.#load(record);
+      case 'dataSet':
+        this.data.begin(record.number, record.dataSet);
+        return undefined;
+      case 'epoch':
+        if (record.isEnd) this.data.end();
+        else this.data.openEpoch(record.epoch);
+        return undefined;
+      case 'lease':
+        this.data.lease(record.worker, record.lease, record.dataShard);
+        return undefined;
+      case 'release':
+        this.data.release(record.leases);
+        return undefined;
     }
   }
 
@@ -156,10 +174,14 @@ export class ServerState {
         delay,
         version: this.version,
         ...(fault === undefined ? {} : { fault }),
+        ...this.#progressOf(record),
       });
     };
     const onDone = (): void => {
       const isApplied = record.outcome === 'applied' || record.outcome === 'scaled';
+      const { data } = record;
+      if (data !== undefined && (isApplied || record.outcome === 'buffered'))
+        this.data.advance(data.range, data.metrics);
       if (isApplied) this.#publish();
       if (session !== undefined && isApplied) session.ownVersion = this.version;
       finish(record);
@@ -172,6 +194,16 @@ export class ServerState {
         fault: { code: 'PS_INTERNAL', message: `the optimizer failed: ${String(error)}` },
       });
     });
+  }
+
+  /** What the answer to a push of a data shard says of its progress. */
+  #progressOf({ data }: PushRecord): Pick<PushAnswer, 'isDuplicate' | 'progress'> {
+    if (data === undefined) return {};
+    const progress = this.data.progress.reached(data.range);
+    return {
+      ...(data.isDuplicate ? { isDuplicate: true } : {}),
+      ...(progress === undefined ? {} : { progress }),
+    };
   }
 
   #pushJob(record: PushRecord): Job | undefined {

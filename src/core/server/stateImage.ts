@@ -9,6 +9,7 @@ import { policyOf } from '../consistency/consistency.js';
 import type { Optimizer, ScalarState } from '../optim/optimizer.js';
 import { ClockBuffer, type Contribution } from '../table/clockBuffer.js';
 import { type Job, JobSequence, JobThen, RangeJob } from '../table/job.js';
+import type { DataQueueImage } from '../tasks/dataQueue.js';
 import {
   imageOfOptimizer,
   imageOfSettings,
@@ -50,6 +51,8 @@ export interface StateMeta {
     readonly clock: number;
     readonly contributions: readonly { readonly worker: string; readonly touched: readonly number[] }[];
   }[];
+  /** The data shards; left out where there never was a data set. */
+  readonly data?: DataQueueImage;
 }
 
 /** The arrays of a state. */
@@ -74,7 +77,7 @@ export interface StateImage {
 
 /** The plain data of `state`. O(sessions + tensors). */
 export function metaOf(state: ServerState): StateMeta {
-  const { table, clocks, sessions, model, policy, configured } = state;
+  const { table, clocks, sessions, model, policy, configured, data } = state;
   return {
     version: state.version,
     minClock: clocks.minClock,
@@ -92,6 +95,7 @@ export function metaOf(state: ServerState): StateMeta {
       clock,
       contributions: contributions.map(({ worker, touched }) => ({ worker, touched: [...touched] })),
     })),
+    ...(data.isUsed ? { data: data.save() } : {}),
   };
 }
 
@@ -170,6 +174,7 @@ export function restoreState(
   state.policy = policyOf(meta.consistency, clocks);
   state.policy.restore(meta.policy);
   state.configured = settingsOfImage(meta.configured, known);
+  if (meta.data !== undefined) state.data.restore(meta.data);
   buffers.clear();
   const sums: Float32Array[] = [];
   for (const { clock, contributions } of meta.buffers) {

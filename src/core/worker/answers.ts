@@ -2,15 +2,8 @@
  * The server's answers, matched to the requests in flight. An answer to a request that was given up
  * is passed over; one to a request that was never made is `PS_PROTOCOL`, and costs the connection.
  */
-import type {
-  AskResult,
-  ClockResult,
-  Fault,
-  PullChunk,
-  PullResult,
-  PushResult,
-  Waiting,
-} from '../protocol/messages.js';
+import type { AskResult } from '../protocol/askMessages.js';
+import type { ClockResult, Fault, PullChunk, PullResult, PushResult, Waiting } from '../protocol/messages.js';
 import type { Effects } from './effects.js';
 import { errorOfFault, laggardsOf, unexpected } from './faults.js';
 import type { Operation, Operations } from './operations.js';

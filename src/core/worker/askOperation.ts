@@ -1,5 +1,6 @@
 /** One Stats or Control that is not answered yet. */
-import { type Control, MessageType, type Stats } from '../protocol/messages.js';
+import type { Control, Stats } from '../protocol/askMessages.js';
+import { MessageType } from '../protocol/messages.js';
 import type { AskCommand } from './events.js';
 
 /** A question to the server that is under way. */

@@ -12,7 +12,7 @@ export function differenceOf(a: ServerState, b: ServerState): string | undefined
 }
 
 function partsOf(state: ServerState): Record<string, unknown> {
-  const { table, clocks, sessions, policy, model, buffers } = state;
+  const { table, clocks, sessions, policy, model, buffers, data } = state;
   const byId = (x: readonly [string, unknown], y: readonly [string, unknown]): number =>
     x[0] < y[0] ? -1 : 1;
   return {
@@ -30,6 +30,7 @@ function partsOf(state: ServerState): Record<string, unknown> {
           [id, { key, epoch, clock, decidedSeq, hasEntered, answers }] as const,
       )
       .sort(byId),
+    data: data.save(),
     buffers: [...buffers].map(([clock, buffer]) => [
       clock,
       buffer.contributions.map(({ worker, sum, touched }) => [worker, bitsOf(sum), [...touched].sort()]),

@@ -237,10 +237,10 @@ export const MUTANTS: readonly Mutant[] = [
     bug: 'the server handles a tick while the push before it is arriving',
     patches: [
       {
-        file: 'core/server/dispatcher.ts',
-        find: "session.inbox.push({ kind: 'request', message });\n        this.#drain(session);",
+        file: 'core/server/inboxes.ts',
+        find: "session.inbox.push({ kind: 'request', message });\n    this.drain(session);",
         replace:
-          "if (message.t === MessageType.tick) session.inbox.unshift({ kind: 'request', message });\n        else session.inbox.push({ kind: 'request', message });\n        this.#drain(session);",
+          "if (message.t === MessageType.tick) session.inbox.unshift({ kind: 'request', message });\n    else session.inbox.push({ kind: 'request', message });\n    this.drain(session);",
       },
       {
         file: 'core/worker/sender.ts',
