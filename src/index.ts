@@ -33,12 +33,14 @@ export type { BatchData } from './io/worker/batchSource.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export { Worker } from './io/worker/node/worker.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
+export type { WorkerUrl } from './io/worker/serverUrls.js';
 export type { RunSummary } from './io/worker/stepLoop.js';
 export type {
   GradientFunction,
   GradientResult,
   PushResult,
   RunOptions,
+  ShardPushResult,
   Step,
   StepContext,
 } from './io/worker/training.js';
@@ -56,5 +58,4 @@ export type {
   WorkerLimits,
   WorkerOptions,
   WorkerToken,
-  WorkerUrl,
 } from './io/worker/workerOptions.js';

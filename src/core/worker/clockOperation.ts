@@ -15,10 +15,13 @@ export class ClockOperation {
 
   /** Whether the worker itself asks for it, to have its place in or out of the clock table on a new connection. */
   readonly isReentry: boolean;
+  /** The clock is to be this at least, once it has entered. */
+  readonly atLeast: number | undefined;
 
-  constructor(operation: ClockCommand['operation'], request: number | undefined) {
+  constructor(operation: ClockCommand['operation'], request: number | undefined, atLeast?: number) {
     this.operation = operation;
     this.request = request;
+    this.atLeast = atLeast;
     this.isReentry = request === undefined;
   }
 
@@ -49,7 +52,7 @@ export class ClockOperation {
   ask(wire: number, known: number): Enter | Leave | Tick {
     this.isSent = true;
     this.wire = wire;
-    const clock = this.isReentry ? known : undefined;
+    const clock = this.isReentry ? known : this.atLeast;
     if (this.operation === 'enter') return { t: MessageType.enter, request: wire, clock };
     if (this.operation === 'leave') return { t: MessageType.leave, request: wire, clock };
     return { t: MessageType.tick, request: wire, clock: this.target ?? 0 };

@@ -11,7 +11,6 @@
  */
 import { isFatalClose, PsError } from '../base/errors.js';
 import { type Message, MessageType, type Welcome } from '../protocol/messages.js';
-import type { Catalogue } from '../tensor/catalogue.js';
 import { ConnectCalls } from './connectCalls.js';
 import type { ConnectionOwner } from './connectionOwner.js';
 import type { Effects } from './effects.js';
@@ -39,11 +38,12 @@ type ConnectionEvent = Extract<NetworkEvent, { connection: number }>;
 
 /** One worker's connection, again and again. */
 export class Connection {
+  /** Who it leads to. */
+  readonly server: ServerIdentity;
   readonly #worker: WorkerIdentity;
   readonly #effects: Effects;
   readonly #reconnection: Reconnection;
   readonly #owner: ConnectionOwner;
-  readonly #server = new ServerIdentity();
   readonly #liveness = new Liveness();
   #phase: Phase = 'idle';
   /** When the phase ends by itself: the next attempt, or the end of patience. */
@@ -60,16 +60,12 @@ export class Connection {
   #closeError: PsError | undefined;
 
   constructor(worker: WorkerIdentity, effects: Effects, reconnection: Reconnection, owner: ConnectionOwner) {
+    this.server = new ServerIdentity(worker.isMember ?? false);
     this.#worker = worker;
     this.#effects = effects;
     this.#reconnection = reconnection;
     this.#owner = owner;
     this.#connectCalls = new ConnectCalls(effects, worker.connectTimeoutMs);
-  }
-
-  /** The model; undefined before the first connection. */
-  get catalogue(): Catalogue | undefined {
-    return this.#server.catalogue;
   }
 
   get isOpen(): boolean {
@@ -111,7 +107,7 @@ export class Connection {
   /** Gives up waiting for the connection. */
   cancel(request: number, error: PsError): void {
     if (!this.#connectCalls.cancel(request, error)) return;
-    const isFirst = this.#server.catalogue === undefined;
+    const isFirst = this.server.catalogue === undefined;
     if (isFirst && this.#connectCalls.isEmpty) this.#giveUp(error);
   }
 
@@ -230,7 +226,7 @@ export class Connection {
   #onOpened(): void {
     if (this.#phase !== 'dialing') return;
     this.#phase = 'greeting';
-    this.#effects.send(helloOf(this.#worker, this.#server.lineage));
+    this.#effects.send(helloOf(this.#worker, this.server.lineage));
   }
 
   #onMessage(message: Message, payload: Uint8Array, now: number): void {
@@ -257,15 +253,15 @@ export class Connection {
   }
 
   #onWelcome(welcome: Welcome, payload: Uint8Array, now: number): void {
-    const catalogue = this.#server.check(welcome, payload);
-    const { lineage } = this.#server;
-    this.#server.adopt(welcome, catalogue);
+    const whole = this.server.check(welcome, payload);
+    const { lineage } = this.server;
+    this.server.adopt(welcome, whole);
     this.#enter('open', NEVER);
     this.#connectCalls.stop();
     this.#lastError = undefined;
     this.#reconnection.opened();
     this.#liveness.start(now, welcome.pingMs, welcome.leaseMs);
-    this.#owner.onOpen(welcome, catalogue, lineage);
+    this.#owner.onOpen(welcome, lineage);
     this.#connectCalls.settleAll();
   }
 
@@ -316,7 +312,7 @@ export class Connection {
 
   #endOffline(why: string): void {
     const cause = this.#lastError;
-    if (this.#server.catalogue === undefined && cause !== undefined) {
+    if (this.server.catalogue === undefined && cause !== undefined) {
       this.#giveUp(cause);
       return;
     }

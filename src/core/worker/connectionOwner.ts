@@ -1,12 +1,11 @@
 /** Whom a worker's connection tells what has become of it, and what arrives on it. */
 import type { PsError } from '../base/errors.js';
 import type { Message, Welcome } from '../protocol/messages.js';
-import type { Catalogue } from '../tensor/catalogue.js';
 
 /** Who is told. */
 export interface ConnectionOwner {
   /** A server said `welcome`. `previous`: the lineage of the last connection; undefined at the first. */
-  onOpen(welcome: Welcome, catalogue: Catalogue, previous: string | undefined): void;
+  onOpen(welcome: Welcome, previous: string | undefined): void;
   /** A message after Welcome. May throw `PS_PROTOCOL`: the connection is then given up. */
   onMessage(message: Message, payload: Uint8Array, now: number): void;
   onLost(): void;

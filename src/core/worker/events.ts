@@ -12,9 +12,17 @@ import type { OutgoingStream } from '../protocol/outgoingStream.js';
 /** Into the core. `now` is monotonic time in milliseconds and never falls. */
 export type WorkerEvent = { readonly now: number } & (WorkerCommand | NetworkEvent);
 
+/** The server that an event or effect concerns, by the position of its url; left out: the first, or only one. */
+interface OfServer {
+  readonly server?: number | undefined;
+}
+
 /** What happens around the core. `connection` is the number of the `connect` effect. */
-export type NetworkEvent =
-  | { readonly kind: 'opened'; readonly connection: number }
+export type NetworkEvent = OfServer & AnyNetworkEvent;
+
+type AnyNetworkEvent =
+  /** `urls`: how many there are, if the shell knows. */
+  | { readonly kind: 'opened'; readonly connection: number; readonly urls?: number | undefined }
   | {
       readonly kind: 'message';
       readonly connection: number;
@@ -33,6 +41,8 @@ export type NetworkEvent =
     }
   /** The bytes of a stream are copied, or will never be sent. Once per stream. */
   | { readonly kind: 'streamEnded'; readonly stream: number }
+  /** The system has taken the message that was sent with `tellTaken: request`. */
+  | { readonly kind: 'taken'; readonly request: number }
   /** Time has passed; due at `nextTickAt` at the latest. */
   | { readonly kind: 'tick' }
   /** This process is about to be stopped for a while (a page that is frozen): what is to be said is said now. */
@@ -86,6 +96,8 @@ export interface PushCommand {
   readonly values: readonly Float32Array[];
   /** Raise the clock by 1 after it. */
   readonly tick: boolean;
+  /** In a group: the sum of the squares of the whole gradient, of which this is a slice. */
+  readonly normSquared?: number | undefined;
   readonly metrics: Readonly<Record<string, number>> | undefined;
   readonly examples: number | undefined;
 }
@@ -95,6 +107,8 @@ export interface ClockCommand {
   readonly kind: 'clock';
   readonly request: number;
   readonly operation: 'enter' | 'leave' | 'tick';
+  /** `enter`, in a group: the clock is to be this at least. */
+  readonly clock?: number | undefined;
 }
 
 /** Ask for the server's counts, or for an action of it. Settles with `AskAnswer`. */
@@ -109,23 +123,28 @@ export interface AskCommand {
 
 /** Out of the core. */
 export type WorkerEffect =
+  | (OfServer & ConnectionEffect)
+  | { readonly kind: 'settle'; readonly request: number; readonly value: RequestValue }
+  | { readonly kind: 'fail'; readonly request: number; readonly error: PsError }
+  | { readonly kind: 'observe'; readonly observation: WorkerObservation };
+
+/** What is to be done about a connection. */
+type ConnectionEffect =
   /** Open a connection; `opened` or `closed` with its number follows. */
   | { readonly kind: 'connect'; readonly connection: number }
-  /** Send at once. `whenTaken`: settle that request when the system has taken it. */
+  /** Send at once. When the system has taken it, settle `whenTaken`, or feed `taken` with `tellTaken`. */
   | {
       readonly kind: 'send';
       readonly message: WorkerMessage;
       readonly payload?: Uint8Array | undefined;
       readonly whenTaken?: number | undefined;
+      readonly tellTaken?: number | undefined;
     }
   | { readonly kind: 'stream'; readonly stream: OutgoingStream }
   /** End the connection after what was sent. */
   | { readonly kind: 'close'; readonly code: number; readonly reason: string }
   /** End the connection, or the attempt, now; nothing more is heard of it. */
-  | { readonly kind: 'terminate' }
-  | { readonly kind: 'settle'; readonly request: number; readonly value: RequestValue }
-  | { readonly kind: 'fail'; readonly request: number; readonly error: PsError }
-  | { readonly kind: 'observe'; readonly observation: WorkerObservation };
+  | { readonly kind: 'terminate' };
 
 /** What a request settles with; undefined for connect, computing and close. */
 export type RequestValue = PullAnswer | PushAnswer | ClockAnswer | AskAnswer | undefined;
@@ -154,6 +173,18 @@ export interface PushAnswer {
   readonly delay: number;
   readonly clock: number;
   readonly minClock: number;
+  /** In a group: what became of each shard's part. */
+  readonly shards?: readonly ShardPushAnswer[] | undefined;
+}
+
+/** What happened to the part of a push that one shard got. */
+export interface ShardPushAnswer {
+  /** The shard's index. */
+  readonly shard: number;
+  readonly outcome: Outcome;
+  readonly duplicate: boolean;
+  readonly version: number;
+  readonly delay: number;
 }
 
 /** The clocks after Enter, Leave or Tick. */
@@ -179,8 +210,10 @@ export interface Rollback {
   readonly version: number;
 }
 
-/** What happened, for the shell's events. */
-export type WorkerObservation =
+/** What happened, for the shell's events; in a group, at which server. */
+export type WorkerObservation = OfServer & AnyObservation;
+
+type AnyObservation =
   | { readonly kind: 'connecting'; readonly attempt: number }
   | {
       readonly kind: 'open';

@@ -89,7 +89,7 @@ export class PushOperation {
 
   #message(): Push {
     const { seq, clock, tick } = this.assignment as Assignment;
-    const { tensors, metrics, examples } = this.command;
+    const { tensors, metrics, examples, normSquared } = this.command;
     return {
       t: MessageType.push,
       seq,
@@ -100,6 +100,7 @@ export class PushOperation {
       tick,
       metrics,
       examples,
+      normSquared,
     };
   }
 }

@@ -26,12 +26,14 @@ export class Requests {
   readonly #effects: Effects;
   readonly #operations = new Operations();
   readonly #versions = new PulledVersions();
+  readonly #clock: TrainingClock;
   /** The version that the next gradient is computed from. */
   #pulled: VersionStamp | undefined;
 
   constructor(effects: Effects, clock: TrainingClock, limits: UnansweredLimits, isReadOnly: boolean) {
     const [operations, versions] = [this.#operations, this.#versions];
     this.#effects = effects;
+    this.#clock = clock;
     this.sender = new Sender({ effects, operations, clock, versions, limits, isReadOnly });
     const onPulled = (version: number) => {
       this.#pulled = versions.find(version);
@@ -44,11 +46,26 @@ export class Requests {
   }
 
   addPush(command: PushCommand): void {
-    this.#operations.add(new PushOperation(command, this.#pulled));
+    // Of a gradient that has nothing here, nothing of this server's was used.
+    const isElsewhere =
+      command.normSquared !== undefined && command.values.every(({ length }) => length === 0);
+    this.#operations.add(new PushOperation(command, isElsewhere ? undefined : this.#pulled));
   }
 
   addClock(command: ClockCommand): void {
-    this.#operations.add(new ClockOperation(command.operation, command.request));
+    this.#operations.add(new ClockOperation(command.operation, command.request, command.clock));
+  }
+
+  /** The clock once all that was asked for is done. */
+  get clockWhenDone(): number {
+    let clock = this.#clock.aimed;
+    for (const each of this.#operations) {
+      if (each.kind === 'push' && each.command.tick && each.assignment === undefined) clock++;
+      if (each.kind !== 'clock') continue;
+      if (each.operation === 'tick' && each.target === undefined) clock++;
+      clock = Math.max(clock, each.atLeast ?? 0);
+    }
+    return clock;
   }
 
   addAsk(command: AskCommand): void {

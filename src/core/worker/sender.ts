@@ -157,6 +157,7 @@ export class Sender {
   #sendClock(operation: ClockOperation): void {
     if (operation.operation === 'tick') operation.target ??= this.#parts.clock.nextTarget();
     else this.#setInTable(operation.operation === 'enter');
+    if (operation.atLeast !== undefined) this.#parts.clock.aim(operation.atLeast);
     this.#parts.effects.send(operation.ask(++this.#lastWire, this.#knownClock()));
   }
 

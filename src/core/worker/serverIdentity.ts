@@ -1,20 +1,51 @@
 /**
- * Who the worker talks to, over all its connections: one model and one history. A server with another
- * model is refused; one with another history, or with less of it, has lost updates.
+ * Who the worker talks to, over all its connections: one model, or one shard of it, and one history. A server with
+ * another model is refused; one with another history, or with less of it, has lost updates.
  */
 import { PsError } from '../base/errors.js';
+import { keyRangeOf, MAX_SHARDS, type Shard } from '../partition/keyRange.js';
 import { decodeCatalogue } from '../protocol/catalogueCodec.js';
-import { PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
+import { type NonFinite, PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
 
 /** The server's model and history, as first met. */
 export class ServerIdentity {
+  readonly #isMember: boolean;
+  #whole: Catalogue | undefined;
   #catalogue: Catalogue | undefined;
   #lineage: string | undefined;
+  #shard: Shard | undefined;
+  #group: string | undefined;
+  #nonFinite: NonFinite = 'reject';
 
-  /** The model; undefined before the first Welcome. */
+  /** `isMember`: the server may be one of a group. */
+  constructor(isMember: boolean) {
+    this.#isMember = isMember;
+  }
+
+  /** Of what the server holds of the model; undefined before the first Welcome. */
   get catalogue(): Catalogue | undefined {
     return this.#catalogue;
+  }
+
+  /** Of the whole model; undefined before the first Welcome. */
+  get whole(): Catalogue | undefined {
+    return this.#whole;
+  }
+
+  /** The server's place among those that hold the model; undefined before the first Welcome. */
+  get shard(): Shard | undefined {
+    return this.#shard;
+  }
+
+  /** The name that all shards of the model have. */
+  get group(): string | undefined {
+    return this.#group;
+  }
+
+  /** What becomes of gradients that are not finite. */
+  get nonFinite(): NonFinite {
+    return this.#nonFinite;
   }
 
   /** The history of the last Welcome. */
@@ -23,7 +54,7 @@ export class ServerIdentity {
   }
 
   /**
-   * The model of `welcome`, whose payload is `payload`. Throws `PS_VERSION`, `PS_MODEL_MISMATCH` if it is
+   * The whole model of `welcome`, whose payload is `payload`. Throws `PS_VERSION`, `PS_MODEL_MISMATCH` if it is
    * not the model that was met first, `PS_PROTOCOL` for a payload that is no catalogue.
    */
   check(welcome: Welcome, payload: Uint8Array): Catalogue {
@@ -31,26 +62,50 @@ export class ServerIdentity {
       const text = `the server speaks version ${welcome.protocol} of the protocol, this worker ${PROTOCOL_VERSION}`;
       throw new PsError('PS_VERSION', text);
     }
-    if (welcome.shardCount !== 1) {
-      const place = `shard ${welcome.shardIndex} of ${welcome.shardCount}`;
-      throw new PsError('PS_MODEL_MISMATCH', `the server holds ${place} of a model, not a whole one`);
-    }
-    const catalogue = decodeCatalogue(payload);
-    const difference = this.#catalogue === undefined ? undefined : differenceOf(this.#catalogue, catalogue);
+    this.#checkShard(welcome);
+    const met = decodeCatalogue(payload);
+    const difference = this.#whole === undefined ? undefined : differenceOf(this.#whole, met);
     if (difference !== undefined) {
       throw new PsError('PS_MODEL_MISMATCH', `the server came back with another model: ${difference}`);
     }
-    return this.#catalogue ?? catalogue;
+    return this.#whole ?? met;
   }
 
-  /** From now on this is the server. */
-  adopt(welcome: Welcome, catalogue: Catalogue): void {
-    this.#catalogue = catalogue;
+  #checkShard({ shardIndex, shardCount, group }: Welcome): void {
+    const place = `shard ${shardIndex} of ${shardCount}`;
+    if (shardIndex >= shardCount || shardCount > MAX_SHARDS) {
+      throw new PsError('PS_PROTOCOL', `the server says that it is ${place}`);
+    }
+    if (!this.#isMember && shardCount !== 1) {
+      const text = `the server holds ${place} of a model: a worker needs the urls of all ${shardCount}`;
+      throw new PsError('PS_MODEL_MISMATCH', text);
+    }
+    const known = this.#shard;
+    if (known === undefined) return;
+    if (known.index === shardIndex && known.count === shardCount && this.#group === group) return;
+    const before = `shard ${known.index} of ${known.count} (group ${this.#group ?? 'none'})`;
+    throw new PsError(
+      'PS_MODEL_MISMATCH',
+      `the server came back as ${place} (group ${group ?? 'none'}) instead of ${before}`,
+    );
+  }
+
+  /** From now on this is the server; `whole` is what `check` gave. */
+  adopt(welcome: Welcome, whole: Catalogue): void {
+    const shard = { index: welcome.shardIndex, count: welcome.shardCount };
+    if (this.#whole === undefined) {
+      this.#catalogue = shard.count === 1 ? whole : whole.part(keyRangeOf(whole.length, shard));
+    }
+    this.#whole = whole;
+    this.#shard = shard;
+    this.#group = welcome.group;
+    this.#nonFinite = welcome.nonFinite ?? 'reject';
     this.#lineage = welcome.lineage;
   }
 }
 
-function differenceOf(known: Catalogue, met: Catalogue): string | undefined {
+/** How the model `met` differs from `known`, or undefined. */
+export function differenceOf(known: Catalogue, met: Catalogue): string | undefined {
   if (known.entries.length !== met.entries.length) {
     return `${met.entries.length} tensors instead of ${known.entries.length}`;
   }

@@ -28,6 +28,11 @@ export class TrainingClock {
     return this.#aimed;
   }
 
+  /** The server is being told that this worker is at `clock` at least. */
+  aim(clock: number): void {
+    this.#aimed = Math.max(this.#aimed, clock);
+  }
+
   /** The server says where this worker is; it may be further than the worker thought. */
   adopt(clock: number, minClock: number): void {
     this.#reached = Math.max(this.#reached, clock);

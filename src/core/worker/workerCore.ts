@@ -15,8 +15,10 @@ import { unexpected } from './faults.js';
 import { Reconnection, type ReconnectPolicy } from './reconnection.js';
 import { Requests } from './requests.js';
 import type { UnansweredLimits } from './sender.js';
+import type { ServerIdentity } from './serverIdentity.js';
 import { TrainingClock } from './trainingClock.js';
 import type { WorkerIdentity } from './workerIdentity.js';
+import type { WorkerMachine } from './workerMachine.js';
 
 /** What a worker core is made with. */
 export interface WorkerCoreOptions extends WorkerIdentity {
@@ -27,7 +29,7 @@ export interface WorkerCoreOptions extends WorkerIdentity {
 }
 
 /** The pure core of a worker. */
-export class WorkerCore {
+export class WorkerCore implements WorkerMachine {
   readonly #effects = new Effects();
   readonly #time = new AwakeTime();
   readonly #clock = new TrainingClock();
@@ -43,7 +45,7 @@ export class WorkerCore {
     const reconnection = new Reconnection(options.reconnect, new Random(options.seed).fork('reconnect'));
     this.#requests = new Requests(effects, this.#clock, options.limits, options.readOnly);
     this.#connection = new Connection(options, effects, reconnection, {
-      onOpen: (welcome, catalogue, previous) => this.#onOpen(welcome, catalogue, previous),
+      onOpen: (welcome, previous) => this.#onOpen(welcome, previous),
       onMessage: (message, payload, now) => this.#onMessage(message, payload, now),
       onLost: () => this.#requests.suspend(),
       onSleep: () => this.#requests.sender.stepOut(),
@@ -52,14 +54,29 @@ export class WorkerCore {
     });
   }
 
-  /** The model; undefined before the first connection. */
+  /** The model, or what the server holds of it; undefined before the first connection. */
   get catalogue(): Catalogue | undefined {
-    return this.#connection.catalogue;
+    return this.server.catalogue;
+  }
+
+  /** Who it talks to. */
+  get server(): ServerIdentity {
+    return this.#connection.server;
   }
 
   /** Iterations completed, as the server confirmed. */
   get clock(): number {
     return this.#clock.reached;
+  }
+
+  /** The smallest clock in the clock table, as last heard. */
+  get minClock(): number {
+    return this.#clock.minClock;
+  }
+
+  /** The clock once everything that was asked for is done. */
+  get clockWhenDone(): number {
+    return this.#requests.clockWhenDone;
   }
 
   /** Whether a connection is open. */
@@ -112,6 +129,9 @@ export class WorkerCore {
       case 'streamEnded':
         this.#requests.sender.streamEnded(event.stream);
         return;
+      case 'taken':
+        this.#effects.settle(event.request, undefined);
+        return;
       case 'sleep':
         this.#connection.sleep();
         return;
@@ -138,7 +158,8 @@ export class WorkerCore {
   }
 
   #onCommand(command: Exclude<WorkerCommand, { kind: 'cancel' | 'close' }>, now: number): void {
-    const { catalogue, hasEnded } = this.#connection;
+    const { hasEnded } = this.#connection;
+    const { catalogue } = this;
     if (hasEnded) this.#effects.fail(command.request, this.#connection.endedError);
     else if (command.kind === 'connect') this.#connection.connect(command.request, now);
     else if (command.kind === 'computing') this.#announce(command.request, command.stepMs);
@@ -201,7 +222,7 @@ export class WorkerCore {
     }
   }
 
-  #onOpen(welcome: Welcome, catalogue: Catalogue, previous: string | undefined): void {
+  #onOpen(welcome: Welcome, previous: string | undefined): void {
     const { incarnation, epoch, resumed, clock, minClock, version, maxUnansweredPushes } = welcome;
     const { answers, sender } = this.#requests;
     this.#maxStepMs = welcome.maxStepMs;
@@ -213,6 +234,7 @@ export class WorkerCore {
     this.#clock.adopt(clock, minClock);
     // Whole elements, so that every chunk begins and ends between two of them.
     const chunkBytes = Math.max(8, welcome.chunkBytes - (welcome.chunkBytes % 8));
+    const catalogue = this.server.catalogue as Catalogue;
     sender.open({ catalogue, incarnation, chunkBytes, maxUnansweredPushes });
   }
 

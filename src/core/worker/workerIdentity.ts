@@ -8,6 +8,8 @@ export interface WorkerIdentity {
   /** 32 hexadecimal digits, of this process alone. */
   readonly session: string;
   readonly readOnly: boolean;
+  /** The server may be one of a group; default false. */
+  readonly isMember?: boolean;
   /** Bound of the first connection, with all its attempts. */
   readonly connectTimeoutMs: number;
 }

@@ -1,9 +1,13 @@
-/** A worker's core and the host that runs it, from the worker's options. */
+/** A worker's core, for one server or for a group, and the host that runs it, from the worker's options. */
+import { referenceSumSquares } from '../../core/kernels/referenceSumSquares.js';
+import { referenceVector } from '../../core/kernels/referenceVector.js';
 import type { WorkerObservation } from '../../core/worker/events.js';
-import { WorkerCore } from '../../core/worker/workerCore.js';
+import type { GradientKernels } from '../../core/worker/group/gradientCheck.js';
+import { GroupCore } from '../../core/worker/group/groupCore.js';
+import { WorkerCore, type WorkerCoreOptions } from '../../core/worker/workerCore.js';
 import { randomHex } from '../randomHex.js';
-import type { Connect } from '../transport/transport.js';
 import { webSocketConnect } from '../transport/webSocketConnect.js';
+import type { Platform } from './platform.js';
 import { WorkerHost } from './workerHost.js';
 import type { CheckedWorkerOptions } from './workerOptions.js';
 
@@ -11,19 +15,22 @@ import type { CheckedWorkerOptions } from './workerOptions.js';
 export function makeHost(
   id: string,
   options: CheckedWorkerOptions,
-  connect: Connect,
+  { connect, gradientKernels = plainGradientKernels }: Platform,
   observe: (observation: WorkerObservation) => void,
 ): WorkerHost {
   const { readOnly, reconnect, connectTimeoutMs, limits, trustedNetwork, tls, WebSocket } = options;
-  const core = new WorkerCore({
+  const core: WorkerCoreOptions = {
     id,
     session: randomHex(16),
     readOnly,
-    seed: Number.parseInt(randomHex(6), 16),
+    seed: Number.parseInt(randomHex(4), 16),
     reconnect,
     connectTimeoutMs,
     limits,
-  });
+  };
+  const machine = options.mayBeGroup
+    ? new GroupCore({ ...core, kernels: gradientKernels() })
+    : new WorkerCore(core);
   const dialling = {
     connect: WebSocket === undefined ? connect : webSocketConnect(WebSocket),
     url: options.url,
@@ -32,5 +39,10 @@ export function makeHost(
     trustedNetwork,
     tls,
   };
-  return new WorkerHost(core, dialling, observe);
+  return new WorkerHost(machine, dialling, observe);
+}
+
+/** How a worker of a group looks at its gradients where there is nothing faster. */
+function plainGradientKernels(): GradientKernels {
+  return { sumSquares: referenceSumSquares, zeroNonFinite: referenceVector.zeroNonFinite };
 }

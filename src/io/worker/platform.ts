@@ -1,9 +1,12 @@
 /** What a worker needs of the platform it runs on: a way to connect, and, in a browser, news of its page. */
+import type { GradientKernels } from '../../core/worker/group/gradientCheck.js';
 import type { Connect } from '../transport/transport.js';
 
 /** One platform. */
 export interface Platform {
   readonly connect: Connect;
+  /** How gradients are looked at before they are cut for a group. Left out: in plain JavaScript. */
+  readonly gradientKernels?: () => GradientKernels;
   /** Tells `listener` what becomes of the page until the returned function is called. Left out: nothing does. */
   readonly watchPage?: (listener: PageListener) => () => void;
 }

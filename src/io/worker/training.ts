@@ -66,6 +66,17 @@ export interface PushResult {
   readonly version: number;
   /** Updates applied between the pull it was computed from and the push. */
   readonly delay: number;
+  /**
+   * From a group of servers: what became of each shard's part, in the order of shards. The rest of the result then
+   * is the worst outcome, whether any was a duplicate, the lowest version and the largest delay.
+   */
+  readonly shards?: readonly ShardPushResult[];
+}
+
+/** What happened to the part of a push that one shard of a group got. */
+export interface ShardPushResult extends Omit<PushResult, 'shards'> {
+  /** The shard's index. */
+  readonly shard: number;
 }
 
 /** One step of a training loop of your own; see `Worker.steps`. */
@@ -84,8 +95,8 @@ export interface Step<P, B> extends StepContext {
 }
 
 /** The caller's part of a push's answer. */
-export function pushResultOf({ outcome, duplicate, version, delay }: PushAnswer): PushResult {
-  return { outcome, duplicate, version, delay };
+export function pushResultOf({ outcome, duplicate, version, delay, shards }: PushAnswer): PushResult {
+  return { outcome, duplicate, version, delay, ...(shards === undefined ? {} : { shards }) };
 }
 
 /** Takes steps with `gradientFn` until the loop ends. The caller ends the loop, whatever happens. */

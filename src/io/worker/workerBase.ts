@@ -27,6 +27,7 @@ import { Intermission } from './intermission.js';
 import { makeHost } from './makeHost.js';
 import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
 import type { PageListener, Platform } from './platform.js';
+import type { WorkerUrl } from './serverUrls.js';
 import { type RunSummary, StepLoop } from './stepLoop.js';
 import {
   type GradientFunction,
@@ -40,12 +41,7 @@ import {
 import { type WatchOptions, watchParameters } from './watch.js';
 import { eventOf, type WorkerEvents } from './workerEvents.js';
 import type { WorkerHost } from './workerHost.js';
-import {
-  type CheckedWorkerOptions,
-  checkWorkerOptions,
-  type WorkerOptions,
-  type WorkerUrl,
-} from './workerOptions.js';
+import { type CheckedWorkerOptions, checkWorkerOptions, type WorkerOptions } from './workerOptions.js';
 
 /** What `Worker` does on every platform; `P` names the parameters. */
 export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerEvents> {
@@ -66,7 +62,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     const checked = checkWorkerOptions(url, options);
     this.#options = checked;
     this.id = checked.id ?? `worker-${randomHex(4)}`;
-    this.#host = makeHost(this.id, checked, platform.connect, (each) => this.#onObservation(each));
+    this.#host = makeHost(this.id, checked, platform, (each) => this.#onObservation(each));
     this.#closeOnAbort(checked.signal);
     const unwatch = platform.watchPage?.(this.#pageListener());
     if (unwatch !== undefined) this.once('close', unwatch);

@@ -3,8 +3,14 @@ import type { Laggard, PsError } from '../../core/base/errors.js';
 import type { Outcome, WaitReason } from '../../core/protocol/messages.js';
 import type { Rollback, WorkerObservation } from '../../core/worker/events.js';
 
+/** Which server of a group an event is about. */
+interface OfServer {
+  /** The position of its url; absent where there is one server. */
+  readonly server?: number;
+}
+
 /** The server lost updates of this worker, or its whole state. */
-export type RollbackEvent = Rollback;
+export interface RollbackEvent extends Rollback, OfServer {}
 
 /** One step of `run` or `steps` has ended. */
 export interface StepEvent {
@@ -26,7 +32,7 @@ export interface StepEvent {
 }
 
 /** A pull waits. */
-export interface WaitingEvent {
+export interface WaitingEvent extends OfServer {
   /** `'staleness'`: the bound on lead; `'minWorkers'`: too few have joined; `'version'`: no room for another version. */
   readonly reason: WaitReason;
   /** For whom it waits, slowest first. */
@@ -34,7 +40,7 @@ export interface WaitingEvent {
 }
 
 /** The connection was lost, or an attempt failed. */
-export interface ReconnectingEvent {
+export interface ReconnectingEvent extends OfServer {
   /** Counts from 1. */
   readonly attempt: number;
   /** When the next attempt is made. */
@@ -43,20 +49,20 @@ export interface ReconnectingEvent {
   readonly error: PsError;
 }
 
-/** A connection is open. */
+/** A connection is open; to a group: all are. */
 export interface OpenEvent {
   /** Whether the server knew this worker's session. */
   readonly resumed: boolean;
   readonly clock: number;
-  /** The server's version. */
+  /** The server's version; of a group the lowest. */
   readonly version: number;
 }
 
 /** The events of a worker. */
 export interface WorkerEvents {
   /** An attempt to connect begins. */
-  connecting: (event: { readonly attempt: number }) => void;
-  /** A connection is open. */
+  connecting: (event: { readonly attempt: number } & OfServer) => void;
+  /** A connection is open; to a group: all are. */
   open: (event: OpenEvent) => void;
   /** A step of `run` or `steps` has ended. */
   step: (event: StepEvent) => void;
@@ -78,11 +84,19 @@ export interface Report {
   readonly text: string;
   /** The event's name; undefined: it is none. */
   readonly name: keyof WorkerEvents | undefined;
-  readonly event: unknown;
+  readonly event: object | undefined;
 }
 
 /** The event and the log line of an observation. */
 export function eventOf(observation: WorkerObservation): Report {
+  const { server } = observation;
+  const report = reportOf(observation);
+  if (server === undefined) return report;
+  const event = report.event === undefined ? undefined : { ...report.event, server };
+  return { ...report, text: `url ${server + 1}: ${report.text}`, event };
+}
+
+function reportOf(observation: WorkerObservation): Report {
   switch (observation.kind) {
     case 'connecting': {
       const { attempt } = observation;

@@ -14,11 +14,12 @@ import type {
   WorkerEvent,
   WorkerObservation,
 } from '../../core/worker/events.js';
-import type { WorkerCore } from '../../core/worker/workerCore.js';
+import type { WorkerMachine } from '../../core/worker/workerMachine.js';
 import { monotonicNow } from '../time.js';
 import { Outbox } from '../transport/outbox.js';
 import type { Connect, Transport } from '../transport/transport.js';
 import { abortedError } from './abort.js';
+import type { ServerUrls } from './serverUrls.js';
 
 /** Transfers that the system has not taken: about so many bytes at a time. */
 const WINDOW_BYTES = 4_194_304;
@@ -28,7 +29,8 @@ const MAX_TIMER_MS = 2_147_483_647;
 /** How a host opens connections. */
 export interface Dialling {
   readonly connect: Connect;
-  readonly url: () => Promise<string>;
+  /** The url of a server, by its number, and how many there are. */
+  readonly url: ServerUrls;
   readonly token: () => Promise<string | undefined>;
   readonly maxMessageBytes: number;
   readonly trustedNetwork: boolean;
@@ -59,6 +61,7 @@ type Timeless<E> = E extends WorkerEvent ? Omit<E, 'now'> : never;
 
 /** One attempt to connect, or the connection it became. */
 interface Link {
+  readonly server: number;
   readonly connection: number;
   isOver: boolean;
   abort: (() => void) | undefined;
@@ -68,7 +71,7 @@ interface Link {
 
 /** Drives one core. */
 export class WorkerHost {
-  readonly #core: WorkerCore;
+  readonly #core: WorkerMachine;
   readonly #dialling: Dialling;
   readonly #observe: (observation: WorkerObservation) => void;
   readonly #pending = new Map<number, Pending>();
@@ -76,18 +79,19 @@ export class WorkerHost {
   #isStepping = false;
   #lastRequest = 0;
   #failure: PsError | undefined;
-  #link: Link | undefined;
+  /** The last one of each server. */
+  readonly #links: Link[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
   /** `observe` must not throw. */
-  constructor(core: WorkerCore, dialling: Dialling, observe: (observation: WorkerObservation) => void) {
+  constructor(core: WorkerMachine, dialling: Dialling, observe: (observation: WorkerObservation) => void) {
     this.#core = core;
     this.#dialling = dialling;
     this.#observe = observe;
   }
 
-  get core(): WorkerCore {
+  get core(): WorkerMachine {
     return this.#core;
   }
 
@@ -143,7 +147,7 @@ export class WorkerHost {
     this.#failure = error;
     clearTimeout(this.#timer);
     this.#queue.length = 0;
-    this.#terminate();
+    for (const link of this.#links) this.#terminate(link);
     for (const request of [...this.#pending.keys()]) this.#take(request)?.reject(error);
     this.#observe({ kind: 'closed', error });
   }
@@ -151,22 +155,23 @@ export class WorkerHost {
   #carryOut(effect: WorkerEffect): void {
     switch (effect.kind) {
       case 'connect':
-        void this.#open(effect.connection);
+        void this.#open(effect.server ?? 0, effect.connection);
         break;
-      case 'send': {
-        const { whenTaken: request } = effect;
-        const whenTaken = request === undefined ? undefined : () => this.#settle(request, undefined);
-        this.#link?.outbox?.send(effect.message, effect.payload, whenTaken);
+      case 'send':
+        this.#links[effect.server ?? 0]?.outbox?.send(
+          effect.message,
+          effect.payload,
+          this.#whenTaken(effect),
+        );
         break;
-      }
       case 'stream':
-        this.#link?.outbox?.stream(effect.stream);
+        this.#links[effect.server ?? 0]?.outbox?.stream(effect.stream);
         break;
       case 'close':
-        this.#link?.transport?.close(effect.code, effect.reason);
+        this.#links[effect.server ?? 0]?.transport?.close(effect.code, effect.reason);
         break;
       case 'terminate':
-        this.#terminate();
+        this.#terminate(this.#links[effect.server ?? 0]);
         break;
       case 'settle':
         this.#settle(effect.request, effect.value);
@@ -180,6 +185,16 @@ export class WorkerHost {
     }
   }
 
+  #whenTaken(effect: {
+    whenTaken?: number | undefined;
+    tellTaken?: number | undefined;
+  }): (() => void) | undefined {
+    const { whenTaken, tellTaken } = effect;
+    if (whenTaken !== undefined) return () => this.#settle(whenTaken, undefined);
+    if (tellTaken !== undefined) return () => this.#dispatch({ kind: 'taken', request: tellTaken });
+    return undefined;
+  }
+
   #settle(request: number, value: RequestValue): void {
     this.#take(request)?.resolve(value);
   }
@@ -191,28 +206,29 @@ export class WorkerHost {
   }
 
   /** Opens connection number `connection`. Never rejects: a failure is the core's `closed` event. */
-  async #open(connection: number): Promise<void> {
+  async #open(server: number, connection: number): Promise<void> {
     const link: Link = {
+      server,
       connection,
       isOver: false,
       abort: undefined,
       transport: undefined,
       outbox: undefined,
     };
-    this.#link = link;
+    this.#links[server] = link;
     try {
       const { connect, maxMessageBytes, trustedNetwork, tls } = this.#dialling;
-      const [url, token] = await Promise.all([this.#dialling.url(), this.#dialling.token()]);
+      const [{ url, urls }, token] = await Promise.all([this.#dialling.url(server), this.#dialling.token()]);
       if (link.isOver) return;
       const attempt = connect(
         url,
         { token, maxMessageBytes, trustedNetwork, tls },
         {
-          onOpen: (transport) => this.#onOpen(link, transport),
+          onOpen: (transport) => this.#onOpen(link, transport, urls),
           onFrame: (frame) => this.#onFrame(link, frame),
           onMessage: (message, payload) => this.#onMessage(link, message, payload),
           onMalformed: (error) => this.#onMalformed(link, error),
-          place: (message, bytes) => (link.isOver ? undefined : this.#core.placeOf(message, bytes)),
+          place: (message, bytes) => (link.isOver ? undefined : this.#core.placeOf(message, bytes, server)),
           onText: () => this.#onMalformed(link, new PsError('PS_PROTOCOL', 'the server sent text')),
           onClose: (code, reason) => this.#onClose(link, code, reason),
         },
@@ -224,16 +240,17 @@ export class WorkerHost {
     }
   }
 
-  #onOpen(link: Link, transport: Transport): void {
+  #onOpen(link: Link, transport: Transport, urls: number): void {
     if (link.isOver) {
       transport.terminate();
       return;
     }
     link.transport = transport;
+    const { server, connection } = link;
     link.outbox = new Outbox(transport, WINDOW_BYTES, (stream) =>
-      this.#dispatch({ kind: 'streamEnded', stream }),
+      this.#dispatch({ kind: 'streamEnded', server, stream }),
     );
-    this.#tell(link, { kind: 'opened', connection: link.connection });
+    this.#tell(link, { kind: 'opened', connection, urls });
   }
 
   #onFrame(link: Link, frame: Uint8Array): void {
@@ -263,11 +280,10 @@ export class WorkerHost {
   }
 
   #tell(link: Link, event: NetworkEvent): void {
-    if (!link.isOver) this.#dispatch(event);
+    if (!link.isOver) this.#dispatch({ ...event, server: link.server });
   }
 
-  #terminate(): void {
-    const link = this.#link;
+  #terminate(link: Link | undefined): void {
     if (link === undefined) return;
     link.isOver = true;
     if (link.transport !== undefined) link.transport.terminate();

@@ -7,12 +7,7 @@ import { MAX_ID_LENGTH } from '../../core/protocol/limits.js';
 import type { ReconnectPolicy } from '../../core/worker/reconnection.js';
 import type { Logger } from '../logger.js';
 import type { WebSocketConstructor } from '../transport/webSocketConnect.js';
-
-/** Where the server is: a url, or a function that is asked before each connection. */
-export type WorkerUrl =
-  | string
-  | readonly string[]
-  | (() => string | readonly string[] | Promise<string | readonly string[]>);
+import { mayBeGroup, type ServerUrls, serverUrls, type WorkerUrl } from './serverUrls.js';
 
 /** Who the worker is to the server: a token, or a function that is asked before each connection. */
 export type WorkerToken = string | (() => string | Promise<string>);
@@ -91,7 +86,9 @@ export interface WorkerOptions {
 /** Options after their checks, with defaults. */
 export interface CheckedWorkerOptions {
   readonly id: string | undefined;
-  readonly url: () => Promise<string>;
+  readonly url: ServerUrls;
+  /** There may be several servers. */
+  readonly mayBeGroup: boolean;
   readonly token: () => Promise<string | undefined>;
   readonly readOnly: boolean;
   readonly reconnect: ReconnectPolicy;
@@ -138,7 +135,8 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
   }
   return {
     id,
-    url: urlSource(url),
+    url: serverUrls(url),
+    mayBeGroup: mayBeGroup(url),
     token: tokenSource(token),
     readOnly: flag('readOnly', options.readOnly),
     reconnect: checkReconnect(options.reconnect),
@@ -184,33 +182,6 @@ function checkLimits(given: WorkerLimits = {}): Required<WorkerLimits> {
     maxUnansweredBytes: positive('limits.maxUnansweredBytes', given.maxUnansweredBytes, 64 * MIB),
     maxMessageBytes,
   };
-}
-
-/** A function that gives the url of the next connection. Throws at once if a given url can't be one. */
-function urlSource(url: WorkerUrl): () => Promise<string> {
-  if (typeof url === 'function') return async () => checkUrl(await url());
-  const checked = checkUrl(url);
-  return async () => checked;
-}
-
-function checkUrl(given: unknown): string {
-  const urls: unknown[] = Array.isArray(given) ? given : [given];
-  if (urls.length !== 1) {
-    throw invalidArgument('url', given, 'one url (groups of servers are not supported yet)');
-  }
-  const [url] = urls;
-  if (!isSocketUrl(url)) throw invalidArgument('url', url, 'a ws: or wss: url');
-  return url;
-}
-
-function isSocketUrl(given: unknown): given is string {
-  if (typeof given !== 'string') return false;
-  try {
-    const { protocol, hash } = new URL(given);
-    return (protocol === 'ws:' || protocol === 'wss:') && hash === '';
-  } catch {
-    return false;
-  }
 }
 
 function tokenSource(token: WorkerToken | undefined): () => Promise<string | undefined> {

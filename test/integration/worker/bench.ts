@@ -7,8 +7,9 @@ import type { ParameterServerOptions } from '../../../src/io/server/serverOption
 import { nodeConnect } from '../../../src/io/transport/nodeConnect.js';
 import type { Connect, Transport } from '../../../src/io/transport/transport.js';
 import type { PageListener } from '../../../src/io/worker/platform.js';
+import type { WorkerUrl } from '../../../src/io/worker/serverUrls.js';
 import { WorkerBase } from '../../../src/io/worker/workerBase.js';
-import type { WorkerOptions, WorkerUrl } from '../../../src/io/worker/workerOptions.js';
+import type { WorkerOptions } from '../../../src/io/worker/workerOptions.js';
 
 const ends: (() => Promise<void>)[] = [];
 
@@ -70,9 +71,9 @@ export class CuttableWorker<P> extends WorkerBase<P> {
     return this.#transports.length;
   }
 
-  /** Cuts the present connection, as a lost network would. */
-  cut(): void {
-    this.#transports.at(-1)?.terminate();
+  /** Cuts the present connection, or the one that was opened so many before, as a lost network would. */
+  cut(before = 0): void {
+    this.#transports.at(-1 - before)?.terminate();
   }
 }
 

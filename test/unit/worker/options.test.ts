@@ -27,8 +27,11 @@ describe('the url of a worker', () => {
     },
   );
 
-  it('may be one of several only when groups are there', () => {
-    expect(refusal([URL_OK, URL_OK]).message).toContain('groups of servers are not supported yet');
+  it('may be several, each once', () => {
+    expect(new Worker([URL_OK, `${URL_OK}/other`]).connected).toBe(false);
+    expect(refusal([URL_OK, URL_OK])).toMatchObject({ details: { option: 'url[1]' } });
+    expect(refusal([URL_OK, 'http://x'])).toMatchObject({ details: { option: 'url[1]' } });
+    expect(refusal([])).toMatchObject({ details: { option: 'url' } });
   });
 
   it.each([URL_OK, 'wss://example.org/pslib?x=1', 'ws://[::1]:80', [URL_OK], () => URL_OK])(

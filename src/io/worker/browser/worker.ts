@@ -3,8 +3,9 @@ import { PsError } from '../../../core/base/errors.js';
 import type { Tensor } from '../../../core/tensor/tensor.js';
 import type { Connect } from '../../transport/transport.js';
 import { type WebSocketConstructor, webSocketConnect } from '../../transport/webSocketConnect.js';
+import type { WorkerUrl } from '../serverUrls.js';
 import { WorkerBase } from '../workerBase.js';
-import type { WorkerOptions, WorkerUrl } from '../workerOptions.js';
+import type { WorkerOptions } from '../workerOptions.js';
 import { watchPage } from './page.js';
 
 /**

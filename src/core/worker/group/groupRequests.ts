@@ -1,0 +1,193 @@
+/**
+ * What callers ask of a group, carried out by its members and put together again: pushes cut by shards, clocks that
+ * have risen when all shards say so. It opens no connections.
+ */
+import type { PsError } from '../../base/errors.js';
+import { slicesOf } from '../../partition/slices.js';
+import { type NonFinite, OUTCOMES } from '../../protocol/messages.js';
+import type { Catalogue } from '../../tensor/catalogue.js';
+import type {
+  AskAnswer,
+  AskCommand,
+  ClockAnswer,
+  ClockCommand,
+  PullCommand,
+  PushAnswer,
+  PushCommand,
+  RequestValue,
+  ShardPushAnswer,
+} from '../events.js';
+import { GradientCheck, type GradientKernels } from './gradientCheck.js';
+import { GroupPlace } from './groupPlace.js';
+import { GroupPull } from './groupPull.js';
+import { JointRequest } from './jointRequest.js';
+import type { Member, MemberCommand, Members } from './members.js';
+import { VersionsOfShards } from './versionsOfShards.js';
+
+/** The requests of one worker at a group. */
+export class GroupRequests {
+  readonly place: GroupPlace;
+  readonly #members: Members;
+  readonly #check: GradientCheck;
+  readonly #isReadOnly: boolean;
+  readonly #versions = new VersionsOfShards();
+  /** What is under way, by the caller's number. */
+  readonly #open = new Map<number, { cancel(error: PsError): void }>();
+
+  constructor(members: Members, kernels: GradientKernels, isReadOnly: boolean) {
+    this.#members = members;
+    this.#check = new GradientCheck(kernels);
+    this.#isReadOnly = isReadOnly;
+    this.place = new GroupPlace(members);
+  }
+
+  /** Gives up `request`; false if it is not here. */
+  cancel(request: number, error: PsError): boolean {
+    if (this.place.cancel(request, error)) return true;
+    const open = this.#open.get(request);
+    open?.cancel(error);
+    return open !== undefined;
+  }
+
+  pull(command: PullCommand, catalogue: Catalogue): void {
+    const { request } = command;
+    const start = (): void => {
+      const pull = new GroupPull(command, {
+        members: this.#members,
+        catalogue,
+        versions: this.#versions,
+        done: (answer) => this.#settle(request, answer),
+        failed: (error) => this.#fail(request, error),
+      });
+      this.#open.set(request, pull);
+      pull.begin();
+    };
+    if (command.training && !this.#isReadOnly) this.#inTurn(request, true, start);
+    else start();
+  }
+
+  /** Checks the gradient, then sends each shard its part; those with nothing of it too. */
+  push(command: PushCommand, catalogue: Catalogue, nonFinite: NonFinite): void {
+    const { request, tensors, values } = command;
+    const { entries } = catalogue.select(tensors);
+    let normSquared: number;
+    try {
+      normSquared = this.#check.normSquared(values, entries, nonFinite);
+    } catch (error) {
+      this.#fail(request, error as PsError);
+      return;
+    }
+    this.#inTurn(request, true, () => {
+      const commandFor = ({ core }: Member): MemberCommand => {
+        const slices = slicesOf(core.catalogue as Catalogue, entries, values);
+        return { ...command, values: slices, normSquared };
+      };
+      this.#askAll<PushAnswer>(request, commandFor, (answers) => mergedPush(answers));
+    });
+  }
+
+  clock(command: ClockCommand): void {
+    const { request, operation } = command;
+    this.#inTurn(request, operation !== 'leave', () => {
+      if (operation === 'leave') this.place.left();
+      // It has its place: there is nothing to ask.
+      if (operation === 'enter') this.#settle(request, this.#clocks());
+      else this.#askAll<ClockAnswer>(request, () => ({ kind: 'clock', operation }), mergedClock);
+    });
+  }
+
+  /** Asks every shard the same. */
+  ask(command: AskCommand): void {
+    this.#askAll<AskAnswer>(command.request, () => command, mergedAsk);
+  }
+
+  /** The same of every member, with nothing to put together. `failsAtOnce`: see `JointRequest`. */
+  ofAll(request: number, failsAtOnce: boolean, command: MemberCommand): JointRequest<undefined> {
+    return this.#askAll<undefined>(
+      request,
+      () => command,
+      () => undefined,
+      failsAtOnce,
+    );
+  }
+
+  #inTurn(request: number, trains: boolean, go: () => void): void {
+    this.place.take({ request, trains, go, fail: (error) => this.#fail(request, error) });
+  }
+
+  #askAll<T extends RequestValue>(
+    request: number,
+    command: (member: Member) => MemberCommand,
+    merge: (answers: readonly { readonly member: Member; readonly value: T }[]) => RequestValue,
+    failsAtOnce = false,
+  ): JointRequest<T> {
+    const joint = new JointRequest<T>(this.#members, failsAtOnce, {
+      done: (answers) => this.#settle(request, merge(answers)),
+      failed: (error) => {
+        // A tick may have reached some shards and not others.
+        this.place.disturbed();
+        this.#fail(request, error);
+      },
+    });
+    this.#open.set(request, joint);
+    joint.ask([...this.#members.all], command);
+    return joint;
+  }
+
+  #clocks(): ClockAnswer {
+    const cores = this.#members.all.map(({ core }) => core);
+    return {
+      clock: Math.min(...cores.map(({ clock }) => clock)),
+      minClock: Math.min(...cores.map(({ minClock }) => minClock)),
+    };
+  }
+
+  #settle(request: number, value: RequestValue): void {
+    this.#open.delete(request);
+    this.#members.add({ kind: 'settle', request, value });
+  }
+
+  #fail(request: number, error: PsError): void {
+    this.#open.delete(request);
+    this.#members.add({ kind: 'fail', request, error });
+  }
+}
+
+/** The lowest version, the worst outcome, and what each shard said, in their order. */
+function mergedPush(answers: readonly { readonly member: Member; readonly value: PushAnswer }[]): PushAnswer {
+  const shards = answers
+    .map(({ member, value }): ShardPushAnswer => {
+      const { outcome, duplicate, version, delay } = value;
+      return { shard: member.core.server.shard?.index ?? 0, outcome, duplicate, version, delay };
+    })
+    .sort((a, b) => a.shard - b.shard);
+  const worst = Math.max(...shards.map(({ outcome }) => OUTCOMES.indexOf(outcome)));
+  return {
+    outcome: OUTCOMES[worst] as PushAnswer['outcome'],
+    duplicate: shards.some(({ duplicate }) => duplicate),
+    version: Math.min(...shards.map(({ version }) => version)),
+    delay: Math.max(...shards.map(({ delay }) => delay)),
+    ...mergedClock(answers),
+    shards,
+  };
+}
+
+/** The answer of shard 0, and in `shards`, if it is an object, those of all, in the order of shards. */
+function mergedAsk(answers: readonly { readonly member: Member; readonly value: AskAnswer }[]): AskAnswer {
+  const ordered = [...answers].sort(
+    (a, b) => (a.member.core.server.shard?.index ?? 0) - (b.member.core.server.shard?.index ?? 0),
+  );
+  const texts = ordered.map(({ value }) => new TextDecoder().decode(value.json));
+  const first = texts[0] as string;
+  if (!first.endsWith('}')) return { json: new TextEncoder().encode(first) };
+  const fields = first.slice(0, -1);
+  const comma = fields === '{' ? '' : ',';
+  return { json: new TextEncoder().encode(`${fields}${comma}"shards":[${texts.join()}]}`) };
+}
+
+function mergedClock(answers: readonly { readonly value: ClockAnswer }[]): ClockAnswer {
+  return {
+    clock: Math.min(...answers.map(({ value }) => value.clock)),
+    minClock: Math.min(...answers.map(({ value }) => value.minClock)),
+  };
+}

@@ -1,0 +1,22 @@
+/** What a shell drives: the core of a worker, of one server or of a group. */
+import type { Message } from '../protocol/messages.js';
+import type { Catalogue } from '../tensor/catalogue.js';
+import type { WorkerEffect, WorkerEvent } from './events.js';
+
+/** A worker's logic as a function of events to effects. */
+export interface WorkerMachine {
+  /** The model; undefined before the first connection. */
+  readonly catalogue: Catalogue | undefined;
+  /** Iterations completed, as the servers confirmed. */
+  readonly clock: number;
+  /** Whether it is connected. */
+  readonly isOpen: boolean;
+  /** Whether it has ended for good. */
+  readonly hasEnded: boolean;
+  /** When a `tick` is due, in the time of the events' `now`; Infinity: never. */
+  nextTickAt(): number;
+  /** Where a transport may write the payload of `message` of `server`, whose event follows. Changes nothing. */
+  placeOf(message: Message, bytes: number, server?: number): Uint8Array | undefined;
+  /** Takes one event; returns what the shell has to do, in order. */
+  step(event: WorkerEvent): readonly WorkerEffect[];
+}
