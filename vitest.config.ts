@@ -1,8 +1,9 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-// Three projects by what a test needs:
+// Four projects by what a test needs:
 // - core: pure logic, no sockets and no timers; fast, in threads.
 // - process: real sockets, files and child processes, in processes of their own; 90 s guard against hangs.
+// - browser: a real Chromium, where there is one (`npm run test:browser`).
 // - package: the packed tarball in an empty project (`npm run test:package`).
 // Every kind of test has a folder under test/; `npx vitest run test/unit` runs one of them.
 
@@ -38,6 +39,18 @@ const config: ViteUserConfig = defineConfig({
           name: 'process',
           include: inFolders(sockets),
           pool: 'forks',
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: inFolders(['browser']),
+          pool: 'forks',
+          // One browser at a time: each has several processes.
+          fileParallelism: false,
           testTimeout: 90_000,
           hookTimeout: 90_000,
         },

@@ -8,6 +8,7 @@ import { SUBPROTOCOL } from '../../core/protocol/messages.js';
 import { truncateReason } from './closeReason.js';
 import { FrameGate } from './frameGate.js';
 import type { Connect, Transport, TransportHandlers } from './transport.js';
+import { Turns } from './turns.js';
 
 /** What pslib uses of a standard WebSocket. */
 export interface WebSocketLike {
@@ -26,11 +27,12 @@ export interface WebSocketLike {
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
 const OPEN = 1;
-/** Between two looks at `bufferedAmount`. */
-const POLL_MS = 1;
 
-/** A `Connect` that makes its sockets with `WebSocket`. */
-export function webSocketConnect(WebSocket: WebSocketConstructor): Connect {
+/** A `Connect` that makes its sockets with `WebSocket`. `refusal`: what to say of one that fails without a reason. */
+export function webSocketConnect(
+  WebSocket: WebSocketConstructor,
+  refusal: string = 'the connection was refused',
+): Connect {
   return (url, options, handlers) => {
     const protocols = [SUBPROTOCOL];
     if (options.token !== undefined) protocols.push(`pslib.bearer.${base64url(options.token)}`);
@@ -44,7 +46,7 @@ export function webSocketConnect(WebSocket: WebSocketConstructor): Connect {
     socket.onerror = () => {};
     socket.onclose = (event: { code: number; reason: string }) => {
       if (transport !== undefined) transport.onClose(event.code, event.reason);
-      else handlers.onClose(event.code, event.reason || 'the connection was refused');
+      else handlers.onClose(event.code, event.reason || refusal);
     };
     socket.onmessage = (event: { data: unknown }) => transport?.onMessage(event.data);
     return {
@@ -64,7 +66,7 @@ class WebSocketTransport implements Transport {
   #sentBytes = 0;
   /** Sends that are not known to be taken: [bytes sent up to their end, callback]. */
   #untaken: [end: number, whenTaken: () => void][] = [];
-  #poll: ReturnType<typeof setTimeout> | undefined;
+  readonly #turns = new Turns(() => this.#isAllTaken());
 
   constructor(socket: WebSocketLike, handlers: TransportHandlers) {
     this.#socket = socket;
@@ -85,7 +87,7 @@ class WebSocketTransport implements Transport {
     if (whenTaken === undefined) return;
     if (isOpen) {
       this.#untaken.push([this.#sentBytes, whenTaken]);
-      this.#look();
+      this.#turns.begin();
     } else {
       queueMicrotask(whenTaken);
     }
@@ -125,23 +127,18 @@ class WebSocketTransport implements Transport {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#messages.clear();
-    clearTimeout(this.#poll);
+    this.#turns.close();
     for (const [, whenTaken] of this.#untaken.splice(0)) whenTaken();
     this.#handlers.onClose(code, reason);
   }
 
-  /** Calls back for what has been taken; looks again while something has not. */
-  #look(): void {
-    if (this.#poll !== undefined) return;
-    this.#poll = setTimeout(() => {
-      this.#poll = undefined;
-      if (this.#isClosed) return;
-      const taken = this.#sentBytes - this.#socket.bufferedAmount;
-      const count = this.#untaken.findIndex(([end]) => end > taken);
-      const done = this.#untaken.splice(0, count < 0 ? this.#untaken.length : count);
-      for (const [, whenTaken] of done) whenTaken();
-      if (this.#untaken.length > 0) this.#look();
-    }, POLL_MS);
+  /** Calls back for what has been taken; whether that is everything. */
+  #isAllTaken(): boolean {
+    const taken = this.#sentBytes - this.#socket.bufferedAmount;
+    const count = this.#untaken.findIndex(([end]) => end > taken);
+    const done = this.#untaken.splice(0, count < 0 ? this.#untaken.length : count);
+    for (const [, whenTaken] of done) whenTaken();
+    return this.#untaken.length === 0;
   }
 }
 

@@ -19,6 +19,13 @@ export class Worker<P = Record<string, Tensor>> extends WorkerBase<P> {
   }
 }
 
+/** A browser gives no reason for a connection that fails, lest pages find out about networks that they may not see. */
+function refusal(): string {
+  const { origin } = (globalThis as { location?: { origin: string } }).location ?? {};
+  const page = origin === undefined ? 'this page' : origin;
+  return `a browser is told no reason: there is no server, or its allowedOrigins does not list ${page}`;
+}
+
 const platformConnect: Connect = (url, options, handlers) => {
   if (options.tls !== undefined) {
     const text = 'tls is for Node: a browser has its own';
@@ -29,5 +36,5 @@ const platformConnect: Connect = (url, options, handlers) => {
     const text = 'WebSocket must be given as an option: this platform has none of its own';
     throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'WebSocket' } });
   }
-  return webSocketConnect(WebSocket)(url, options, handlers);
+  return webSocketConnect(WebSocket, refusal())(url, options, handlers);
 };

@@ -1,0 +1,209 @@
+/**
+ * A real Chromium, told what to do by its DevTools protocol. Not through a test library's pages: those are made to
+ * be visible always, and here pages are to be hidden and frozen as a browser does it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { WebSocket } from 'ws';
+
+const PROGRAM = '/usr/bin/chromium';
+const FLAGS = [
+  ...['--headless=new', '--no-sandbox', '--disable-dev-shm-usage', '--disable-background-networking'],
+  ...['--no-first-run', '--disable-gpu', '--remote-debugging-port=0', 'about:blank'],
+];
+
+type Params = Readonly<Record<string, unknown>>;
+type Answer = { readonly id?: number; readonly result?: unknown; readonly error?: { message: string } };
+type Event = {
+  readonly method: string;
+  readonly sessionId?: string;
+  readonly params: Record<string, unknown>;
+};
+
+/** Whether there is a Chromium to test with. In CI there must be; elsewhere a line says what is left out. */
+export function hasChromium(): boolean {
+  if (existsSync(PROGRAM)) return true;
+  if (process.env.CI) throw new Error(`${PROGRAM} is not there`);
+  console.warn(`skipped: ${PROGRAM} is not there`);
+  return false;
+}
+
+/** A running browser. */
+export class Chromium {
+  readonly #process: ChildProcess;
+  readonly #profile: string;
+  readonly #socket: WebSocket;
+  readonly #pending = new Map<number, (answer: Answer) => void>();
+  readonly #listeners = new Set<(event: Event) => void>();
+  #lastId = 0;
+
+  private constructor(process: ChildProcess, profile: string, socket: WebSocket) {
+    this.#process = process;
+    this.#profile = profile;
+    this.#socket = socket;
+    socket.on('message', (data) => this.#onMessage(JSON.parse(String(data)) as Answer & Event));
+  }
+
+  static async launch(): Promise<Chromium> {
+    const profile = await mkdtemp(join(tmpdir(), 'pslib-chromium-'));
+    const flags = [`--user-data-dir=${profile}`, ...FLAGS];
+    const process = spawn(PROGRAM, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    for await (const line of createInterface(process.stderr)) {
+      said += `${line}\n`;
+      const [, url] = /DevTools listening on (ws:\S+)/.exec(line) ?? [];
+      if (url === undefined) continue;
+      process.stderr.resume();
+      const socket = new WebSocket(url, { perMessageDeflate: false });
+      await once(socket, 'open');
+      return new Chromium(process, profile, socket);
+    }
+    throw new Error(`Chromium did not start:\n${said}`);
+  }
+
+  /** Opens `url` in a window of its own, so that it is visible. Resolves when the page is loaded. */
+  async open(url: string): Promise<Tab> {
+    const made = await this.send('Target.createTarget', { url: 'about:blank', newWindow: true });
+    const { targetId } = made as { targetId: string };
+    const attached = await this.send('Target.attachToTarget', { targetId, flatten: true });
+    const tab = new Tab(this, targetId, (attached as { sessionId: string }).sessionId);
+    await tab.start(url);
+    return tab;
+  }
+
+  /** One command, to the browser or to a tab's session. */
+  send(method: string, params: Params = {}, sessionId?: string): Promise<unknown> {
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, ({ result, error }) => {
+        if (error === undefined) resolve(result);
+        else reject(new Error(`${method}: ${error.message}`));
+      });
+      this.#socket.send(
+        JSON.stringify({ id, method, params, ...(sessionId === undefined ? {} : { sessionId }) }),
+      );
+    });
+  }
+
+  listen(listener: (event: Event) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  async close(): Promise<void> {
+    const ended = once(this.#process, 'exit');
+    this.#socket.terminate();
+    this.#process.kill();
+    await ended;
+    await rm(this.#profile, { recursive: true, force: true, maxRetries: 10 });
+  }
+
+  #onMessage(message: Answer & Event): void {
+    if (message.id === undefined) {
+      for (const listener of this.#listeners) listener(message);
+      return;
+    }
+    this.#pending.get(message.id)?.(message);
+    this.#pending.delete(message.id);
+  }
+}
+
+/** One page in a window of its own. */
+export class Tab {
+  readonly #browser: Chromium;
+  readonly #targetId: string;
+  readonly #sessionId: string;
+  /** What the page wrote to its console, and what it threw. */
+  readonly said: string[] = [];
+
+  constructor(browser: Chromium, targetId: string, sessionId: string) {
+    this.#browser = browser;
+    this.#targetId = targetId;
+    this.#sessionId = sessionId;
+  }
+
+  async start(url: string): Promise<void> {
+    const loaded = new Promise<void>((resolve) => {
+      this.#browser.listen((event) => {
+        if (event.sessionId !== this.#sessionId) return;
+        if (event.method === 'Page.loadEventFired') resolve();
+        if (event.method === 'Runtime.consoleAPICalled' || event.method === 'Runtime.exceptionThrown') {
+          this.said.push(JSON.stringify(event.params));
+        }
+      });
+    });
+    await this.#send('Page.enable');
+    await this.#send('Runtime.enable');
+    await this.#send('Page.navigate', { url });
+    await loaded;
+  }
+
+  /** The value of an expression in the page, awaited. Rejects with what it throws. */
+  async evaluate<T>(expression: string): Promise<T> {
+    const params = { expression, awaitPromise: true, returnByValue: true };
+    const { result, exceptionDetails } = (await this.#send('Runtime.evaluate', params)) as {
+      result: { value: T };
+      exceptionDetails?: { text: string; exception?: { description?: string } };
+    };
+    if (exceptionDetails === undefined) return result.value;
+    throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+  }
+
+  /** Nobody sees the page any more. */
+  async hide(): Promise<void> {
+    await this.#setWindow('minimized');
+  }
+
+  async show(): Promise<void> {
+    await this.#setWindow('normal');
+  }
+
+  /** Stops the page; it must be hidden. */
+  async freeze(): Promise<void> {
+    await this.#send('Page.setWebLifecycleState', { state: 'frozen' });
+  }
+
+  async thaw(): Promise<void> {
+    await this.#send('Page.setWebLifecycleState', { state: 'active' });
+  }
+
+  async setOffline(offline: boolean): Promise<void> {
+    const nothing = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+    await this.#send('Network.emulateNetworkConditions', { offline, ...nothing });
+  }
+
+  /** A picture of the page, `width` CSS pixels wide, as PNG. */
+  async photograph(width: number, height: number): Promise<Buffer> {
+    const size = { width, height, deviceScaleFactor: 1, mobile: false };
+    await this.#send('Emulation.setDeviceMetricsOverride', size);
+    const { data } = (await this.#send('Page.captureScreenshot', { format: 'png' })) as { data: string };
+    return Buffer.from(data, 'base64');
+  }
+
+  /** The processes that draw pages. */
+  async rendererIds(): Promise<number[]> {
+    const { processInfo } = (await this.#browser.send('SystemInfo.getProcessInfo')) as {
+      processInfo: readonly { id: number; type: string }[];
+    };
+    return processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
+  }
+
+  /** Closes the page, as a click on its cross does. */
+  async close(): Promise<void> {
+    await this.#browser.send('Target.closeTarget', { targetId: this.#targetId });
+  }
+
+  async #setWindow(windowState: string): Promise<void> {
+    const window = await this.#browser.send('Browser.getWindowForTarget', { targetId: this.#targetId });
+    const { windowId } = window as { windowId: number };
+    await this.#browser.send('Browser.setWindowBounds', { windowId, bounds: { windowState } });
+  }
+
+  #send(method: string, params: Params = {}): Promise<unknown> {
+    return this.#browser.send(method, params, this.#sessionId);
+  }
+}
