@@ -17,6 +17,7 @@ const rings = [
   'core/server',
   'core/worker',
   'io',
+  'launch',
   'ops',
   'adapters',
   'testing',

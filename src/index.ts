@@ -59,3 +59,14 @@ export type {
   WorkerOptions,
   WorkerToken,
 } from './io/worker/workerOptions.js';
+export type {
+  Launch,
+  LaunchEvents,
+  LaunchedExit,
+  LaunchedProcess,
+  LaunchSummary,
+} from './launch/local/launch.js';
+export { launch } from './launch/local/launch.js';
+export type { LaunchOptions, RestartOptions } from './launch/local/launchOptions.js';
+export type { EnvironmentOptions, Place, ServerPlace, WorkerPlace } from './launch/place/fromEnvironment.js';
+export { fromEnvironment } from './launch/place/fromEnvironment.js';

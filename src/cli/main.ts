@@ -2,14 +2,25 @@
 /** The command `pslib`. Each subcommand stands in a file of its own. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { PsError } from '../core/base/errors.js';
 import { inspectCommand } from './inspect.js';
+import { launchCommand } from './launch.js';
+import { serveCommand } from './serve.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
 
-await new Command('pslib')
-  .description('A parameter server on WebSockets.')
-  .version(version)
-  .addCommand(inspectCommand())
-  .parseAsync();
+try {
+  await new Command('pslib')
+    .description('A parameter server on WebSockets.')
+    .version(version)
+    .addCommand(inspectCommand())
+    .addCommand(launchCommand())
+    .addCommand(serveCommand())
+    .parseAsync();
+} catch (error) {
+  if (!(error instanceof PsError)) throw error;
+  console.error(`pslib: ${error.message} (${error.code})`);
+  process.exitCode = error.code === 'PS_INVALID_ARGUMENT' ? 2 : 1;
+}

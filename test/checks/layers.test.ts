@@ -42,7 +42,7 @@ const violations: readonly [file: string, specifier: string, rule: string][] = [
   ['src/browser.ts', './io/socket.js', 'browser-needs-no-node'],
   ['src/workerEntry.ts', './io/files.js', 'browser-needs-no-node'],
   ['src/nodeWorkerEntry.ts', './core/server/plain.js', 'worker-entry-has-no-server'],
-  ['src/io/progress.ts', 'cli-progress', 'only-runtime-dependencies'],
+  ['src/io/progress.ts', 'fast-check', 'only-runtime-dependencies'],
   ['src/io/outside.ts', '../../examples/digits/data.js', 'src-stands-alone'],
   ['src/io/lost.ts', './missing.js', 'resolvable'],
   ['examples/digits/inner.ts', '../../src/io/plain.js', 'examples-use-the-package'],

@@ -32,7 +32,7 @@ export function plantProject(): PlantedProject {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text);
   };
-  for (const name of ['ws', '@msgpack/msgpack', 'eventemitter3', 'cli-progress']) {
+  for (const name of ['ws', '@msgpack/msgpack', 'eventemitter3', 'fast-check']) {
     write(`node_modules/${name}/package.json`, JSON.stringify({ name, version: '1.0.0', main: 'index.js' }));
     write(`node_modules/${name}/index.js`, 'exports.anything = 1;\n');
   }

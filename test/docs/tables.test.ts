@@ -39,6 +39,7 @@ describe('docs/guides/optimizers.md', () => {
   test('has every optimizer that is exported', () => {
     const exported = Object.entries(pslib).flatMap(([name, value]) => {
       if (typeof value !== 'function' || !/^[a-z]/.test(name)) return [];
+      if (value.constructor.name === 'AsyncFunction') return [];
       try {
         return 'slots' in (value as () => object)() ? [name] : [];
       } catch {

@@ -58,6 +58,8 @@ export const ERROR_KINDS = {
   // Durable state.
   PS_DATA_DIR_IN_USE: { wire: 0, retryable: true },
   PS_CORRUPT: { wire: 0, retryable: false },
+  // Launching.
+  PS_ENVIRONMENT: { wire: 0, retryable: false },
 } as const;
 
 /** A stable error code, `PS_…`. */
@@ -75,7 +77,7 @@ export interface Laggard {
 
 /** What an error may say beyond its message; plain data, present where the code's docs say so. */
 export interface PsErrorDetails {
-  /** `PS_INVALID_ARGUMENT`: the option or argument. */
+  /** `PS_INVALID_ARGUMENT`: the option or argument. `PS_ENVIRONMENT`: the variable. */
   readonly option?: string;
   /** The tensor concerned. */
   readonly tensor?: string;

@@ -79,6 +79,11 @@ export class ServerCore {
     return this.#context.commits.last;
   }
 
+  /** Why nothing can be recorded any more; undefined while it can. */
+  get failure(): PsError | undefined {
+    return this.#context.commits.failure;
+  }
+
   /** The parts that the shell may look at. */
   get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging' | 'isQuiet'> {
     return this.#dispatcher;

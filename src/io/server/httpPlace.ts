@@ -12,6 +12,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PsError } from '../../core/base/errors.js';
+import { answerPlain, type Health } from './httpAnswers.js';
 import type { CheckedServerOptions } from './serverOptions.js';
 import { refuse } from './upgrade.js';
 
@@ -21,14 +22,20 @@ type HandleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =>
 export class HttpPlace {
   readonly #options: Pick<CheckedServerOptions, 'place' | 'path'>;
   readonly #handle: HandleUpgrade;
+  readonly #health: () => Health;
   #own: HttpServer | undefined;
   readonly #onAttached = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     this.#handle(request, socket, head);
   };
 
-  constructor(options: Pick<CheckedServerOptions, 'place' | 'path'>, handle: HandleUpgrade) {
+  constructor(
+    options: Pick<CheckedServerOptions, 'place' | 'path'>,
+    handle: HandleUpgrade,
+    health: () => Health,
+  ) {
     this.#options = options;
     this.#handle = handle;
+    this.#health = health;
   }
 
   /** Listens or attaches. Rejects with `PS_CONNECT_FAILED` when the port can't be had. */
@@ -36,9 +43,7 @@ export class HttpPlace {
     const { place } = this.#options;
     if (place.kind === 'server') place.server.on('upgrade', this.#onAttached);
     if (place.kind !== 'port') return;
-    const answer: RequestListener = (_request, response) => {
-      response.writeHead(426, { Connection: 'close', 'Content-Length': '0', Upgrade: 'websocket' }).end();
-    };
+    const answer: RequestListener = (request, response) => answerPlain(request, response, this.#health());
     const own = place.tls === undefined ? createServer(answer) : createTlsServer(place.tls, answer);
     own.on('upgrade', (request, socket, head) => {
       if (!this.#handle(request, socket, head)) refuse(socket, '404 Not Found');

@@ -81,9 +81,10 @@ export class ParameterServer<
       );
     };
     this.#entrance = new Entrance(this.#options, this.#runner, this.#commands, onObservation);
-    this.#place = new HttpPlace(this.#options, (request, socket, head) =>
-      this.handleUpgrade(request, socket, head),
-    );
+    this.#place = new HttpPlace(this.#options, this.handleUpgrade.bind(this), () => ({
+      failure: this.#runner.failure ?? this.#core.failure,
+      isDraining: this.#draining !== undefined || this.#state !== 'listening',
+    }));
     this.#persistence = new Persistence({
       core: this.#core,
       runner: this.#runner,
