@@ -33,8 +33,8 @@ export type { BatchData } from './io/worker/batchSource.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export { Worker } from './io/worker/node/worker.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
+export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';
-export type { RunSummary } from './io/worker/stepLoop.js';
 export type {
   GradientFunction,
   GradientResult,

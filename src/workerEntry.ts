@@ -11,8 +11,8 @@ export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
+export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';
-export type { RunSummary } from './io/worker/stepLoop.js';
 export type {
   GradientFunction,
   GradientResult,

@@ -82,6 +82,12 @@ export function checkConsistency(option: string, value: unknown): Consistency {
   }
 }
 
+/** By how many clocks a worker that pulls may be ahead of the slowest; undefined: by any. */
+export function stalenessOf(model: Consistency): number | undefined {
+  if (model.name === 'asp') return undefined;
+  return model.name === 'ssp' ? model.staleness : 0;
+}
+
 /** The policy of `model`, beginning at the table as it is now. */
 export function policyOf(model: Consistency, table: ClockTable): ConsistencyPolicy {
   switch (model.name) {

@@ -219,6 +219,8 @@ export interface Welcome {
   readonly group?: string | undefined;
   /** In a group: what becomes of gradients that are not finite. */
   readonly nonFinite?: NonFinite | undefined;
+  /** Clocks by which a worker that pulls may be ahead of the slowest; undefined: any. */
+  readonly staleness?: number | undefined;
 }
 
 export interface Pong {

@@ -124,7 +124,7 @@ export class Dispatcher {
       this.membership.startComputing(session, message.stepMs);
       return;
     }
-    this.membership.touch(session);
+    this.membership.touch(session, message.t === MessageType.pushChunk);
     this.#route(connection, session, message, payload);
   }
 

@@ -3,6 +3,7 @@
  * under the same id is a new process, which takes over if the old one's socket is gone, with a new epoch.
  */
 import { PsError } from '../base/errors.js';
+import { stalenessOf } from '../consistency/consistency.js';
 import { encodeCatalogue } from '../protocol/catalogueCodec.js';
 import { type Hello, MessageType, PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
 import { type CoreContext, decide, isShard } from './context.js';
@@ -113,6 +114,7 @@ export class Handshake {
       maxStepMs: limits.maxStepMs,
       pullTimeoutMs: limits.pullTimeoutMs,
       ...(isShard(this.#context) ? { group: options.group, nonFinite: options.nonFinite } : {}),
+      staleness: stalenessOf(state.model),
     };
   }
 }

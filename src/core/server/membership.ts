@@ -46,8 +46,9 @@ export class Membership {
     this.#context.observe({ kind: 'join', id: session.id, epoch: session.epoch, role });
   }
 
-  /** Something arrived. */
-  touch(session: Session): void {
+  /** Something arrived. The rest of a push that had begun does not say that its event loop is free again. */
+  touch(session: Session, isRestOfPush = false): void {
+    if (isRestOfPush && session.isComputing) return;
     const { now, options } = this.#context;
     // A pause may come before the first tick.
     this.#lastNow ??= now;

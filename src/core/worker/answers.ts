@@ -3,7 +3,15 @@
  * is passed over; one to a request that was never made is `PS_PROTOCOL`, and costs the connection.
  */
 import type { AskResult } from '../protocol/askMessages.js';
-import type { ClockResult, Fault, PullChunk, PullResult, PushResult, Waiting } from '../protocol/messages.js';
+import type {
+  ClockResult,
+  Fault,
+  PullChunk,
+  PullResult,
+  PushResult,
+  VersionStamp,
+  Waiting,
+} from '../protocol/messages.js';
 import type { Effects } from './effects.js';
 import { errorOfFault, laggardsOf, unexpected } from './faults.js';
 import type { Operation, Operations } from './operations.js';
@@ -21,7 +29,7 @@ export interface AnswersParts {
   readonly versions: PulledVersions;
   readonly sender: Sender;
   /** A training pull was answered: the next gradient is computed from this version. */
-  readonly onPulled: (version: number) => void;
+  readonly onPulled: (stamp: VersionStamp) => void;
 }
 
 /** Takes the server's answers. */
@@ -66,10 +74,9 @@ export class Answers {
   #endPull(pull: PullOperation): void {
     const { operations, versions, effects, onPulled } = this.#parts;
     operations.remove(pull);
-    const answer = pull.answer();
-    versions.add(answer.version);
-    if (pull.command.training) onPulled(answer.version);
-    effects.settle(pull.request, answer);
+    const stamp = versions.add(pull.version);
+    if (pull.command.training) onPulled(stamp);
+    effects.settle(pull.request, pull.answer(stamp));
   }
 
   onWaiting(message: Waiting, now: number): void {

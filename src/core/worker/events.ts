@@ -6,7 +6,7 @@
  * with exactly one `settle` or `fail` of that number.
  */
 import type { Laggard, PsError } from '../base/errors.js';
-import type { Message, Outcome, WaitReason, WorkerMessage } from '../protocol/messages.js';
+import type { Message, Outcome, VersionStamp, WaitReason, WorkerMessage } from '../protocol/messages.js';
 import type { OutgoingStream } from '../protocol/outgoingStream.js';
 
 /** Into the core. `now` is monotonic time in milliseconds and never falls. */
@@ -78,6 +78,8 @@ export interface PullCommand {
   /** Where to put each of those tensors; undefined, for all or for one: into a fresh array. */
   readonly into: readonly (Float32Array | undefined)[] | undefined;
   readonly training: boolean;
+  /** Steps between the worker's next one and the one that the pull is for. Default 0. */
+  readonly ahead?: number;
   /** A version that this worker pulled. */
   readonly ifNewerThan: number | undefined;
   readonly wait: boolean;
@@ -100,6 +102,8 @@ export interface PushCommand {
   readonly normSquared?: number | undefined;
   readonly metrics: Readonly<Record<string, number>> | undefined;
   readonly examples: number | undefined;
+  /** The pull that the gradient was computed from: `pulled` of its answer. Default the last training pull. */
+  readonly computedFrom?: PulledFrom | undefined;
 }
 
 /** Enter or leave the clock table, or raise the clock by 1. Settles with `ClockAnswer`. */
@@ -160,10 +164,15 @@ export interface PullAnswer {
   readonly arrays: readonly Float32Array[] | undefined;
   /** The lowest version among the bytes. */
   readonly version: number;
+  /** The same for each server, for the push of a gradient that is computed from it. */
+  readonly pulled: PulledFrom;
   readonly clock: number;
   readonly minClock: number;
   readonly bytes: number;
 }
+
+/** What was pulled: a version of each server, by its position; undefined: it had no part. */
+export type PulledFrom = readonly (VersionStamp | undefined)[];
 
 /** What happened to a push. */
 export interface PushAnswer {

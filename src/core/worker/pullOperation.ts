@@ -44,12 +44,15 @@ export class PullOperation {
     this.deadline = now + command.timeoutMs;
   }
 
-  /** The message that asks for it, numbered `wire`, for the clock `clock` unless it was asked before. */
+  /**
+   * The message that asks for it, numbered `wire`. `clock`: of the worker's next step; the pull is for the one
+   * that the command says, and stays for it when it is asked again.
+   */
   ask(wire: number, clock: number, ifNewerThan: VersionStamp | undefined, now: number): Pull {
-    const { tensors, training, wait, consistent, timeoutMs } = this.command;
+    const { tensors, training, ahead = 0, wait, consistent, timeoutMs } = this.command;
     // The time in which it waited for its turn is not the server's; but being asked again is no new start.
     if (this.#clock === undefined) this.deadline = now + timeoutMs;
-    this.#clock ??= clock;
+    this.#clock ??= clock + ahead;
     this.isSent = true;
     this.wire = wire;
     const isConditional = ifNewerThan !== undefined;
@@ -120,12 +123,18 @@ export class PullOperation {
     this.#waiting = { reason, laggards, since: now };
   }
 
-  /** Requires a complete answer. */
-  answer(): PullAnswer {
+  /** The lowest version among the bytes received. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Requires a complete answer. `stamp` is of its version. */
+  answer(stamp: VersionStamp): PullAnswer {
     const { clock = 0, minClock = 0, bytes = 0, notModified = false } = this.#result ?? {};
     return {
       arrays: notModified ? undefined : this.#range?.arrays,
       version: this.#version,
+      pulled: [stamp],
       clock,
       minClock,
       bytes: notModified ? 0 : bytes,

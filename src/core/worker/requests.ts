@@ -35,8 +35,8 @@ export class Requests {
     this.#effects = effects;
     this.#clock = clock;
     this.sender = new Sender({ effects, operations, clock, versions, limits, isReadOnly });
-    const onPulled = (version: number) => {
-      this.#pulled = versions.find(version);
+    const onPulled = (stamp: VersionStamp) => {
+      this.#pulled = stamp;
     };
     this.answers = new Answers({ effects, operations, clock, versions, sender: this.sender, onPulled });
   }
@@ -49,7 +49,8 @@ export class Requests {
     // Of a gradient that has nothing here, nothing of this server's was used.
     const isElsewhere =
       command.normSquared !== undefined && command.values.every(({ length }) => length === 0);
-    this.#operations.add(new PushOperation(command, isElsewhere ? undefined : this.#pulled));
+    const from = command.computedFrom?.[0] ?? this.#pulled;
+    this.#operations.add(new PushOperation(command, isElsewhere ? undefined : from));
   }
 
   addClock(command: ClockCommand): void {

@@ -37,6 +37,7 @@ export class WorkerCore implements WorkerMachine {
   readonly #requests: Requests;
   readonly #isReadOnly: boolean;
   #maxStepMs = 0;
+  #staleness = Number.POSITIVE_INFINITY;
   #wakeAt = Number.POSITIVE_INFINITY;
 
   constructor(options: WorkerCoreOptions) {
@@ -77,6 +78,11 @@ export class WorkerCore implements WorkerMachine {
   /** The clock once everything that was asked for is done. */
   get clockWhenDone(): number {
     return this.#requests.clockWhenDone;
+  }
+
+  /** By how many clocks a worker that pulls may be ahead of the slowest, as the server said at the last connection. */
+  get staleness(): number {
+    return this.#staleness;
   }
 
   /** Whether a connection is open. */
@@ -226,6 +232,7 @@ export class WorkerCore implements WorkerMachine {
     const { incarnation, epoch, resumed, clock, minClock, version, maxUnansweredPushes } = welcome;
     const { answers, sender } = this.#requests;
     this.#maxStepMs = welcome.maxStepMs;
+    this.#staleness = welcome.staleness ?? Number.POSITIVE_INFINITY;
     this.#effects.observe({ kind: 'open', incarnation, epoch, resumed, clock, version });
     // Another history, or less of the same one than this worker was told of. A reader's session is always new.
     const isForgotten = !resumed && !this.#isReadOnly;

@@ -29,7 +29,7 @@ export interface LinkState {
   readonly isSending: boolean;
   /** A push of its is arriving, and the server reads. */
   readonly isReceiving: boolean;
-  /** It announced that its event loop is busy: it can't read now. */
+  /** It announced that its event loop is busy: it can neither read nor send now. */
   readonly isComputing: boolean;
 }
 
@@ -60,7 +60,7 @@ export class LinkWatch {
     this.#sent = this.#next(this.#sent, now, taken, state.isSending && !state.isComputing);
     if (this.#isTooSlow(this.#sent, now, taken)) return 'reads too slowly';
     const { bytesRead } = this.#wire;
-    this.#received = this.#next(this.#received, now, bytesRead, state.isReceiving);
+    this.#received = this.#next(this.#received, now, bytesRead, state.isReceiving && !state.isComputing);
     if (this.#isTooSlow(this.#received, now, bytesRead)) return 'sends too slowly';
     return undefined;
   }

@@ -1,15 +1,19 @@
 /**
  * The training loop behind `run` and `steps`: pull → (the caller computes) → push and tick, in the clock
  * table from its begin to its end. The next pull leaves right behind the push, so a step costs one
- * exchange. It computes nothing itself.
+ * exchange. With a pipeline of k steps the exchange runs under the computing of the next ones: the pull
+ * behind the push of step t is for step t + k + 1. It computes nothing itself.
  */
-import { PsError } from '../../core/base/errors.js';
+import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { CatalogueEntry } from '../../core/tensor/catalogue.js';
-import type { ClockAnswer, PullAnswer, PushAnswer, Rollback } from '../../core/worker/events.js';
+import type { PushAnswer, Rollback } from '../../core/worker/events.js';
 import type { CheckedGradients } from '../../core/worker/gradients.js';
 import { monotonicNow } from '../time.js';
 import { abortedError, isPromiseLike, quiet, raceAbort, sleep } from './abort.js';
 import type { BatchItem, BatchSource } from './batchSource.js';
+import { PullsAhead } from './pullsAhead.js';
+import { PushesBehind, type StepAnswer } from './pushesBehind.js';
+import { type RunSummary, RunTally } from './runSummary.js';
 import type { StepEvent } from './workerEvents.js';
 import type { Call, WorkerHost } from './workerHost.js';
 
@@ -21,27 +25,13 @@ export interface LoopOptions<B> {
   readonly source: BatchSource<B>;
   /** Infinity: as long as there are batches. */
   readonly maxSteps: number;
+  /** Steps whose communication may overlap computing. */
+  readonly pipeline: number;
   readonly signal: AbortSignal | undefined;
   readonly pullTimeoutMs: number;
   readonly maxStepMs: number;
   readonly onRollback: 'reject' | 'continue';
   readonly onStep: (event: StepEvent) => void;
-}
-
-/** What a loop has done. */
-export interface RunSummary {
-  /** Steps whose push was answered. */
-  readonly steps: number;
-  readonly examples: number;
-  readonly seconds: number;
-  /** The part of `seconds` that was spent waiting for pulls and pushes. */
-  readonly waitSeconds: number;
-  readonly pulledBytes: number;
-  readonly pushedBytes: number;
-  /** What ended it: the number of steps, the end of the data, or the server's `finish`. */
-  readonly endedBy: 'steps' | 'data' | 'finish';
-  /** The reason that the server gave, if it was `finish`. */
-  readonly finishReason?: string;
 }
 
 /** What the gradients of a step come with. */
@@ -52,20 +42,15 @@ export interface StepReport {
 
 /** One training loop of one worker. */
 export class StepLoop<B> {
-  /** The parameters, in catalogue order; overwritten once a step has been pushed. */
-  readonly arrays: readonly Float32Array[];
   readonly #host: WorkerHost;
   readonly #options: LoopOptions<B>;
-  readonly #buffer: ArrayBufferLike;
+  readonly #pulls: PullsAhead;
+  readonly #pushes: PushesBehind;
   /** Aborted when the loop fails; the reason is the error. */
   readonly #failure = new AbortController();
   /** Aborted when the loop fails or is to take no further step. */
   readonly #halt = new AbortController();
-  readonly #startedAt: number = monotonicNow();
-  #pull: Call<PullAnswer> | undefined;
-  /** Whether `#pull` is answered. */
-  #isPulled = false;
-  #push: Call<PushAnswer | ClockAnswer> | undefined;
+  readonly #tally = new RunTally();
   /** The next step's batch, already asked for. */
   #ahead: BatchItem<B> | Promise<BatchItem<B>> | undefined;
   #current: BatchItem<B> | undefined;
@@ -73,21 +58,26 @@ export class StepLoop<B> {
   #rollback: Rollback | undefined;
   #finishReason: string | undefined;
   #endedBy: RunSummary['endedBy'] = 'steps';
-  #steps = 0;
-  #examples = 0;
-  #waitMs = 0;
-  #stepWaitMs = 0;
-  #pulledBytes = 0;
-  #pushedBytes = 0;
+  /** The number of the present step. */
+  #step = 0;
 
+  /** Throws `PS_INVALID_ARGUMENT` if the server's consistency model allows no such pipeline. */
   constructor(host: WorkerHost, entries: readonly CatalogueEntry[], options: LoopOptions<B>) {
+    const { pipeline, pullTimeoutMs: timeoutMs } = options;
+    const { staleness } = host.core;
+    if (pipeline > staleness) {
+      const expected = `at most ${staleness}: the server lets nobody be further ahead`;
+      throw invalidArgument('pipeline', pipeline, expected);
+    }
     this.#host = host;
     this.#options = options;
-    // One piece of memory, so that a chunk of the model is one copy, or none.
-    const length = entries.reduce((sum, entry) => sum + entry.length, 0);
-    const all = new Float32Array(length);
-    this.arrays = entries.map((entry) => all.subarray(entry.offset, entry.offset + entry.length));
-    this.#buffer = all.buffer;
+    this.#pulls = new PullsAhead(host, { entries, pipeline, timeoutMs });
+    this.#pushes = new PushesBehind(host, entries, pipeline);
+  }
+
+  /** The parameters of the present step, in catalogue order; overwritten once it has been pushed. */
+  get arrays(): readonly Float32Array[] {
+    return this.#pulls.arrays;
   }
 
   /** Aborted when the loop fails or is aborted. */
@@ -97,7 +87,12 @@ export class StepLoop<B> {
 
   /** The number of the present step. */
   get step(): number {
-    return this.#steps;
+    return this.#step;
+  }
+
+  /** Steps that may still be taken, if no push under way is lost. */
+  get #left(): number {
+    return this.#options.maxSteps - this.#tally.steps - this.#pushes.count;
   }
 
   /** Enters the clock table. */
@@ -114,8 +109,8 @@ export class StepLoop<B> {
   fail(error: PsError): void {
     this.#failure.abort(error);
     this.#halt.abort(error);
-    this.#pull?.cancel(error);
-    this.#push?.cancel(error);
+    this.#pulls.cancel(error);
+    this.#pushes.cancel(error);
   }
 
   /** The server wants every run to end after its step. */
@@ -123,14 +118,13 @@ export class StepLoop<B> {
     this.#finishReason = reason;
     const error = new PsError('PS_ABORTED', 'the run is finished');
     this.#halt.abort(error);
-    this.#pull?.cancel(error);
+    this.#pulls.cancel(error);
   }
 
   onRollback(rollback: Rollback): void {
     if (this.#options.onRollback === 'continue') {
       this.#rollback = rollback;
-      // What was pulled for the next step is lost too; a pull under way will bring what there is now.
-      if (this.#isPulled) this.#pull = undefined;
+      this.#pulls.forgetAnswered();
       return;
     }
     const count = `${rollback.lostPushes} pushes of this worker`;
@@ -141,37 +135,36 @@ export class StepLoop<B> {
   async next(): Promise<{ readonly batch: B } | undefined> {
     this.#throwIfFailed();
     try {
-      if (this.#steps >= this.#options.maxSteps) return undefined;
+      if (this.#left <= 0) await this.#allAnswered();
+      if (this.#left <= 0) return undefined;
       if (this.#finishReason !== undefined) throw this.#halt.signal.reason;
       this.#ahead ??= this.#read();
       const item = isPromiseLike(this.#ahead) ? await raceAbort(this.#ahead, this.#halt.signal) : this.#ahead;
       this.#ahead = undefined;
       if (item.done) {
         this.#endedBy = 'data';
+        await this.#allAnswered();
         return undefined;
       }
       this.#current = item;
-      this.#startPull();
+      this.#startPulls();
       const { batch } = item;
       const ready = isPromiseLike(batch) ? await raceAbort(batch, this.#halt.signal) : batch;
-      await this.#awaitPull();
+      await this.#takePull();
       return { batch: ready };
     } catch (error) {
       this.#throwIfFailed();
       if (this.#finishReason === undefined) throw error;
       this.#endedBy = 'finish';
+      await this.#allAnswered();
       return undefined;
     }
   }
 
-  async #awaitPull(): Promise<void> {
-    const call = this.#pull;
-    if (call === undefined) return;
+  async #takePull(): Promise<void> {
     const since = monotonicNow();
-    const answer = await call.answer;
-    this.#waited(since);
-    this.#pull = undefined;
-    this.#pulledBytes += answer.bytes;
+    const { bytes } = await this.#pulls.take();
+    this.#tally.pulled(bytes, since);
     this.#rollback = undefined;
   }
 
@@ -187,29 +180,53 @@ export class StepLoop<B> {
 
   /**
    * Ends a step: pushes `gradients`, if there are any, and ticks; then asks for what the next step needs.
-   * Resolves with what happened to the push. Gradients of parameters that the server lost meanwhile are
-   * not sent, and the step is taken again.
+   * Resolves with what happened to the push; the next step need not wait for that, but for `room`.
+   * Gradients of parameters that the server lost meanwhile are not sent, and the step is taken again.
    */
   async endStep(
     gradients: CheckedGradients | undefined,
     report: StepReport,
   ): Promise<PushAnswer | undefined> {
     this.#throwIfFailed();
-    const { clock } = this.#host.core;
     if (this.#rollback !== undefined) {
       this.#ahead = this.#current;
-      const { version } = this.#rollback;
-      return { outcome: 'dropped', duplicate: false, version, delay: 0, clock, minClock: clock };
+      this.#pulls.release();
+      return this.#lost(this.#rollback);
     }
-    const call = this.#send(gradients, report);
-    this.#push = call;
+    const computedFrom = this.#pulls.pulled;
+    // A gradient computed in place stands where the next pull will write.
+    const call = this.#pushes.send(gradients, { ...report, computedFrom }, (each) => this.#pulls.holds(each));
+    const step = this.#step++;
+    // Without a pipeline the caller waits from now on, whatever else it does.
+    if (this.#options.pipeline === 0) this.#tally.startWaiting();
+    this.#pulls.release();
     this.#prepareNext();
-    const since = monotonicNow();
+    return this.#outcome(call, step, gradients?.bytes ?? 0, report);
+  }
+
+  /** Resolves when the next step may begin; rejects if the loop has failed. */
+  async room(): Promise<void> {
+    this.#tally.startWaiting();
+    await this.#pushes.room();
+    this.#tally.stopWaiting();
+    this.#throwIfFailed();
+  }
+
+  async #allAnswered(): Promise<void> {
+    await this.#pushes.none();
+    this.#throwIfFailed();
+  }
+
+  async #outcome(
+    call: Call<StepAnswer>,
+    step: number,
+    bytes: number,
+    report: StepReport,
+  ): Promise<PushAnswer | undefined> {
     try {
       const answer = await call.answer;
-      this.#waited(since);
       const push = 'outcome' in answer ? answer : undefined;
-      this.#count(push, gradients?.bytes ?? 0, report);
+      this.#count(step, push, bytes, report);
       return push;
     } catch (error) {
       this.#throwIfFailed();
@@ -217,46 +234,36 @@ export class StepLoop<B> {
       const rollback = this.#rollback as Rollback | undefined;
       const isLost =
         rollback !== undefined && error instanceof PsError && error.code === 'PS_OUTCOME_UNKNOWN';
-      if (!isLost) throw error;
-      return {
-        outcome: 'dropped',
-        duplicate: false,
-        version: rollback.version,
-        delay: 0,
-        clock,
-        minClock: clock,
-      };
-    } finally {
-      this.#push = undefined;
+      if (isLost) return this.#lost(rollback);
+      this.fail(error as PsError);
+      throw error;
     }
   }
 
-  #send(gradients: CheckedGradients | undefined, report: StepReport): Call<PushAnswer | ClockAnswer> {
-    if (gradients === undefined) return this.#host.call({ kind: 'clock', operation: 'tick' });
-    const { tensors } = gradients;
-    // A gradient computed in place stands where the next pull will write.
-    const values = gradients.values.map((each) => (each.buffer === this.#buffer ? each.slice() : each));
-    return this.#host.call({ kind: 'push', tensors, values, tick: true, ...report });
+  /** What is said of a push whose parameters the server has lost. */
+  #lost({ version }: Rollback): PushAnswer {
+    const { clock } = this.#host.core;
+    return { outcome: 'dropped', duplicate: false, version, delay: 0, clock, minClock: clock };
   }
 
   /** Asks for the next batch, and for its parameters as soon as there is one. */
   #prepareNext(): void {
-    if (this.#steps + 1 >= this.#options.maxSteps || this.#halt.signal.aborted) return;
+    if (this.#left <= 0 || this.#halt.signal.aborted) return;
     this.#ahead = this.#read();
     if (!isPromiseLike(this.#ahead)) {
-      if (!this.#ahead.done) this.#startPull();
+      if (!this.#ahead.done) this.#startPulls();
       return;
     }
-    const startPull = (item: BatchItem<B>) => {
-      if (!item.done) this.#startPull();
+    const startPulls = (item: BatchItem<B>) => {
+      if (!item.done) this.#startPulls();
     };
-    this.#ahead.then(startPull, () => {});
+    this.#ahead.then(startPulls, () => {});
   }
 
   /** The next item of the data; never throws. */
   #read(): BatchItem<B> | Promise<BatchItem<B>> {
     try {
-      const item = this.#options.source.next(this.#steps + (this.#push === undefined ? 0 : 1));
+      const item = this.#options.source.next(this.#step);
       if (isPromiseLike(item)) return quiet(item);
       if (!item.done && isPromiseLike(item.batch)) void quiet(item.batch);
       return item;
@@ -265,51 +272,23 @@ export class StepLoop<B> {
     }
   }
 
-  #startPull(): void {
-    if (this.#pull !== undefined || this.#halt.signal.aborted) return;
-    const { pullTimeoutMs: timeoutMs } = this.#options;
-    this.#pull = this.#host.call({
-      kind: 'pull',
-      tensors: undefined,
-      into: this.arrays,
-      training: true,
-      ifNewerThan: undefined,
-      wait: false,
-      consistent: true,
-      timeoutMs,
-    });
-    this.#isPulled = false;
-    const onAnswer = () => {
-      this.#isPulled = true;
-    };
-    this.#pull.answer.then(onAnswer, () => {});
+  #startPulls(): void {
+    if (!this.#halt.signal.aborted) this.#pulls.ask(this.#left);
   }
 
-  #count(push: PushAnswer | undefined, bytes: number, report: StepReport): void {
-    const examples = report.examples ?? 0;
+  #count(step: number, push: PushAnswer | undefined, bytes: number, report: StepReport): void {
+    const { metrics, examples = 0 } = report;
     const { clock } = this.#host.core;
     const { outcome, duplicate = false, version, delay } = push ?? {};
-    const step = this.#steps;
-    const { metrics } = report;
-    this.#steps++;
-    this.#examples += examples;
-    this.#pushedBytes += bytes;
-    const waitMs = this.#stepWaitMs;
-    this.#stepWaitMs = 0;
+    const waitMs = this.#tally.answered(bytes, examples);
     this.#options.onStep({ step, clock, outcome, duplicate, version, delay, metrics, examples, waitMs });
-  }
-
-  #waited(since: number): void {
-    const waitMs = monotonicNow() - since;
-    this.#waitMs += waitMs;
-    this.#stepWaitMs += waitMs;
   }
 
   /** Leaves the clock table. Never rejects: what the loop ended with is of more interest. */
   async end(): Promise<void> {
     const { signal, source } = this.#options;
     signal?.removeEventListener('abort', this.#onAbort);
-    this.#pull?.cancel(new PsError('PS_ABORTED', 'the run has ended'));
+    this.#pulls.cancel(new PsError('PS_ABORTED', 'the run has ended'));
     try {
       source.close();
     } catch {
@@ -329,16 +308,7 @@ export class StepLoop<B> {
   }
 
   summary(): RunSummary {
-    return {
-      steps: this.#steps,
-      examples: this.#examples,
-      seconds: (monotonicNow() - this.#startedAt) / 1000,
-      waitSeconds: this.#waitMs / 1000,
-      pulledBytes: this.#pulledBytes,
-      pushedBytes: this.#pushedBytes,
-      endedBy: this.#endedBy,
-      ...(this.#endedBy === 'finish' ? { finishReason: this.#finishReason ?? '' } : {}),
-    };
+    return this.#tally.summary(this.#endedBy, this.#finishReason);
   }
 
   #throwIfFailed(): void {

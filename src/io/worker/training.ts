@@ -11,7 +11,8 @@ import {
 import { isPromiseLike, quiet } from './abort.js';
 import type { BatchData } from './batchSource.js';
 import { type GradientsOf, type TensorsOf, tensorsOf } from './parameters.js';
-import type { RunSummary, StepLoop } from './stepLoop.js';
+import type { RunSummary } from './runSummary.js';
+import type { StepLoop } from './stepLoop.js';
 
 /** How long and on what to train. */
 export interface RunOptions<B> {
@@ -35,7 +36,7 @@ export interface StepContext {
 
 /** What a gradient function returns. */
 export interface GradientResult<P> {
-  /** By name, each a Float32Array of its tensor's length; they belong to pslib until the step ends. */
+  /** By name, each a Float32Array of its tensor's length; they belong to pslib until the next step begins. */
   readonly gradients: GradientsOf<P>;
   /** At most 32 numbers, sent with the push. */
   readonly metrics?: Readonly<Record<string, number>>;
@@ -106,17 +107,18 @@ export async function runSteps<P, B>(
   clock: () => number,
   gradientFn: GradientFunction<P, B>,
 ): Promise<RunSummary> {
-  const parameters = tensorsOf<P>(catalogue.entries, loop.arrays);
+  const parametersOf = namedSets<P>(catalogue);
   await loop.begin();
   for (let input = await loop.next(); input !== undefined; input = await loop.next()) {
     const { batch } = input;
     await loop.announce();
     const { signal, step } = loop;
-    const returned = gradientFn(parameters, batch, { step, clock: clock(), signal });
+    const returned = gradientFn(parametersOf(loop.arrays), batch, { step, clock: clock(), signal });
     const result = checkGradientResult(isPromiseLike(returned) ? await loop.orFailure(returned) : returned);
     const metrics = checkMetrics(result.metrics);
     const examples = checkExamples(result.examples) ?? lengthOf(batch);
-    await loop.endStep(checkGradients(catalogue, result.gradients), { metrics, examples });
+    void quiet(loop.endStep(checkGradients(catalogue, result.gradients), { metrics, examples }));
+    await loop.room();
   }
   return loop.summary();
 }
@@ -128,7 +130,7 @@ export async function* iterateSteps<P, B>(
   clock: () => number,
   onEnd: () => Promise<void>,
 ): AsyncGenerator<Step<P, B>, void, undefined> {
-  const parameters = tensorsOf<P>(catalogue.entries, loop.arrays);
+  const parametersOf = namedSets<P>(catalogue);
   try {
     await loop.begin();
     for (let input = await loop.next(); input !== undefined; input = await loop.next()) {
@@ -143,13 +145,25 @@ export async function* iterateSteps<P, B>(
         return pushResultOf((await ended) as PushAnswer);
       };
       const { signal, step } = loop;
+      const parameters = parametersOf(loop.arrays);
       const quietPush: Step<P, B>['push'] = (...given) => quiet(push(...given));
       yield { step, clock: clock(), signal, parameters, batch, push: quietPush };
-      await (ended ?? loop.endStep(undefined, { metrics: undefined, examples: undefined }));
+      ended ??= quiet(loop.endStep(undefined, { metrics: undefined, examples: undefined }));
+      await loop.room();
     }
   } finally {
     await onEnd();
   }
+}
+
+/** Sets of arrays by name; there are few sets, and each is named once. */
+function namedSets<P>(catalogue: Catalogue): (arrays: readonly Float32Array[]) => TensorsOf<P> {
+  const known = new Map<readonly Float32Array[], TensorsOf<P>>();
+  return (arrays) => {
+    const parameters = known.get(arrays) ?? tensorsOf<P>(catalogue.entries, arrays);
+    known.set(arrays, parameters);
+    return parameters;
+  };
 }
 
 /** The number of examples in a batch that has a length. */

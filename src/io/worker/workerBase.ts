@@ -27,8 +27,9 @@ import { Intermission } from './intermission.js';
 import { makeHost } from './makeHost.js';
 import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
 import type { PageListener, Platform } from './platform.js';
+import type { RunSummary } from './runSummary.js';
 import type { WorkerUrl } from './serverUrls.js';
-import { type RunSummary, StepLoop } from './stepLoop.js';
+import { StepLoop } from './stepLoop.js';
 import {
   type GradientFunction,
   iterateSteps,
@@ -292,14 +293,11 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     if (this.#loop !== undefined) {
       throw new PsError('PS_INVALID_ARGUMENT', 'this worker is already in a run: one at a time');
     }
-    const { pullTimeoutMs, maxStepMs, onRollback } = this.#options;
     const loop = new StepLoop<B>(this.#host, catalogue.entries, {
+      ...this.#options,
       source: this.#intermission.around(batchSource(data)),
       maxSteps: steps,
       signal,
-      pullTimeoutMs,
-      maxStepMs,
-      onRollback,
       onStep: (event) => this.#emit('step', event),
     });
     this.#loop = loop;

@@ -65,6 +65,12 @@ export interface WorkerOptions {
   /** What `run` does when the server lost updates: reject with `PS_STATE_LOST`, or go on. Default `'reject'`. */
   readonly onRollback?: 'reject' | 'continue';
   /**
+   * Steps of `run` and `steps` whose communication may overlap computing: so many of the worker's own updates may
+   * be missing in what a gradient is computed from. At most the staleness of the server's `ssp`; not under `bsp`.
+   * Each takes memory for one more model and one more gradient. Default 0.
+   */
+  readonly pipeline?: number;
+  /**
    * What a page does while it is hidden: `'leave'`: it takes no steps and is out of the clock table, so that nobody
    * waits for its slow timers; `'stay'`: it goes on as well as the browser lets it. Default `'leave'`. Node and Web
    * Workers are never hidden.
@@ -96,6 +102,7 @@ export interface CheckedWorkerOptions {
   readonly pullTimeoutMs: number;
   readonly maxStepMs: number;
   readonly onRollback: 'reject' | 'continue';
+  readonly pipeline: number;
   readonly whenHidden: 'leave' | 'stay';
   readonly limits: Required<WorkerLimits>;
   readonly signal: AbortSignal | undefined;
@@ -106,9 +113,11 @@ export interface CheckedWorkerOptions {
 }
 
 const MIB = 1_048_576;
+/** Each step takes a model's memory twice; more than a few hide nothing more. */
+const MAX_PIPELINE = 64;
 const KEYS = new Set([
   ...['id', 'token', 'readOnly', 'reconnect', 'connectTimeoutMs', 'pullTimeoutMs', 'maxStepMs', 'onRollback'],
-  ...['whenHidden', 'limits', 'signal', 'logger', 'trustedNetwork', 'tls', 'WebSocket'],
+  ...['pipeline', 'whenHidden', 'limits', 'signal', 'logger', 'trustedNetwork', 'tls', 'WebSocket'],
 ]);
 
 /** Checks `url` and `options`. Throws `PS_INVALID_ARGUMENT` that names the option. */
@@ -144,6 +153,7 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
     pullTimeoutMs: positive('pullTimeoutMs', options.pullTimeoutMs, 60_000),
     maxStepMs: positive('maxStepMs', options.maxStepMs, 600_000),
     onRollback,
+    pipeline: checkPipeline(options.pipeline),
     whenHidden,
     limits: checkLimits(options.limits),
     signal,
@@ -168,6 +178,14 @@ function checkReconnect(given: ReconnectOptions | false | undefined): ReconnectP
     maxDelayMs: positive('reconnect.maxDelayMs', options.maxDelayMs, 30_000),
     maxOfflineMs: positive('reconnect.maxOfflineMs', options.maxOfflineMs, 600_000),
   };
+}
+
+function checkPipeline(steps: number | undefined): number {
+  if (steps === undefined) return 0;
+  if (!Number.isSafeInteger(steps) || steps < 0 || steps > MAX_PIPELINE) {
+    throw invalidArgument('pipeline', steps, `an integer from 0 to ${MAX_PIPELINE}, in steps`);
+  }
+  return steps;
 }
 
 function checkLimits(given: WorkerLimits = {}): Required<WorkerLimits> {

@@ -47,7 +47,8 @@ describe('LinkWatch', () => {
 
   it('excuses a worker that computes', () => {
     const { watch } = setUp();
-    const state = { ...IDLE, bufferedBytes: 2_000_000, isSending: true, isComputing: true };
+    const busy = { ...IDLE, isSending: true, isReceiving: true, isComputing: true };
+    const state = { ...busy, bufferedBytes: 2_000_000 };
     expect(watch.look(0, state)).toBeUndefined();
     expect(watch.look(60_000, state)).toBeUndefined();
     expect(watch.look(60_000, { ...state, isComputing: false })).toBe(

@@ -73,6 +73,17 @@ describe('a lease', () => {
     expect(long.b.isOpen).toBe(false);
   });
 
+  it('of one that computes is not cut short by the rest of a push that it had begun before', () => {
+    const { server, a, b } = waiting();
+    b.push(ONES, { chunk: 1, only: 2 });
+    b.computing(100_000);
+    b.chunk(1, 2, [1]);
+    pass(server, 99_000, a);
+    expect(b.isOpen).toBe(true);
+    pass(server, 1000, a);
+    expect(b.isOpen).toBe(false);
+  });
+
   it('of one that computes briefly is no shorter than leaseMs', () => {
     const { server, a, b } = waiting();
     b.computing(10);

@@ -83,7 +83,10 @@ describe('the options of a worker', () => {
     expect(refusal(URL_OK, { readonly: true }).message).toContain('readOnly');
     expect(refusal(URL_OK, { reconnect: { delayMs: 5 } }).message).toContain('minDelayMs');
     expect(refusal(URL_OK, { limits: { maxPushes: 5 } }).message).toContain('maxUnansweredPushes');
-    expect(refusal(URL_OK, { pipeline: 1 }).details.option).toBe('pipeline');
+    expect(refusal(URL_OK, { pipelines: 1 }).message).toContain('pipeline');
+    for (const pipeline of [-1, 0.5, 65, Number.NaN, '1']) {
+      expect(refusal(URL_OK, { pipeline }).details.option).toBe('pipeline');
+    }
     expect(refusal(URL_OK, null).message).toContain('options must be an object');
   });
 

@@ -36,7 +36,8 @@ describe('a pull', () => {
     h.answerPull(1, MODEL, { version: 12, clock: 2, minClock: 1 });
     const { arrays, ...rest } = answerOf(h, request);
     expect(arrays?.map((each) => [...each])).toEqual([[0, 1, 2, 3, 4, 5], [6, 7, 8, 9], [10]]);
-    expect(rest).toEqual({ version: 12, clock: 2, minClock: 1, bytes: 44 });
+    const pulled = [{ incarnation: 'life-1', version: 12 }];
+    expect(rest).toEqual({ version: 12, pulled, clock: 2, minClock: 1, bytes: 44 });
     expect(h.core.clock).toBe(2);
   });
 
@@ -287,5 +288,19 @@ describe('giving up a pull', () => {
     h.pull({ training: false, wait: true, ifNewerThan: 1 });
     h.receive({ t: waiting, request: 2, reason: 'change', laggards: [] });
     expect(h.observed('waiting')).toEqual([]);
+  });
+});
+
+describe('a pull for a later step', () => {
+  it('is for the clock that many steps on, behind the ticks that leave before it, and stays for it', () => {
+    const h = opened();
+    h.pull({ ahead: 2 });
+    h.push(1, { tick: true });
+    h.pull({ ahead: 2 });
+    const clocks = () => h.sent().flatMap((each) => (each.t === pull ? [each.clock] : []));
+    expect(clocks()).toEqual([2, 3]);
+    h.drop();
+    h.reconnect();
+    expect(clocks()).toEqual([2, 3]);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MessageType, type Push, type WorkerMessage } from '../../../src/core/protocol/messages.js';
 import { floatsOf } from '../../../src/core/protocol/modelStream.js';
+import type { PullAnswer } from '../../../src/core/worker/events.js';
 import { Harness, MODEL, offsetsOf, partsOf } from './coreHarness.js';
 
 const { push, pushChunk, pull, tick, clockResult } = MessageType;
@@ -42,6 +43,17 @@ describe('a push', () => {
     const value = { outcome: 'scaled', duplicate: false, version: 9, delay: 2, clock: 4, minClock: 3 };
     expect(h.outcome(request)).toEqual({ value });
     expect(h.core.clock).toBe(4);
+  });
+
+  it('is computed from the version that its command says, if it says one', () => {
+    const h = opened();
+    const first = h.pull();
+    h.answerPull(1, MODEL, { version: 5 });
+    h.pull();
+    h.answerPull(2, MODEL, { version: 8 });
+    const answer = h.outcome(first)?.value as PullAnswer | undefined;
+    h.push(1, { computedFrom: answer?.pulled });
+    expect(h.sent().at(-1)).toMatchObject({ version: { incarnation: 'life-1', version: 5 } });
   });
 
   it('is computed from the version of the last training pull', () => {

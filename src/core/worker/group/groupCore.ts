@@ -56,6 +56,10 @@ export class GroupCore implements WorkerMachine {
     return Math.min(...this.#members.all.map(({ core }) => core.clock));
   }
 
+  get staleness(): number {
+    return Math.min(...this.#members.all.map(({ core }) => core.staleness));
+  }
+
   /** Whether all connections are open. */
   get isOpen(): boolean {
     return this.#isComplete && this.#members.all.every(({ core }) => core.isOpen);

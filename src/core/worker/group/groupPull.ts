@@ -105,11 +105,15 @@ export class GroupPull implements MemberListener {
     this.#hasEnded = true;
     const answers = [...this.#answers.values()];
     const version = Math.min(...answers.map((each) => each.version));
-    const byServer = this.#parts.members.all.map((member) => this.#answers.get(member)?.version);
-    this.#parts.versions.add(version, byServer);
+    const byServer = this.#parts.members.all.map((member) => this.#answers.get(member));
+    this.#parts.versions.add(
+      version,
+      byServer.map((answer) => answer?.version),
+    );
     this.#parts.done({
       arrays: this.#hasNews ? this.#arrays : undefined,
       version,
+      pulled: byServer.map((answer) => answer?.pulled[0]),
       clock: Math.min(...answers.map((each) => each.clock)),
       minClock: Math.min(...answers.map((each) => each.minClock)),
       bytes: answers.reduce((sum, each) => sum + each.bytes, 0),

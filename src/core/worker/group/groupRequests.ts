@@ -78,9 +78,10 @@ export class GroupRequests {
       return;
     }
     this.#inTurn(request, true, () => {
-      const commandFor = ({ core }: Member): MemberCommand => {
+      const commandFor = ({ core, server }: Member): MemberCommand => {
         const slices = slicesOf(core.catalogue as Catalogue, entries, values);
-        return { ...command, values: slices, normSquared };
+        const computedFrom = command.computedFrom && [command.computedFrom[server]];
+        return { ...command, values: slices, normSquared, computedFrom };
       };
       this.#askAll<PushAnswer>(request, commandFor, (answers) => mergedPush(answers));
     });
