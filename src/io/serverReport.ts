@@ -1,4 +1,5 @@
 /** What a server tells of itself: to its owner (`stats()`, `workers()`), and to those that ask over the wire. */
+import type { Consistency } from '../core/consistency/consistency.js';
 
 /** Counts of a server, as `stats()` gives them. */
 export interface ServerStats {
@@ -17,6 +18,19 @@ export interface ServerStats {
   readonly stagingBytes: number;
   readonly receivedBytes: number;
   readonly receivedMessages: number;
+  /** Bytes written to sockets. */
+  readonly sentBytes: number;
+  /** Records that are not as durable yet as was promised; 0 without a journal. */
+  readonly uncommittedRecords: number;
+  /** Milliseconds since the server was made. */
+  readonly uptimeMs: number;
+  /** The consistency model in force. */
+  readonly consistency: Consistency;
+  /** Name of the server's optimizer. */
+  readonly optimizer: string;
+  /** Its learning rate at this version; null where a schedule of the user's throws. */
+  readonly learningRate: number | null;
+  readonly shard: { readonly index: number; readonly count: number };
 }
 
 /** One worker or reader, as the server sees it now. */
@@ -47,9 +61,54 @@ export interface WorkerInfo {
   readonly state: 'training' | 'waiting' | 'computing' | 'idle' | 'disconnected';
 }
 
+/** One point of a curve: when, at which clock, and the mean of the values that it stands for. */
+export type SeriesPoint = readonly [atMs: number, clock: number, value: number];
+
+/** A histogram; plain data. */
+export interface HistogramReport {
+  /** Upper bounds of the buckets, inclusive, ascending. */
+  readonly bounds: readonly number[];
+  /** Values in each bucket, not cumulative; the last is of those above every bound. */
+  readonly counts: readonly number[];
+  /** The sum of all values. */
+  readonly sum: number;
+}
+
+/** Something that happened, in words. */
+export interface RecordedEvent {
+  readonly atMs: number;
+  readonly level: 'info' | 'warning' | 'error';
+  readonly text: string;
+}
+
+/** What a server remembers of its life, for those who watch; times are milliseconds since it was made. */
+export interface RecordReport {
+  /** Now. */
+  readonly nowMs: number;
+  /** The course of each metric that workers send. */
+  readonly metrics: Readonly<Record<string, readonly SeriesPoint[]>>;
+  /** Updates and bytes per second. */
+  readonly rates: Readonly<Record<'updates' | 'receivedBytes' | 'sentBytes', readonly SeriesPoint[]>>;
+  /** Of pushes: delay (updates), apply (ms). Of training pulls: wait (ms), lead (clocks). */
+  readonly histograms: Readonly<Record<'delay' | 'apply' | 'wait' | 'lead', HistogramReport>>;
+  /** The last few, the newest last. */
+  readonly checkpoints: readonly {
+    readonly path: string;
+    readonly bytes: number;
+    readonly version: number;
+    readonly atMs: number;
+  }[];
+  /** The last fifty, the newest last. */
+  readonly events: readonly RecordedEvent[];
+}
+
 /** What `Worker.stats()` gives. */
 export interface ServerReport {
   readonly stats: ServerStats;
   /** Everyone who is present, the slowest first; at most 1,000. */
   readonly workers: readonly WorkerInfo[];
+  /** What the asker may do. */
+  readonly role?: 'monitor' | 'reader' | 'worker' | 'admin' | undefined;
+  /** What happened so far; undefined where a server keeps no record. */
+  readonly record?: RecordReport | undefined;
 }

@@ -175,6 +175,7 @@ export class Listener {
   constructor() {
     const desk = new UpgradeDesk({
       path: '/',
+      hasPage: false,
       allowedOrigins: new Set(),
       authenticate: undefined,
       isPublic: false,

@@ -3,6 +3,7 @@ import { DEFAULT_SERVER_LIMITS } from '../../src/core/server/limits.js';
 import * as pslib from '../../src/index.js';
 import { checkServerOptions } from '../../src/io/server/serverOptions.js';
 import { checkWorkerOptions } from '../../src/io/worker/workerOptions.js';
+import { HISTOGRAMS, METRICS } from '../../src/ops/metrics/metricTable.js';
 import { readPage, tableUnder } from './markdown.js';
 
 // Tables of options and defaults are those of the code.
@@ -80,5 +81,14 @@ describe('tables of options', () => {
   test('of a worker: every option is there, and no other', () => {
     const known = knownTo((options) => checkWorkerOptions('ws://127.0.0.1', options));
     expect(namesUnder('docs/guides/workers.md', 'Options').sort()).toEqual(known.sort());
+  });
+});
+
+describe('docs/guides/metrics.md', () => {
+  test('has every metric, in order, with its type and label', () => {
+    const rows = tableUnder(readPage('docs/guides/metrics.md'), 'What there is');
+    const listed = rows.map(([name, type, label]) => [name, type, label]);
+    const gauges = METRICS.map(({ name, type, label = '' }) => [name, type, label]);
+    expect(listed).toEqual([...gauges, ...HISTOGRAMS.map(({ name }) => [name, 'histogram', ''])]);
   });
 });

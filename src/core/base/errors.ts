@@ -60,6 +60,8 @@ export const ERROR_KINDS = {
   PS_CORRUPT: { wire: 0, retryable: false },
   // Launching.
   PS_ENVIRONMENT: { wire: 0, retryable: false },
+  // Optional packages.
+  PS_NOT_INSTALLED: { wire: 0, retryable: false },
 } as const;
 
 /** A stable error code, `PS_…`. */

@@ -4,6 +4,8 @@
 export interface Stats {
   readonly t: 46;
   readonly request: number;
+  /** Leave out points of curves up to this time, which an earlier answer gave. */
+  readonly after?: number | undefined;
 }
 
 /** Ask the server to do something; the payload is a JSON object. Answered by ControlResult or Fault. */

@@ -73,7 +73,7 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     schema('TaskResults', 'request:uint leases:uints lengths:uints failed?:uints bytes:uint', true),
   ],
   [MessageType.taskResultChunk, schema('TaskResultChunk', 'request:uint offset:uint', true)],
-  [MessageType.stats, schema('Stats', 'request:uint')],
+  [MessageType.stats, schema('Stats', 'request:uint after?:uint')],
   [MessageType.control, schema('Control', 'request:uint action:id', true)],
   [
     MessageType.welcome,

@@ -143,5 +143,7 @@ export type Observation =
   | { readonly kind: 'taskResult'; readonly task: number; readonly id: string; readonly value: Uint8Array }
   /** A generic task has failed for good. */
   | { readonly kind: 'taskFailed'; readonly task: number; readonly attempts: number; readonly error: PsError }
+  /** A checkpoint was taken in the data directory; only the shell knows. */
+  | { readonly kind: 'checkpoint'; readonly path: string; readonly bytes: number; readonly version: number }
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'error'; readonly error: PsError };

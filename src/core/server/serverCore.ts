@@ -84,6 +84,16 @@ export class ServerCore {
     return this.#context.commits.failure;
   }
 
+  /** Records that are not committed. */
+  get uncommittedRecords(): number {
+    return this.#context.commits.pending;
+  }
+
+  /** Which part of the model this server holds. */
+  get shard(): { readonly index: number; readonly count: number } {
+    return this.#context.options.shard;
+  }
+
   /** The parts that the shell may look at. */
   get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging' | 'isQuiet'> {
     return this.#dispatcher;

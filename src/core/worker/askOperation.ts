@@ -44,9 +44,9 @@ export class AskOperation {
   ask(wire: number): Stats | Control {
     this.isSent = true;
     this.wire = wire;
-    const { action } = this.command;
+    const { action, after } = this.command;
     return action === undefined
-      ? { t: MessageType.stats, request: wire }
+      ? { t: MessageType.stats, request: wire, after }
       : { t: MessageType.control, request: wire, action };
   }
 }

@@ -121,6 +121,8 @@ export interface AskCommand {
   readonly request: number;
   /** Undefined: the counts. */
   readonly action: string | undefined;
+  /** With the counts: `Stats.after`. */
+  readonly after?: number | undefined;
   /** JSON; undefined: none. */
   readonly argument: Uint8Array | undefined;
 }

@@ -37,6 +37,11 @@ export class Admissions {
     this.#authenticate = authenticate;
   }
 
+  /** What an open connection may do. */
+  roleOf(connection: number): Principal['role'] | undefined {
+    return this.#entrants.get(connection)?.principal.role;
+  }
+
   opened(connection: number, entrant: Entrant): void {
     this.#entrants.set(connection, entrant);
   }

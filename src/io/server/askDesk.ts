@@ -13,6 +13,8 @@ import { MessageType, type ServerMessage } from '../../core/protocol/messages.js
 import type { ServerEffect } from '../../core/server/events.js';
 import type { ServerReport, ServerStats, WorkerInfo } from '../serverReport.js';
 import type { CheckpointReport } from '../storage/storage.js';
+import type { Commands } from './commands.js';
+import type { CoreRunner } from './coreRunner.js';
 
 /** Workers that an answer to Stats names. */
 const MAX_WORKERS = 1000;
@@ -91,16 +93,32 @@ const ACTIONS: ReadonlyMap<string, readonly [keys: readonly string[], action: Ac
   ],
 ]);
 
+/** What an answer to Stats says beside the counts. */
+type More = (connection: number, afterMs: number | undefined) => Pick<ServerReport, 'role' | 'record'>;
+
+/** Has the questions that come to `runner` answered: by `server`, and by `more`. */
+export function answerAsks(server: AskedServer, runner: CoreRunner, commands: Commands, more: More): void {
+  runner.onAsk = (effect) => {
+    const { connection } = effect;
+    void answer(server, effect, more, (message, payload = new Uint8Array(0)) =>
+      commands.command(({ emit }) => emit({ kind: 'send', connection, message, payload })),
+    );
+  };
+}
+
 /** Answers one `ask` effect by `send`, now or later. Never throws. */
-export async function answerAsk(
+async function answer(
   server: AskedServer,
-  { message, payload }: Extract<ServerEffect, { kind: 'ask' }>,
+  { connection, message, payload }: Extract<ServerEffect, { kind: 'ask' }>,
+  more: More,
   send: (message: ServerMessage, payload?: Uint8Array) => void,
 ): Promise<void> {
   const { request } = message;
   try {
     if (message.t === MessageType.stats) {
-      const report: ServerReport = { stats: server.stats(), workers: server.workers().slice(0, MAX_WORKERS) };
+      const stats = server.stats();
+      const workers = server.workers().slice(0, MAX_WORKERS);
+      const report: ServerReport = { stats, workers, ...more(connection, message.after) };
       send({ t: MessageType.statsResult, request }, bytesOf(report));
     } else {
       const result = await carryOut(server, message, payload);

@@ -28,6 +28,7 @@ type AskEffect = Extract<ServerEffect, { kind: 'ask' }>;
 interface Link {
   readonly transport: Transport;
   readonly outbox: Outbox;
+  readonly wire: Wire;
   readonly watch: LinkWatch;
   readonly onClosed: (connection: number) => void;
 }
@@ -36,7 +37,6 @@ interface Link {
 export interface Traffic {
   receivedBytes: number;
   receivedMessages: number;
-  sentBytes: number;
 }
 
 /** Takes the core's records, to make them durable. */
@@ -49,7 +49,9 @@ export interface RecordSink {
 
 /** Drives one core. */
 export class CoreRunner {
-  readonly traffic: Traffic = { receivedBytes: 0, receivedMessages: 0, sentBytes: 0 };
+  readonly traffic: Traffic = { receivedBytes: 0, receivedMessages: 0 };
+  /** When it was made. */
+  readonly beganAt: number = monotonicNow();
   readonly #core: ServerCore;
   readonly #rates: RateLimits;
   readonly #tickMs: number;
@@ -64,6 +66,8 @@ export class CoreRunner {
   #isRunning = false;
   #failure: PsError | undefined;
   #nextConnection = 1;
+  /** Bytes written to sockets that have closed. */
+  #sentBytes = 0;
   #watchAt = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #onDrained: (() => void) | undefined;
@@ -87,6 +91,13 @@ export class CoreRunner {
   /** Open connections. */
   get connections(): number {
     return this.#links.size;
+  }
+
+  /** Bytes written to sockets. O(connections). */
+  get sentBytes(): number {
+    let sum = this.#sentBytes;
+    for (const { wire } of this.#links.values()) sum += sentOver(wire);
+    return sum;
   }
 
   /** Starts the passing of time. Does not keep the process alive. */
@@ -124,7 +135,13 @@ export class CoreRunner {
     const outbox = new Outbox(transport, WINDOW_BYTES, (stream) =>
       this.dispatch({ kind: 'streamEnded', stream, now: monotonicNow() }),
     );
-    this.#links.set(connection, { transport, outbox, watch: new LinkWatch(wire, this.#rates), onClosed });
+    this.#links.set(connection, {
+      transport,
+      outbox,
+      wire,
+      watch: new LinkWatch(wire, this.#rates),
+      onClosed,
+    });
     if (this.#failure !== undefined) transport.terminate();
     this.dispatch({ kind: 'connected', connection, principal, now: monotonicNow() });
     return connection;
@@ -238,6 +255,7 @@ export class CoreRunner {
     const link = this.#links.get(connection);
     if (link === undefined) return;
     this.#links.delete(connection);
+    this.#sentBytes += sentOver(link.wire);
     this.dispatch({ kind: 'closed', connection, now: monotonicNow() });
     link.outbox.close();
     link.onClosed(connection);
@@ -278,6 +296,11 @@ export class CoreRunner {
         break;
     }
   }
+}
+
+/** What a socket that keeps no count has sent is not known: 0. */
+function sentOver({ bytesWritten }: Wire): number {
+  return Number.isFinite(bytesWritten) ? bytesWritten : 0;
 }
 
 function isFromWorker(message: Message): message is WorkerMessage {

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { Observation } from '../../core/server/events.js';
+import { includesRole, type Role } from '../../core/server/rights.js';
 import { Admissions } from './admissions.js';
 import { type Auth, authenticateBy } from './auth.js';
 import type { Commands } from './commands.js';
@@ -22,7 +23,7 @@ export class Entrance {
     commands: Commands,
     observe: (observation: Observation) => void,
   ) {
-    const { authenticate, insecure, path, allowedOrigins } = options;
+    const { authenticate, insecure, path, allowedOrigins, dashboard } = options;
     const { limits } = options.core;
     const onError = (cause: unknown): void => {
       const error = new PsError('PS_INTERNAL', `the user's auth failed: ${String(cause)}`, { cause });
@@ -39,6 +40,7 @@ export class Entrance {
     this.#desk = new UpgradeDesk({
       path,
       allowedOrigins,
+      hasPage: dashboard,
       authenticate,
       isPublic: insecure,
       maxMessageBytes: maxMessageBytes(limits.chunkBytes),
@@ -57,6 +59,22 @@ export class Entrance {
   /** Takes an upgrade request if its path is ours; returns whether it was. */
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     return this.#desk.handle(request, socket, head);
+  }
+
+  /** What an open connection may do. */
+  roleOf(connection: number): Role | undefined {
+    return this.#admissions.roleOf(connection);
+  }
+
+  /** Whether a page of `origin`, which makes `request`, may connect. */
+  allowsOrigin(origin: string, request: IncomingMessage): boolean {
+    return this.#desk.allowsOrigin(origin, request);
+  }
+
+  /** Whether an HTTP request comes from someone who may see the server's counts. Never rejects. */
+  async mayMonitor(request: IncomingMessage): Promise<boolean> {
+    const principal = await this.#desk.principalOf(request);
+    return principal !== undefined && includesRole(principal.role, 'monitor');
   }
 
   start(): void {

@@ -7,6 +7,7 @@ import {
   type Server as HttpServer,
   type IncomingMessage,
   type RequestListener,
+  type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -17,12 +18,15 @@ import type { CheckedServerOptions } from './serverOptions.js';
 import { refuse } from './upgrade.js';
 
 type HandleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+/** Answers a request, if it is one that it knows; returns whether it was. */
+type HandleRequest = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 /** The source of upgrade requests of one `ParameterServer`. */
 export class HttpPlace {
   readonly #options: Pick<CheckedServerOptions, 'place' | 'path'>;
   readonly #handle: HandleUpgrade;
   readonly #health: () => Health;
+  readonly #handleRequest: HandleRequest;
   #own: HttpServer | undefined;
   readonly #onAttached = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     this.#handle(request, socket, head);
@@ -32,10 +36,12 @@ export class HttpPlace {
     options: Pick<CheckedServerOptions, 'place' | 'path'>,
     handle: HandleUpgrade,
     health: () => Health,
+    handleRequest: HandleRequest,
   ) {
     this.#options = options;
     this.#handle = handle;
     this.#health = health;
+    this.#handleRequest = handleRequest;
   }
 
   /** Listens or attaches. Rejects with `PS_CONNECT_FAILED` when the port can't be had. */
@@ -43,7 +49,9 @@ export class HttpPlace {
     const { place } = this.#options;
     if (place.kind === 'server') place.server.on('upgrade', this.#onAttached);
     if (place.kind !== 'port') return;
-    const answer: RequestListener = (request, response) => answerPlain(request, response, this.#health());
+    const answer: RequestListener = (request, response) => {
+      if (!this.#handleRequest(request, response)) answerPlain(request, response, this.#health());
+    };
     const own = place.tls === undefined ? createServer(answer) : createTlsServer(place.tls, answer);
     own.on('upgrade', (request, socket, head) => {
       if (!this.#handle(request, socket, head)) refuse(socket, '404 Not Found');

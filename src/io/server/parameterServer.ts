@@ -2,7 +2,7 @@
  * `ParameterServer`: a server core with sockets and time. This class checks arguments, starts and stops
  * things and turns commands into changes of the core; every rule stands in the core.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'eventemitter3';
@@ -19,7 +19,7 @@ import { primeMalloc } from '../primeMalloc.js';
 import type { ServerStats, WorkerInfo } from '../serverReport.js';
 import type { CheckpointReport } from '../storage/storage.js';
 import { monotonicNow } from '../time.js';
-import { answerAsk } from './askDesk.js';
+import { answerAsks } from './askDesk.js';
 import type { Auth } from './auth.js';
 import { Commands, type Decision } from './commands.js';
 import { CoreRunner } from './coreRunner.js';
@@ -27,13 +27,14 @@ import { Entrance } from './entrance.js';
 import { HttpPlace } from './httpPlace.js';
 import { makeCore } from './makeCore.js';
 import { Persistence } from './persistence.js';
-import { emitObservation, logObservation, type ParameterServerEvents } from './serverEvents.js';
+import { emitObservation, guarded, logObservation, type ParameterServerEvents } from './serverEvents.js';
 import {
   type CheckedServerOptions,
   checkServerOptions,
   type ParameterServerOptions,
 } from './serverOptions.js';
 import { statsOf } from './serverStats.js';
+import type { ServerWatch } from './serverWatch.js';
 import { checkShardConsistency } from './shardOption.js';
 import { copyJob, flatValues, type Snapshot } from './snapshot.js';
 import { workerInfos } from './workerInfo.js';
@@ -64,33 +65,35 @@ export class ParameterServer<
   #closing: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
 
-  constructor(options: ParameterServerOptions<P>) {
+  /** `watch` is told what happens. */
+  constructor(options: ParameterServerOptions<P>, watch?: ServerWatch) {
     super();
     this.#options = checkServerOptions(options);
     this.#core = makeCore(this.#options);
     const onObservation = (observation: Observation): void => {
-      this.#guard(() => logObservation(observation, this.#options.logger));
+      guarded(() => logObservation(observation, this.#options.logger));
       emitObservation(observation, (name, ...args) => this.#emit(name, ...args));
+      watch?.observe(observation, monotonicNow());
     };
     this.#runner = new CoreRunner(this.#core, this.#options.core.limits, onObservation);
     this.#commands = new Commands(this.#runner);
-    this.#runner.onAsk = (effect) => {
-      const { connection } = effect;
-      void answerAsk(this, effect, (message, payload = new Uint8Array(0)) =>
-        this.#commands.command(({ emit }) => emit({ kind: 'send', connection, message, payload })),
-      );
-    };
+    answerAsks(this, this.#runner, this.#commands, (connection, afterMs) => ({
+      role: this.#entrance.roleOf(connection),
+      record: watch?.report(monotonicNow(), afterMs),
+    }));
     this.#entrance = new Entrance(this.#options, this.#runner, this.#commands, onObservation);
-    this.#place = new HttpPlace(this.#options, this.handleUpgrade.bind(this), () => ({
+    const health = () => ({
       failure: this.#runner.failure ?? this.#core.failure,
       isDraining: this.#draining !== undefined || this.#state !== 'listening',
-    }));
+    });
+    this.#place = new HttpPlace(this.#options, this.handleUpgrade.bind(this), health, (request, response) =>
+      this.handleRequest(request, response),
+    );
     this.#persistence = new Persistence({
       core: this.#core,
       runner: this.#runner,
       storage: this.#options.storage,
       shard: this.#options.core.shard,
-      onCheckpoint: (report) => this.#emit('checkpoint', report),
       onObservation,
     });
   }
@@ -162,6 +165,16 @@ export class ParameterServer<
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     return this.#state === 'listening' && this.#entrance.handle(request, socket, head);
+  }
+
+  /** Answers an HTTP request for the dashboard or `metrics`, if it is one; returns whether it was. */
+  handleRequest(_request: IncomingMessage, _response: ServerResponse): boolean {
+    return false;
+  }
+
+  /** Who may come in. */
+  protected get gate(): Pick<Entrance, 'mayMonitor' | 'allowsOrigin'> {
+    return this.#entrance;
   }
 
   /** A copy of all parameters at one version. Rejects with `PS_CLOSED` after `close`. O(parameters). */
@@ -324,18 +337,7 @@ export class ParameterServer<
 
   /** Calls the listeners. */
   #emit<K extends keyof ParameterServerEvents>(name: K, ...args: Parameters<ParameterServerEvents[K]>): void {
-    this.#guard(() => (this.emit as (name: K, ...args: unknown[]) => boolean)(name, ...args));
-  }
-
-  /** Calls the user's code. If it throws, that is the user's bug: it surfaces as such, and harms nothing here. */
-  #guard(call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    guarded(() => (this.emit as (name: K, ...args: unknown[]) => boolean)(name, ...args));
   }
 }
 

@@ -28,7 +28,6 @@ export interface PersistenceParts {
   /** Undefined: no `dataDir`. */
   readonly storage: CheckedStorage | undefined;
   readonly shard: { readonly index: number; readonly count: number };
-  readonly onCheckpoint: (report: CheckpointReport) => void;
   readonly onObservation: (observation: Observation) => void;
 }
 
@@ -52,7 +51,7 @@ export class Persistence {
 
   /** Recovers the state. Rejects with `PS_DATA_DIR_IN_USE`, `PS_STORAGE`, `PS_CORRUPT`, `PS_VERSION`, `PS_INVALID_ARGUMENT`. */
   async open(): Promise<void> {
-    const { core, runner, storage: options, shard, onCheckpoint, onObservation } = this.#parts;
+    const { core, runner, storage: options, shard, onObservation } = this.#parts;
     if (options === undefined) return;
     const newSalt = (): number => randomBytes(4).readUInt32LE();
     const { directory, durability, checkpoint } = options;
@@ -62,7 +61,7 @@ export class Persistence {
       {
         run: (action) => runner.run(action),
         now: monotonicNow,
-        onCheckpoint,
+        onCheckpoint: (report) => onObservation({ kind: 'checkpoint', ...report }),
         onWarning: (message) => onObservation({ kind: 'warning', message }),
         onError: (error) => onObservation({ kind: 'error', error }),
       },

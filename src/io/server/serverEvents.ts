@@ -81,6 +81,7 @@ export function emitObservation(
     case 'clock':
     case 'metrics':
     case 'warning':
+    case 'checkpoint':
       emit(observation.kind, event as never);
       break;
     case 'rejected':
@@ -118,5 +119,16 @@ export function logObservation(observation: Observation, logger: Logger | undefi
     case 'error':
       logger.error(`${observation.error.code} ${observation.error.message}`);
       break;
+  }
+}
+
+/** Calls the user's code. If it throws, that is the user's bug: it surfaces as such, and harms nothing here. */
+export function guarded(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

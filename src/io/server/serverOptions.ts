@@ -64,6 +64,11 @@ export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpec
   readonly limits?: LimitOptions;
   /** Silent by default. */
   readonly logger?: Logger;
+  /**
+   * Serve a page that shows training, at `dashboard/` below `path`, to those who may monitor. On a server of yours
+   * it is answered through `handleRequest`. Default false.
+   */
+  readonly dashboard?: boolean;
 }
 
 /** Options after their checks, with defaults. */
@@ -75,6 +80,7 @@ export interface CheckedServerOptions extends CheckedPlaceOptions {
   /** Undefined: the state lives in memory. */
   readonly storage: CheckedStorage | undefined;
   readonly logger: Logger | undefined;
+  readonly dashboard: boolean;
 }
 
 const KEYS = new Set([
@@ -91,7 +97,7 @@ const KEYS = new Set([
     'shard',
   ],
   ...['port', 'server', 'noServer', 'host', 'path', 'auth', 'allowedOrigins', 'tls', 'insecure'],
-  ...['limits', 'logger'],
+  ...['limits', 'logger', 'dashboard'],
   ...['dataDir', 'durability', 'checkpoint'],
 ]);
 
@@ -130,6 +136,7 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
     ...checkPlaceOptions(options),
     storage,
     logger: checkLogger(options.logger),
+    dashboard: checkFlag('dashboard', options.dashboard),
   };
 }
 
@@ -168,6 +175,11 @@ function checkLimit(name: string, value: unknown): number {
   const mayBeNever = name === 'progressTimeoutMs' || name === 'reauthenticateMs';
   if (mayBeNever && value === Number.POSITIVE_INFINITY) return value;
   return integer(`limits.${name}`, value, 1);
+}
+
+function checkFlag(option: string, value: unknown = false): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalidArgument(option, value, 'true or false');
 }
 
 function checkLogger(logger: unknown): Logger | undefined {

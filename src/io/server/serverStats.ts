@@ -1,10 +1,12 @@
 /** What a server counts, for `stats()`. */
 import type { ServerCore } from '../../core/server/serverCore.js';
 import type { ServerStats } from '../serverReport.js';
+import { monotonicNow } from '../time.js';
 import type { CoreRunner } from './coreRunner.js';
 
 /** The counts now. */
-export function statsOf({ state, view }: ServerCore, runner: CoreRunner): ServerStats {
+export function statsOf(core: ServerCore, runner: CoreRunner): ServerStats {
+  const { state, view } = core;
   const { receivedBytes, receivedMessages } = runner.traffic;
   return {
     version: state.version,
@@ -16,5 +18,20 @@ export function statsOf({ state, view }: ServerCore, runner: CoreRunner): Server
     stagingBytes: view.staging.usedBytes,
     receivedBytes,
     receivedMessages,
+    sentBytes: runner.sentBytes,
+    uncommittedRecords: core.uncommittedRecords,
+    uptimeMs: Math.round(monotonicNow() - runner.beganAt),
+    consistency: state.model,
+    optimizer: state.table.groups[0]?.optimizer.name ?? '',
+    learningRate: rateNow(core),
+    shard: core.shard,
   };
+}
+
+function rateNow({ state }: ServerCore): number | null {
+  try {
+    return state.table.ratesNow(1)[0] ?? null;
+  } catch {
+    return null;
+  }
 }

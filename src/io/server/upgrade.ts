@@ -18,6 +18,7 @@ import type { Authenticate } from './auth.js';
 import { bearerOf, offeredBy } from './bearer.js';
 import { ConnectionCount, type ConnectionLimits, isLoopback } from './connectionCount.js';
 import type { Wire } from './linkWatch.js';
+import { allowsOrigin, isHostOfThisMachine, type OriginRules } from './origins.js';
 
 /** How long a page that is refused may take to answer the close frame. */
 const CLOSE_TIMEOUT_MS = 2000;
@@ -32,9 +33,8 @@ export interface Entrant {
 }
 
 /** What decides about upgrade requests. */
-export interface UpgradeOptions {
+export interface UpgradeOptions extends OriginRules {
   readonly path: string;
-  readonly allowedOrigins: ReadonlySet<string>;
   /** Undefined: everyone is a worker. */
   readonly authenticate: Authenticate | undefined;
   /** Without `authenticate`: take requests that come to an address that other machines can reach. */
@@ -120,6 +120,29 @@ export class UpgradeDesk {
     return true;
   }
 
+  /** Whether a page of `origin`, which makes `request`, may connect. */
+  allowsOrigin(origin: string, request: IncomingMessage): boolean {
+    return allowsOrigin(origin, request, this.#options);
+  }
+
+  /** Who a plain HTTP request comes from, by the same rules; undefined: nobody who may connect. Never rejects. */
+  principalOf(request: IncomingMessage): Promise<Principal | undefined> {
+    const authenticate = this.#authenticate;
+    if (authenticate === undefined) {
+      const isOfThisMachine =
+        isHostOfThisMachine(request) && isLoopback(addressOf(request.socket, 'localAddress') ?? '');
+      return Promise.resolve(isOfThisMachine || this.#options.isPublic ? { role: 'worker' } : undefined);
+    }
+    return new Promise((resolve) => {
+      this.#decide(
+        authenticate,
+        request,
+        (found) => resolve(found ?? undefined),
+        () => resolve(undefined),
+      );
+    });
+  }
+
   /** Asks who `request` comes from. `onFailure`: the user's function failed, or took too long. */
   #decide(
     authenticate: Authenticate,
@@ -140,8 +163,8 @@ export class UpgradeDesk {
 
   #refusal(request: IncomingMessage): string | undefined {
     const { origin } = request.headers;
-    const { allowedOrigins, isPublic } = this.#options;
-    if (origin !== undefined && !allowedOrigins.has(origin.toLowerCase())) return FORBIDDEN;
+    const { isPublic } = this.#options;
+    if (origin !== undefined && !allowsOrigin(origin, request, this.#options)) return FORBIDDEN;
     const isSpoken =
       offeredBy(request.headers['sec-websocket-protocol']).includes(SUBPROTOCOL) || isStreamRequest(request);
     if (!isSpoken) return '400 Bad Request';

@@ -11,7 +11,7 @@ import type { ClockAnswer, WorkerObservation } from '../../core/worker/events.js
 import { randomHex } from '../randomHex.js';
 import type { ServerReport } from '../serverReport.js';
 import { abortedError, quiet } from './abort.js';
-import { callAsk } from './asks.js';
+import { callControl, callStats, type StatsOptions } from './asks.js';
 import { batchSource } from './batchSource.js';
 import {
   callPull,
@@ -201,11 +201,8 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   }
 
   /** The server's counts and who is connected. Any role may ask, `monitor` and up. */
-  stats(options: { readonly signal?: AbortSignal } = {}): Promise<ServerReport> {
-    return this.#whenConnected(
-      () => callAsk<ServerReport>(this.#host, undefined, undefined, options.signal),
-      options.signal,
-    );
+  stats(options: StatsOptions = {}): Promise<ServerReport> {
+    return this.#whenConnected(() => callStats(this.#host, options), options.signal);
   }
 
   /**
@@ -219,7 +216,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<Readonly<Record<string, unknown>>> {
     return this.#whenConnected(
-      () => callAsk<Record<string, unknown>>(this.#host, action, argument, options.signal),
+      () => callControl(this.#host, action, argument, options.signal),
       options.signal,
     );
   }
