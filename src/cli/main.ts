@@ -6,6 +6,7 @@ import { PsError } from '../core/base/errors.js';
 import { inspectCommand } from './inspect.js';
 import { launchCommand } from './launch.js';
 import { serveCommand } from './serve.js';
+import { topCommand } from './top.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -18,6 +19,7 @@ try {
     .addCommand(inspectCommand())
     .addCommand(launchCommand())
     .addCommand(serveCommand())
+    .addCommand(topCommand())
     .parseAsync();
 } catch (error) {
   if (!(error instanceof PsError)) throw error;

@@ -25,7 +25,7 @@ export function bytes(value: number): string {
 
 /** Bytes per second. */
 export function bytesPerSecond(value: number): string {
-  return `${bytes(value)}/s`;
+  return Number.isFinite(value) ? `${bytes(value)}/s` : DASH;
 }
 
 /** How often something happens: 12.3/s. */

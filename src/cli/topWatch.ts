@@ -1,0 +1,209 @@
+/** The connections and the terminal of `pslib top`: asks each server once a second, and draws what `topScreen` says. */
+import type { ReadStream, WriteStream } from 'node:tty';
+import type { PsError } from '../core/base/errors.js';
+import { Worker } from '../io/worker/node/worker.js';
+import { Series } from '../ops/record/series.js';
+import { WorkerHistory } from '../ops/view/workerRows.js';
+import { lineOf, SORTS, screenOf, type WatchedShard } from './topScreen.js';
+
+const ASK_EVERY_MS = 1000;
+/** Where the output is no terminal, a line is printed for so many looks. */
+const LOOKS_PER_LINE = 5;
+const SHOW_SCREEN = '\u001b[?1049h\u001b[?25l';
+const LEAVE_SCREEN = '\u001b[?25h\u001b[?1049l';
+
+/** Watches one server. */
+class ShardWatch {
+  readonly #url: string;
+  readonly #worker: Worker;
+  #history = new WorkerHistory();
+  #metrics = new Map<string, Series>();
+  #afterMs: number | undefined;
+  #now: WatchedShard;
+
+  constructor(url: string, token: string | undefined) {
+    this.#url = url;
+    this.#worker = new Worker(url, {
+      id: `top-${process.pid}-${Math.random().toString(36).slice(2, 8)}`,
+      readOnly: true,
+      reconnect: { maxDelayMs: 5000, maxOfflineMs: 86_400_000 },
+      ...(token === undefined || token === '' ? {} : { token }),
+    });
+    this.#now = { url, report: undefined, rows: [], metric: undefined, trouble: undefined };
+    this.#worker.on('reconnecting', ({ error }) => {
+      this.#now = { ...this.#now, trouble: `not connected: ${describe(error)}; trying again …` };
+    });
+  }
+
+  get now(): WatchedShard {
+    return this.#now;
+  }
+
+  /** Asks once. Rejects when the server will not have us. */
+  async look(signal: AbortSignal): Promise<void> {
+    const report = await this.#worker.stats({ signal, after: this.#afterMs });
+    const { record, stats } = report;
+    const nowMs = record?.nowMs ?? stats.uptimeMs;
+    if (nowMs < (this.#afterMs ?? 0)) {
+      this.#history = new WorkerHistory();
+      this.#metrics = new Map();
+    }
+    this.#afterMs = nowMs;
+    for (const [name, points] of Object.entries(record?.metrics ?? {})) {
+      const series = this.#metrics.get(name) ?? new Series();
+      this.#metrics.set(name, series);
+      for (const point of points) series.add(...point);
+    }
+    const name = this.#metrics.has('loss') ? 'loss' : [...this.#metrics.keys()].sort()[0];
+    const metric = name === undefined ? undefined : { name, points: this.#metrics.get(name)?.points() ?? [] };
+    const others = report.workers.filter(({ id }) => id !== this.#worker.id);
+    const rows = this.#history.rows(nowMs, others);
+    this.#now = { url: this.#url, report, rows, metric, trouble: undefined };
+  }
+
+  close(): Promise<void> {
+    return this.#worker.close();
+  }
+}
+
+function describe({ message, code }: PsError): string {
+  return `${message} (${code})`;
+}
+
+/** Watches all shards of a group, or one server. */
+export class Watch {
+  readonly #shards: readonly ShardWatch[];
+
+  constructor(urls: readonly string[], token: string | undefined) {
+    this.#shards = urls.map((url) => new ShardWatch(url, token));
+  }
+
+  /** What is known now. */
+  get shards(): readonly WatchedShard[] {
+    return this.#shards.map(({ now }) => now);
+  }
+
+  /** Asks every server, and rejects with the first refusal. Waits for those that do not answer until `signal` aborts. */
+  async look(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.look(signal)));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.close()));
+  }
+}
+
+/** Where it is shown. */
+export interface TopTerminal {
+  readonly once: boolean;
+  readonly input: Pick<ReadStream, 'isTTY' | 'setRawMode' | 'on' | 'off' | 'resume' | 'pause'>;
+  readonly output: Pick<WriteStream, 'isTTY' | 'columns' | 'rows' | 'write' | 'hasColors'>;
+}
+
+/** Shows `watch` until someone ends it. Rejects when a server refuses. */
+export async function describeWatch(watch: Watch, terminal: TopTerminal): Promise<void> {
+  const { once, output } = terminal;
+  const end = new AbortController();
+  const onInterrupt = (): void => end.abort();
+  process.once('SIGINT', onInterrupt);
+  process.once('SIGTERM', onInterrupt);
+  const isScreen = output.isTTY && !once;
+  const screen = isScreen ? new Screen(watch, terminal, () => end.abort()) : undefined;
+  try {
+    for (let looks = 0; !end.signal.aborted; looks++) {
+      await lookOrTimeOut(watch, end.signal, once);
+      if (once && looks > 0) break;
+      if (screen !== undefined) screen.draw();
+      else if (!once && looks % LOOKS_PER_LINE === 0) {
+        for (const shard of watch.shards) output.write(`${lineOf(shard)}\n`);
+      }
+      await pause(ASK_EVERY_MS, end.signal);
+    }
+  } finally {
+    screen?.close();
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+    await watch.close();
+  }
+  if (once) for (const line of screenOf(watch.shards, plainOptions(output))) output.write(`${line}\n`);
+}
+
+/** One look; a server that does not answer is shown as such, except where only one look is wanted. */
+async function lookOrTimeOut(watch: Watch, signal: AbortSignal, isPatient: boolean): Promise<void> {
+  const look = watch.look(signal).catch((error: PsError) => {
+    if (!signal.aborted && !isPassing(error)) throw error;
+  });
+  await (isPatient ? look : Promise.race([look, pause(2 * ASK_EVERY_MS, signal)]));
+}
+
+function isPassing({ code }: PsError): boolean {
+  return code === 'PS_CONNECTION_LOST' || code === 'PS_ABORTED' || code === 'PS_DRAINING';
+}
+
+function plainOptions(output: TopTerminal['output']): Parameters<typeof screenOf>[1] {
+  const { columns = 120 } = output;
+  return {
+    columns: output.isTTY ? columns : 200,
+    rows: 10_000,
+    hasColours: false,
+    hasKeys: false,
+    sort: undefined,
+  };
+}
+
+/** A screen of its own, which leaves the terminal as it was. */
+class Screen {
+  readonly #watch: Watch;
+  readonly #terminal: TopTerminal;
+  readonly #onKey: (key: Uint8Array) => void;
+  #sort = 0;
+
+  constructor(watch: Watch, terminal: TopTerminal, onQuit: () => void) {
+    this.#watch = watch;
+    this.#terminal = terminal;
+    this.#onKey = (key) => {
+      const text = new TextDecoder().decode(key);
+      if (text === 'q' || text === '\u0003') onQuit();
+      if (text !== 's') return;
+      this.#sort = (this.#sort + 1) % SORTS.length;
+      this.draw();
+    };
+    const { input, output } = terminal;
+    output.write(SHOW_SCREEN);
+    if (!input.isTTY) return;
+    input.setRawMode(true);
+    input.on('data', this.#onKey);
+    input.resume();
+  }
+
+  draw(): void {
+    const { output } = this.#terminal;
+    const { columns, rows } = output;
+    const hasColours = output.hasColors?.() === true;
+    const options = { columns, rows, hasColours, hasKeys: true, sort: SORTS[this.#sort] };
+    const lines = screenOf(this.#watch.shards, options).slice(0, rows);
+    // Line by line over the old ones: clearing first would flicker.
+    output.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join('\r\n')}\u001b[J`);
+  }
+
+  close(): void {
+    const { input, output } = this.#terminal;
+    output.write(LEAVE_SCREEN);
+    if (!input.isTTY) return;
+    input.off('data', this.#onKey);
+    input.setRawMode(false);
+    input.pause();
+  }
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener('abort', end);
+  });
+}
