@@ -2,10 +2,11 @@
  * Runs one server from its file to its end: says in plain lines what happens, reports from time to time how
  * training goes, and on a signal drains before it closes, so that no push is lost.
  */
-import { ParameterServer } from '../io/server/parameterServer.js';
+
 import type { ParameterServerOptions } from '../io/server/serverOptions.js';
 import { fromEnvironment } from '../launch/place/fromEnvironment.js';
 import { DEFAULT_PORT, environmentError } from '../launch/place/variables.js';
+import { ParameterServer } from '../ops/parameterServer.js';
 import { type ModelOptions, readModelFile } from './modelFile.js';
 
 /** What the command line says; it goes before the environment, and that before the file. */
