@@ -2,6 +2,7 @@
 
 export type { Laggard, PsErrorCode, PsErrorDetails } from './core/base/errors.js';
 export { PsError } from './core/base/errors.js';
+export type { Aggregate } from './core/consistency/aggregate.js';
 export type { AspModel, BspModel, Consistency, SspModel } from './core/consistency/consistency.js';
 export { asp, bsp, ssp } from './core/consistency/consistency.js';
 export type { DelayOptions } from './core/consistency/delayPolicy.js';

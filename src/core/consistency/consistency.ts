@@ -4,13 +4,14 @@
  */
 import { invalidArgument } from '../base/errors.js';
 import { checkOptionObject } from '../base/optionObject.js';
+import { type AggregateOptions, checkAggregate, type RobustAggregation } from './aggregate.js';
 import { BspPolicy } from './bsp.js';
 import type { ClockTable } from './clockTable.js';
 import type { ConsistencyPolicy } from './policy.js';
 import { SspPolicy } from './ssp.js';
 
 /** Bulk synchronous parallel. */
-export interface BspModel {
+export interface BspModel extends Partial<RobustAggregation> {
   readonly name: 'bsp';
   /** How many of the slowest a clock does not wait for. */
   readonly backupWorkers: number;
@@ -38,13 +39,18 @@ export type Consistency = BspModel | SspModel | AspModel;
  *
  * `backupWorkers` (default 0): a clock closes when all but so many have ticked; late pushes are
  * answered `dropped` (Chen et al. 2016).
+ *
+ * `aggregate` (default `'mean'`): how a clock's updates become one. `'median'`, `'trimmedMean'` and `'krum'` withstand
+ * workers that push what they like, up to `faultyShare` (default 0.25, below 0.5) of those of a clock, rounded down;
+ * the median any number below half.
  */
-export function bsp(options: { backupWorkers?: number } = {}): BspModel {
-  const { backupWorkers = 0 } = checkOptionObject('bsp', options, ['backupWorkers']);
+export function bsp(options: { backupWorkers?: number } & AggregateOptions = {}): BspModel {
+  const keys = ['backupWorkers', 'aggregate', 'faultyShare'] as const;
+  const { backupWorkers = 0, ...rest } = checkOptionObject('bsp', options, keys);
   if (!Number.isSafeInteger(backupWorkers) || backupWorkers < 0) {
     throw invalidArgument('bsp.backupWorkers', backupWorkers, 'an integer from 0');
   }
-  return Object.freeze({ name: 'bsp', backupWorkers });
+  return Object.freeze({ name: 'bsp', backupWorkers, ...checkAggregate(rest) });
 }
 
 /**
@@ -86,6 +92,12 @@ export function checkConsistency(option: string, value: unknown): Consistency {
 export function stalenessOf(model: Consistency): number | undefined {
   if (model.name === 'asp') return undefined;
   return model.name === 'ssp' ? model.staleness : 0;
+}
+
+/** How `model` merges the updates of a clock, if not by their mean. */
+export function robustAggregationOf(model: Consistency): RobustAggregation | undefined {
+  if (model.name !== 'bsp' || model.aggregate === undefined) return undefined;
+  return { aggregate: model.aggregate, faultyShare: model.faultyShare ?? 0 };
 }
 
 /** The policy of `model`, beginning at the table as it is now. */

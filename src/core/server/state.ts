@@ -5,7 +5,7 @@
  */
 import { invariant } from '../base/invariant.js';
 import { ClockTable } from '../consistency/clockTable.js';
-import { type Consistency, policyOf } from '../consistency/consistency.js';
+import { type Consistency, policyOf, robustAggregationOf } from '../consistency/consistency.js';
 import type { ConsistencyPolicy } from '../consistency/policy.js';
 import { withLearningRate } from '../optim/updateRule.js';
 import { ClockBuffer } from '../table/clockBuffer.js';
@@ -223,7 +223,7 @@ export class ServerState {
   #close(record: CloseRecord): Job {
     const buffer = record.isFailed === true ? undefined : this.buffers.get(record.clock);
     const contributors = buffer?.contributions.map((each) => each.worker) ?? [];
-    const merge = buffer?.merge((selection, gradient) =>
+    const merge = buffer?.merge(robustAggregationOf(this.model), (selection, gradient) =>
       this.#plainUpdate(selection, gradient, record.rates),
     );
     const onClosed = (): void => {

@@ -4,8 +4,10 @@
  * no bit. A tensor that a worker pushed no gradient for counts as zeros; one that nobody pushed is
  * not updated.
  */
+import type { RobustAggregation } from '../consistency/aggregate.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Catalogue, Selection } from '../tensor/catalogue.js';
+import { robustMerge } from './aggregation.js';
 import { type Job, JobSequence, RangeJob } from './job.js';
 
 /** One worker's sum. */
@@ -77,29 +79,41 @@ export class ClockBuffer {
   }
 
   /**
-   * Merges all sums into their mean, in the memory of the first, and gives it to `use` as a gradient
-   * of the touched tensors. REQUIRES: not empty. The buffer is empty when the job is done.
+   * Merges all sums into their mean, or as `robust` says, in the memory of the first, and gives it to `use` as a
+   * gradient of the touched tensors. REQUIRES: not empty. The buffer is empty when the job is done.
    */
-  merge(use: (selection: Selection, gradient: Float32Array, workers: number) => Job): Job {
+  merge(
+    robust: RobustAggregation | undefined,
+    use: (selection: Selection, gradient: Float32Array, workers: number) => Job,
+  ): Job {
     const all = this.contributions;
     const first = all[0] as Contribution;
     const touched = new Set<number>();
     for (const each of all) for (const index of each.touched) touched.add(index);
     const selection = this.#catalogue.select([...touched].sort((a, b) => a - b));
-    const kernels = this.#kernels;
-    const length = this.#catalogue.length;
+    const sums = all.map(({ sum }) => sum);
+    const merge = robust === undefined ? this.#mean(sums) : robustMerge(sums, robust);
     const jobs = function* (): Generator<Job> {
-      for (const other of all.slice(1)) {
-        yield new RangeJob(length, (begin, end) => {
-          kernels.add(first.sum.subarray(begin, end), other.sum.subarray(begin, end));
+      yield merge;
+      yield use(selection, compact(first.sum, selection), all.length);
+    };
+    return new JobSequence(jobs());
+  }
+
+  #mean(sums: readonly Float32Array[]): Job {
+    const first = sums[0] as Float32Array;
+    const kernels = this.#kernels;
+    const jobs = function* (): Generator<Job> {
+      for (const other of sums.slice(1)) {
+        yield new RangeJob(first.length, (begin, end) => {
+          kernels.add(first.subarray(begin, end), other.subarray(begin, end));
         });
       }
-      if (all.length > 1) {
-        yield new RangeJob(length, (begin, end) =>
-          kernels.divide(first.sum.subarray(begin, end), all.length),
+      if (sums.length > 1) {
+        yield new RangeJob(first.length, (begin, end) =>
+          kernels.divide(first.subarray(begin, end), sums.length),
         );
       }
-      yield use(selection, compact(first.sum, selection), all.length);
     };
     return new JobSequence(jobs());
   }

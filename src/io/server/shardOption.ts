@@ -58,8 +58,13 @@ export function groupName(group: string, count: number, parameters: ParameterSpe
 
 /** Throws `PS_INVALID_ARGUMENT` for a consistency model that shards can't keep. */
 export function checkShardConsistency(consistency: Consistency, { count }: Shard): Consistency {
-  const isRefused = count > 1 && consistency.name === 'bsp' && consistency.backupWorkers > 0;
-  if (!isRefused) return consistency;
+  if (count === 1 || consistency.name !== 'bsp') return consistency;
+  if (consistency.aggregate === 'krum') {
+    // It compares whole updates, and a shard has only a part of each.
+    const text = "bsp.aggregate must not be 'krum' in a group of servers: take 'median' or 'trimmedMean'";
+    throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'consistency' } });
+  }
+  if (consistency.backupWorkers === 0) return consistency;
   // Each shard would choose other workers to go on without, and the parts of an update would not match.
   const text = `bsp.backupWorkers must be 0 in a group of servers, got ${consistency.backupWorkers}`;
   throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'consistency' } });

@@ -27,6 +27,8 @@ const MODELS: Consistency[] = [
   asp(),
   bsp(),
   bsp({ backupWorkers: 1 }),
+  bsp({ aggregate: 'krum' }),
+  bsp({ aggregate: 'median' }),
 ];
 
 /** One step: who does what, and a number for it. */

@@ -55,7 +55,10 @@ const acts = fc.array(
   }),
   { minLength: 10, maxLength: 60 },
 );
-const models: readonly Consistency[] = [asp(), ssp({ staleness: 1 }), bsp(), bsp({ backupWorkers: 1 })];
+const models: readonly Consistency[] = [
+  ...[asp(), ssp({ staleness: 1 }), bsp(), bsp({ backupWorkers: 1 })],
+  ...(['median', 'trimmedMean', 'krum'] as const).map((aggregate) => bsp({ aggregate, faultyShare: 0.4 })),
+];
 const optimizers: readonly Optimizer[] = [sgd({ learningRate: 0.5 }), adam(), ftrl(), adagrad()];
 const LENGTH = 5;
 

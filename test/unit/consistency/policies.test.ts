@@ -145,7 +145,8 @@ describe('bsp', () => {
 
 describe('the models', () => {
   it('are frozen plain data, and survive JSON', () => {
-    for (const model of [bsp({ backupWorkers: 2 }), ssp({ staleness: 4 }), asp()]) {
+    const robust = bsp({ aggregate: 'krum', faultyShare: 0.3 });
+    for (const model of [bsp({ backupWorkers: 2 }), robust, ssp({ staleness: 4 }), asp()]) {
       expect(Object.isFrozen(model)).toBe(true);
       expect(checkConsistency('consistency', JSON.parse(JSON.stringify(model)))).toEqual(model);
     }
@@ -161,6 +162,21 @@ describe('the models', () => {
 
   it.each([undefined, null, 3])('ssp refuses %s as its options', (options) => {
     expect(() => ssp(options as never)).toThrow(/ssp\.staleness/);
+  });
+
+  it('bsp keeps how updates are merged, and the share that may be faulty', () => {
+    expect(bsp({ aggregate: 'mean' })).toEqual({ name: 'bsp', backupWorkers: 0 });
+    const robust = { name: 'bsp', backupWorkers: 0, aggregate: 'median', faultyShare: 0.25 };
+    expect(bsp({ aggregate: 'median' })).toEqual(robust);
+  });
+
+  it.each([
+    [{ aggregate: 'average' }, /bsp\.aggregate must be 'mean', 'median', 'trimmedMean', 'krum'/],
+    [{ aggregate: 'krum', faultyShare: 0.5 }, /bsp\.faultyShare must be a number from 0 to below 0\.5/],
+    [{ aggregate: 'krum', faultyShare: '0.1' }, /bsp\.faultyShare/],
+    [{ faultyShare: 0.1 }, /bsp\.faultyShare must be left out with 'mean'/],
+  ])('bsp refuses %j', (options, message) => {
+    expect(() => bsp(options as never)).toThrow(message);
   });
 
   it.each([-1, 0.5, '1', null])('bsp refuses %s backup workers', (backupWorkers) => {

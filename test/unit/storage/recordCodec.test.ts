@@ -18,7 +18,12 @@ const uint = fc.maxSafeNat();
 const rates = fc.array(fc.double({ noDefaultInfinity: true, noNaN: true }), { maxLength: 4 });
 const values = fc.float32Array({ maxLength: 10 });
 const worker = text;
-const model = fc.constantFrom(asp(), bsp({ backupWorkers: 2 }), ssp({ staleness: 4 }));
+const model = fc.constantFrom(
+  asp(),
+  bsp({ backupWorkers: 2 }),
+  bsp({ aggregate: 'trimmedMean', faultyShare: 0.2 }),
+  ssp({ staleness: 4 }),
+);
 const fault = fc.record(
   { code: fc.constantFrom('PS_NOT_FINITE' as const, 'PS_STORAGE' as const), message: text, tensor: text },
   { requiredKeys: ['code', 'message'] },

@@ -31,7 +31,7 @@ function add(buffer: ClockBuffer, { worker, tensors, gradient }: Push, transform
 /** The merged gradient, by tensor name. */
 function merged(buffer: ClockBuffer, budget = Number.MAX_SAFE_INTEGER): Record<string, number[]> {
   const result: Record<string, number[]> = {};
-  const job = buffer.merge((selection, gradient) => {
+  const job = buffer.merge(undefined, (selection, gradient) => {
     let at = 0;
     for (const { name, length } of selection.entries) {
       result[name] = [...gradient.subarray(at, at + length)];
