@@ -62,8 +62,8 @@ async function work(url: string, rank: number, training: Digits, setting: Settin
 }
 
 function accuracyOf(tensors: NetworkParameters, test: Digits): number {
-  const isFinite = Object.values(tensors).every(({ data }) => data.every(Number.isFinite));
-  return isFinite ? accuracy(tensors, test) : 0;
+  const isWhole = Object.values(tensors).every(({ data }) => data.every(Number.isFinite));
+  return isWhole ? accuracy(tensors, test) : 0;
 }
 
 function scale(values: Float32Array, factor: number): void {
