@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocket } from 'ws';
 import type { PsError } from '../../src/core/base/errors.js';
-import { decodeFrame, encodeFrame, encodeHead } from '../../src/core/protocol/codec.js';
+import { decodeFrame, encodeFrame } from '../../src/core/protocol/codec.js';
 import { type Message, MessageType, SUBPROTOCOL } from '../../src/core/protocol/messages.js';
 import { UpgradeDesk } from '../../src/io/server/upgrade.js';
 import { memoryConnect } from '../../src/io/transport/memoryTransport.js';
@@ -78,12 +78,11 @@ export class End implements StreamHandlers {
     return new Promise((resolve) => this.transport?.send(frameOf(number, payload), resolve));
   }
 
-  /** As `send`, in two parts where the transport can. */
-  sendParts(number: number, payload: Uint8Array): Promise<void> {
+  /** As `send`, from the message and its payload where the transport can. */
+  sendMessage(number: number, payload: Uint8Array, mayKeep = true): Promise<void> {
     const { transport } = this;
-    if (transport?.sendParts === undefined) return this.send(number, payload);
-    const head = encodeHead(messageOf(number), payload.length);
-    return new Promise((resolve) => transport.sendParts?.(head, payload, resolve));
+    if (transport?.sendMessage === undefined) return this.send(number, payload);
+    return new Promise((resolve) => transport.sendMessage?.(messageOf(number), payload, mayKeep, resolve));
   }
 
   #note(what: string): void {

@@ -97,12 +97,28 @@ describe.each(KINDS)('$name', (kind: Kind) => {
     const { near, far } = await open();
     for (let number = 0; number < 12; number++) {
       const payload = payloadOf(number, 300_000);
-      await near.sendParts(number, payload);
+      await near.sendMessage(number, payload);
       payload.fill(255);
     }
     await far.untilReceived(12);
     for (const [number, { payload }] of far.received.entries()) {
       expect(isEqual(payload, payloadOf(number, 300_000))).toBe(true);
+    }
+  });
+
+  it('copies what it may not keep, also while nothing is taken', async () => {
+    const { near, far } = await open();
+    far.transport?.pause();
+    const sizes = Array.from({ length: 300 }, (_, i) => (i * 997) % 70_000);
+    for (const [number, bytes] of sizes.entries()) {
+      const payload = payloadOf(number, bytes);
+      void near.sendMessage(number, payload, false);
+      payload.fill(255);
+    }
+    far.transport?.resume();
+    await far.untilReceived(sizes.length);
+    for (const [number, { payload }] of far.received.entries()) {
+      expect(isEqual(payload, payloadOf(number, sizes[number] as number))).toBe(true);
     }
   });
 

@@ -58,14 +58,18 @@ export function encodeFrame(
   return frame;
 }
 
-/** All of a frame but its payload, which is sent behind it and has `payloadBytes`. */
-export function encodeHead(message: Message, payloadBytes: number): Uint8Array {
+/**
+ * Writes all of a frame but its payload, which stands or is sent behind it and has `payloadBytes`, to `target` from
+ * `at` on; returns where it ends. REQUIRES: room for the preamble, a header of MAX_HEADER_BYTES and its padding.
+ */
+export function encodeHead(message: Message, payloadBytes: number, target: Uint8Array, at: number): number {
   const header = encodeHeader(message);
-  const head = new Uint8Array(payloadOffset(header.length));
-  writeUint32(head, 0, header.length);
-  writeUint32(head, 4, payloadBytes);
-  head.set(header, PREAMBLE_BYTES);
-  return head;
+  const end = at + payloadOffset(header.length);
+  writeUint32(target, at, header.length);
+  writeUint32(target, at + 4, payloadBytes);
+  target.set(header, at + PREAMBLE_BYTES);
+  target.fill(0, at + PREAMBLE_BYTES + header.length, end);
+  return end;
 }
 
 /** The msgpack header of `message`: a view that is valid until the next call. */

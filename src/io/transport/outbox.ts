@@ -3,7 +3,7 @@
  * system takes them. So at most a window of a transfer is in memory, and a small message never
  * waits behind more than that window. Transfers go out one after the other, in order.
  */
-import { encodeFrame, encodeHead } from '../../core/protocol/codec.js';
+import { encodeFrame } from '../../core/protocol/codec.js';
 import type { Message } from '../../core/protocol/messages.js';
 import type { OutgoingPart, OutgoingStream } from '../../core/protocol/outgoingStream.js';
 import type { Transport } from './transport.js';
@@ -51,8 +51,11 @@ export class Outbox {
    * the system has taken the message, or the connection has ended.
    */
   send(message: Message, payload?: Uint8Array, whenTaken?: () => void): void {
-    if (!this.#isClosed) this.#transport.send(encodeFrame(message, payload), whenTaken);
-    else if (whenTaken !== undefined) queueMicrotask(whenTaken);
+    const transport = this.#transport;
+    if (this.#isClosed) {
+      if (whenTaken !== undefined) queueMicrotask(whenTaken);
+    } else if (transport.sendMessage !== undefined) transport.sendMessage(message, payload, false, whenTaken);
+    else transport.send(encodeFrame(message, payload), whenTaken);
   }
 
   /** Sends a transfer after those before it. */
@@ -99,7 +102,7 @@ export class Outbox {
 
   #sendPart(sending: Sending, { message, payload }: OutgoingPart): void {
     this.#untakenParts++;
-    if (this.#transport.sendParts === undefined) {
+    if (this.#transport.sendMessage === undefined) {
       this.#transport.send(encodeFrame(message, payload), () => {
         this.#untakenParts--;
         this.#pump();
@@ -107,7 +110,7 @@ export class Outbox {
       return;
     }
     sending.untaken++;
-    this.#transport.sendParts(encodeHead(message, payload.length), payload, () => {
+    this.#transport.sendMessage(message, payload, true, () => {
       this.#untakenParts--;
       sending.untaken--;
       this.#endIfTaken(sending);

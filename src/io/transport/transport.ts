@@ -16,10 +16,16 @@ export interface Transport {
    */
   send(frame: Uint8Array, whenTaken?: () => void): void;
   /**
-   * Sends a frame in two parts without copying the second; the same promise about `whenTaken`. Only where
-   * a transport can: others are given whole frames.
+   * Sends one message, written straight into memory of the transport's own; the same promise about
+   * `whenTaken`, which may be called before this returns. `mayKeep`: the payload may be sent from where it is; else
+   * it is copied before this returns. Only where a transport can: others are given whole frames.
    */
-  sendParts?(head: Uint8Array, payload: Uint8Array | undefined, whenTaken?: () => void): void;
+  sendMessage?(
+    message: Message,
+    payload: Uint8Array | undefined,
+    mayKeep: boolean,
+    whenTaken?: () => void,
+  ): void;
   /** Stops `onFrame` until `resume`; what the system has buffered waits. */
   pause(): void;
   resume(): void;

@@ -3,6 +3,7 @@
  * frames in two parts without copying them; their bytes are read when the line takes them, so memory
  * that changes too early shows.
  */
+import { encodeFrame } from '../../core/protocol/codec.js';
 import type { Transport, TransportHandlers } from '../../io/transport/transport.js';
 import { Carried, type Destination, type Direction, type DirectionParts } from './direction.js';
 import type { SimProcess } from './simProcess.js';
@@ -30,8 +31,8 @@ export class LinkEnd implements Transport, Destination {
   #isPaused = false;
   #isClosing = false;
   #isEnded = false;
-  /** Takes frames in two parts; absent where the process copies them first. */
-  readonly sendParts: Transport['sendParts'];
+  /** Sends payloads from where they are; absent where the process copies them first. */
+  readonly sendMessage: Transport['sendMessage'];
 
   constructor(
     parts: DirectionParts & { readonly isZeroCopy: boolean },
@@ -46,7 +47,11 @@ export class LinkEnd implements Transport, Destination {
     this.#onEnd = onEnd;
     ways.into.leadTo(this);
     if (parts.isZeroCopy) {
-      this.sendParts = (head, payload = NO_BYTES, whenTaken) => this.#send([head, payload], whenTaken);
+      this.sendMessage = (message, payload = NO_BYTES, mayKeep, whenTaken) => {
+        const frame = encodeFrame(message, payload);
+        const head = frame.subarray(0, frame.length - payload.length);
+        this.#send(mayKeep ? [head, payload] : [frame], whenTaken);
+      };
     }
   }
 

@@ -64,7 +64,8 @@ describe('a frame', () => {
   it('is its head and its payload, one behind the other', () => {
     const message: Message = { t: pushChunk, seq: 9, offset: 8 };
     const payload = Uint8Array.of(1, 2, 3, 4);
-    const head = encodeHead(message, payload.length);
+    const used = new Uint8Array(200).fill(255);
+    const head = used.subarray(16, encodeHead(message, payload.length, used, 16));
     expect([...head, ...payload]).toEqual([...encodeFrame(message, payload)]);
   });
 

@@ -34,6 +34,8 @@ export const OPCODE = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as con
 
 const NO_BYTES = new Uint8Array(0);
 const LONGEST_CONTROL = 125;
+/** A read takes at most so much; with more the memory would not stay in a cache of the processor. */
+const READ_BYTES = 65_536;
 
 type State = 'frame' | 'length' | 'preamble' | 'header' | 'payload' | 'control' | 'discard' | 'failed';
 
@@ -61,6 +63,7 @@ export class FrameReader {
   #filled = 0;
   #isPaused = false;
   #rest: Uint8Array[] = [];
+  readonly #memory = new Uint8Array(READ_BYTES);
 
   /** `isMasked`: frames must be masked (they come from a client), or must not be. */
   constructor(isMasked: boolean, maxMessageBytes: number, sink: FrameSink) {
@@ -74,17 +77,27 @@ export class FrameReader {
     return this.#state !== 'frame' || this.#kept > 0;
   }
 
-  /** Takes the next bytes of the stream. */
+  /** Memory for the next read of the stream. */
+  memory(): Uint8Array {
+    return this.#memory;
+  }
+
+  /** The first `bytes` bytes of `memory()` are the next of the stream. */
+  filled(bytes: number): void {
+    this.feed(this.#memory.subarray(0, bytes));
+  }
+
+  /** Takes the next bytes of the stream; what it keeps of them it copies. */
   feed(bytes: Uint8Array): void {
     if (this.#isPaused) {
-      this.#rest.push(bytes);
+      this.#rest.push(bytes.slice());
       return;
     }
     let at = 0;
     while (at < bytes.length) {
       if (this.#state === 'failed') return;
       if (this.#isPaused) {
-        this.#rest.unshift(bytes.subarray(at));
+        this.#rest.unshift(bytes.slice(at));
         return;
       }
       at = this.#step(bytes, at);
@@ -237,8 +250,7 @@ export class FrameReader {
 
   #fill(bytes: Uint8Array, at: number): number {
     const count = Math.min(this.#left, bytes.length - at);
-    const part = bytes.subarray(at, at + count);
-    this.#target.set(part, this.#filled);
+    this.#target.set(bytes.subarray(at, at + count), this.#filled);
     if (this.#hasMask) this.#unmask(this.#target.subarray(this.#filled, this.#filled + count));
     this.#filled += count;
     this.#left -= count;
