@@ -21,7 +21,7 @@ export type { ParameterSpec, ParameterSpecs } from './core/table/model.js';
 export type { Initialiser } from './core/tensor/initialise.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
 export type { Logger } from './io/logger.js';
-export type { ServerReport, ServerStats, WorkerInfo } from './io/serverReport.js';
+export type { ServerReport, ServerStats, TableStats, WorkerInfo } from './io/serverReport.js';
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
 export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';

@@ -31,6 +31,22 @@ export interface ServerStats {
   /** Its learning rate at this version; null where a schedule of the user's throws. */
   readonly learningRate: number | null;
   readonly shard: { readonly index: number; readonly count: number };
+  /** The sparse tables. */
+  readonly tables: readonly TableStats[];
+}
+
+/** Counts of one sparse table. */
+export interface TableStats {
+  readonly name: string;
+  /** Rows that take memory. */
+  readonly rows: number;
+  /** Bytes of its values, slots and index. */
+  readonly bytes: number;
+  /** Rows that got memory, and that lost it to others, in all. */
+  readonly born: number;
+  readonly evicted: number;
+  /** Gradients that were dropped since their id had no row and got none yet. */
+  readonly notAdmitted: number;
 }
 
 /** One worker or reader, as the server sees it now. */

@@ -1,14 +1,9 @@
 /** Any message of the protocol, with any fields of their kinds. */
 import fc from 'fast-check';
 import { FIELD_KINDS, type FieldKind } from '../../src/core/protocol/fields.js';
-import {
-  type Message,
-  MessageType,
-  NON_FINITE,
-  OUTCOMES,
-  WAIT_REASONS,
-} from '../../src/core/protocol/messages.js';
+import { type Message, MessageType, OUTCOMES, WAIT_REASONS } from '../../src/core/protocol/messages.js';
 import { type Field, SCHEMAS } from '../../src/core/protocol/schema.js';
+import { NON_FINITE } from '../../src/core/protocol/sessionMessages.js';
 
 /** Any well-formed text of up to `maxLength` UTF-16 code units. */
 function text(minLength: number, maxLength: number): fc.Arbitrary<string> {
@@ -56,6 +51,19 @@ const byKind = new Map<FieldKind, fc.Arbitrary<unknown>>([
   ],
 ]);
 
+byKind.set(
+  FIELD_KINDS.rowCounts,
+  fc
+    .uniqueArray(fc.tuple(fc.integer({ min: 0, max: 63 }), count), {
+      selector: ([table]) => table,
+      maxLength: 8,
+    })
+    .map((rows) => rows.sort(([a], [b]) => a - b).map(([table, rowCount]) => ({ table, count: rowCount }))),
+);
+byKind.set(
+  FIELD_KINDS.tables,
+  fc.array(fc.record({ name: id, dim: fc.integer({ min: 1, max: 4096 }) }), { maxLength: 6 }),
+);
 byKind.set(FIELD_KINDS.uints, fc.array(uint, { maxLength: 20 }));
 byKind.set(
   FIELD_KINDS.dataRange,

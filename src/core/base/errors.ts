@@ -41,6 +41,9 @@ export const ERROR_KINDS = {
   PS_TASK_FAILED: { wire: 40, retryable: false },
   PS_TASK_TIMEOUT: { wire: 41, retryable: true },
   PS_VALUE_INVALID: { wire: 42, retryable: false },
+  // Sparse tables.
+  PS_TABLE_FULL: { wire: 50, retryable: false },
+  PS_ROW_IDS: { wire: 51, retryable: false },
   // Refusals of a connection.
   PS_PROTOCOL: { wire: 20, retryable: false, close: 1008 },
   PS_VERSION: { wire: 21, retryable: false, close: 4406 },

@@ -3,15 +3,21 @@
  * written. A decoded value that is not of its kind is refused; nothing is coerced.
  */
 import type { DataRange } from '../tasks/dataProgress.js';
+import type { RowCount } from '../tensor/rowLayout.js';
 import {
+  MAX_DIM,
   MAX_HEADER_ARRAY,
   MAX_ID_LENGTH,
   MAX_LAGGARDS,
   MAX_METRICS,
+  MAX_TABLES,
   MAX_TENSORS,
   MAX_TEXT_LENGTH,
 } from './limits.js';
-import { NON_FINITE, OUTCOMES, type VersionStamp, WAIT_REASONS, type WireLaggard } from './messages.js';
+
+import { OUTCOMES, type VersionStamp, WAIT_REASONS, type WireLaggard } from './messages.js';
+import type { WireTable } from './rowMessages.js';
+import { NON_FINITE } from './sessionMessages.js';
 
 /** One kind of field. `decode` returns undefined for a value that is not of the kind. */
 export interface FieldKind {
@@ -132,6 +138,39 @@ const dataRange: FieldKind = {
   ],
 };
 type RangeNumbers = [number, number, number, number, number, number, number, number];
+/** Rows of tables: pairs of a table's position, rising, and the number of its rows. */
+const rowCounts: FieldKind = {
+  decode: (value): readonly RowCount[] | undefined => {
+    if (!Array.isArray(value) || value.length > MAX_TABLES) return undefined;
+    const counts: RowCount[] = [];
+    for (const each of value as unknown[]) {
+      if (!Array.isArray(each)) return undefined;
+      const [table, count] = each as unknown[];
+      if (!isUint(table) || table >= MAX_TABLES || !isUint(count) || count === 0) return undefined;
+      if (table <= (counts.at(-1)?.table ?? -1)) return undefined;
+      counts.push({ table, count });
+    }
+    return counts;
+  },
+  encode: (counts: readonly RowCount[]) => counts.map(({ table, count }) => [table, count]),
+};
+
+/** Sparse tables: pairs of a name and the numbers per row. */
+const tables: FieldKind = {
+  decode: (value): readonly WireTable[] | undefined => {
+    if (!Array.isArray(value) || value.length > MAX_TABLES) return undefined;
+    const found: WireTable[] = [];
+    for (const each of value as unknown[]) {
+      if (!Array.isArray(each)) return undefined;
+      const [name, dim] = each as unknown[];
+      if (typeof name !== 'string' || name.length === 0 || name.length > MAX_ID_LENGTH) return undefined;
+      if (!isUint(dim) || dim === 0 || dim > MAX_DIM) return undefined;
+      found.push({ name, dim });
+    }
+    return found;
+  },
+  encode: (given: readonly WireTable[]) => given.map(({ name, dim }) => [name, dim]),
+};
 
 /** The name of a kind in a message's layout. */
 export type FieldKindName =
@@ -149,7 +188,9 @@ export type FieldKindName =
   | 'laggards'
   | 'metrics'
   | 'uints'
-  | 'dataRange';
+  | 'dataRange'
+  | 'rowCounts'
+  | 'tables';
 
 /** Every kind of field that a header can hold. */
 export const FIELD_KINDS: Readonly<Record<FieldKindName, FieldKind>> = {
@@ -169,4 +210,6 @@ export const FIELD_KINDS: Readonly<Record<FieldKindName, FieldKind>> = {
   metrics,
   uints,
   dataRange,
+  rowCounts,
+  tables,
 };

@@ -14,6 +14,10 @@ export const MAX_HEADER_MAP = 64;
 export const MAX_TENSORS = 65_536;
 /** Longest id of a worker, in UTF-16 code units. */
 export const MAX_ID_LENGTH = 128;
+/** Most sparse tables of a model. */
+export const MAX_TABLES = 64;
+/** Most numbers of a table's row. */
+export const MAX_DIM = 4096;
 /** Most metrics of one push. */
 export const MAX_METRICS = 32;
 /** Longest name of a metric, and any text that is only read by people. */

@@ -3,7 +3,10 @@
  * `docs/protocol.md`. Type numbers, field names and outcome numbers are never reused.
  */
 import type { DataRange } from '../tasks/dataProgress.js';
+import type { RowCount } from '../tensor/rowLayout.js';
 import type { Ask, AskResult } from './askMessages.js';
+import type { RowWorkerMessage } from './rowMessages.js';
+import type { Computing, Drain, Finish, Goodbye, Hello, Ping, Pong, Welcome } from './sessionMessages.js';
 import type { TaskServerMessage, TaskWorkerMessage } from './taskMessages.js';
 
 /** The WebSocket subprotocol. */
@@ -28,6 +31,8 @@ export const MessageType = {
   taskRequest: 21,
   taskResults: 22,
   taskResultChunk: 23,
+  pullRows: 32,
+  rowIds: 33,
   stats: 46,
   control: 47,
   welcome: 64,
@@ -58,10 +63,6 @@ export type Outcome = (typeof OUTCOMES)[number];
 export const WAIT_REASONS = ['staleness', 'minWorkers', 'version', 'change', 'data'] as const;
 export type WaitReason = (typeof WAIT_REASONS)[number];
 
-/** What becomes of values that are not finite; the position in this list is its number on the wire. */
-export const NON_FINITE = ['reject', 'zero', 'allow'] as const;
-export type NonFinite = (typeof NON_FINITE)[number];
-
 /** A version together with the life of the server that counts it. */
 export interface VersionStamp {
   /** Random name of one life of the server process. */
@@ -72,45 +73,11 @@ export interface VersionStamp {
 
 // From worker to server.
 
-/** First message of a connection. */
-export interface Hello {
-  readonly t: typeof MessageType.hello;
-  readonly protocol: number;
-  /** The worker's id, stable over its sessions. 1–128 characters. */
-  readonly worker: string;
-  /** Secret name of this process's session, chosen by the worker: 32 hex digits. */
-  readonly session: string;
-  /** True: never in the clock table. */
-  readonly readOnly: boolean;
-  /** The lineage of the last Welcome, when this is a reconnect. */
-  readonly lineage?: string | undefined;
-}
-
-/** The worker leaves for good. */
-export interface Goodbye {
-  readonly t: typeof MessageType.goodbye;
-  readonly reason: string;
-}
-
-/** Liveness: a browser can neither send nor see ping frames. */
-export interface Ping {
-  readonly t: typeof MessageType.ping;
-}
-
-/** The worker's event loop will be busy for up to `stepMs`. */
-export interface Computing {
-  readonly t: typeof MessageType.computing;
-  readonly stepMs: number;
-}
-
 /** Enter the clock table (start of a run). Answered by ClockResult. */
 export interface Enter {
   readonly t: typeof MessageType.enter;
   readonly request: number;
-  /**
-   * After a reconnect: the clock that the worker knows of, without the ticks that it will send again. In a group:
-   * its clock at the other shards.
-   */
+  /** After a reconnect: the clock that it knows of, without ticks to be sent again. In a group: that at other shards. */
   readonly clock?: number | undefined;
 }
 
@@ -166,6 +133,8 @@ export interface Push {
   readonly tensors?: readonly number[] | undefined;
   /** Bytes of the gradient, all chunks together. */
   readonly bytes: number;
+  /** Rows of tables that it carries behind the tensors, tables rising; absent: none. */
+  readonly rows?: readonly RowCount[] | undefined;
   /** Raise the clock to this after the push. */
   readonly tick?: number | undefined;
   /** At most 32 numbers for the server's `metrics` event. */
@@ -188,45 +157,6 @@ export interface PushChunk {
 
 // From server to worker.
 
-/** The server's first message. The payload is the catalogue. */
-export interface Welcome {
-  readonly t: typeof MessageType.welcome;
-  readonly protocol: number;
-  /** Name of this life of the server. */
-  readonly incarnation: string;
-  /** Name of the state's history: kept by a server that recovers, new for one that starts afresh. */
-  readonly lineage: string;
-  readonly shardIndex: number;
-  readonly shardCount: number;
-  readonly epoch: number;
-  /** Whether the session was known. */
-  readonly resumed: boolean;
-  /** Highest seq of this session that is committed. */
-  readonly committedSeq: number;
-  readonly clock: number;
-  readonly minClock: number;
-  readonly version: number;
-  /** Largest payload of a message that the server takes. */
-  readonly chunkBytes: number;
-  readonly maxUnansweredPushes: number;
-  readonly leaseMs: number;
-  readonly pingMs: number;
-  /** Upper bound of `Computing.stepMs`. */
-  readonly maxStepMs: number;
-  /** How long the server lets a pull wait. */
-  readonly pullTimeoutMs: number;
-  /** In a group: the name that all its shards have. */
-  readonly group?: string | undefined;
-  /** In a group: what becomes of gradients that are not finite. */
-  readonly nonFinite?: NonFinite | undefined;
-  /** Clocks by which a worker that pulls may be ahead of the slowest; undefined: any. */
-  readonly staleness?: number | undefined;
-}
-
-export interface Pong {
-  readonly t: typeof MessageType.pong;
-}
-
 /** A refusal: of a request, of a push, or (with neither) of the connection, which then closes. */
 export interface Fault {
   readonly t: typeof MessageType.fault;
@@ -245,18 +175,6 @@ export interface Fault {
 
 /** [worker id, clock, milliseconds since it was last heard]. */
 export type WireLaggard = readonly [id: string, clock: number, lastSeenMs: number];
-
-/** Every `run` ends after its step. */
-export interface Finish {
-  readonly t: typeof MessageType.finish;
-  readonly reason: string;
-}
-
-/** The server is about to close. */
-export interface Drain {
-  readonly t: typeof MessageType.drain;
-  readonly retryAfterMs: number;
-}
 
 /** Answers Enter, Leave and Tick. */
 export interface ClockResult {
@@ -325,6 +243,7 @@ export type WorkerMessage =
   | Push
   | PushChunk
   | TaskWorkerMessage
+  | RowWorkerMessage
   | Ask;
 
 /** What a server sends. */

@@ -61,7 +61,7 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     schema(
       'Push',
       'seq:count clock:uint version?:stamp tensors?:tensorSet bytes:uint tick?:count metrics?:metrics examples?:uint ' +
-        'normSquared?:number data?:dataRange',
+        'normSquared?:number data?:dataRange rows?:rowCounts',
       true,
     ),
   ],
@@ -73,6 +73,11 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     schema('TaskResults', 'request:uint leases:uints lengths:uints failed?:uints bytes:uint', true),
   ],
   [MessageType.taskResultChunk, schema('TaskResultChunk', 'request:uint offset:uint', true)],
+  [
+    MessageType.pullRows,
+    schema('PullRows', 'request:uint training:boolean clock:uint table:uint bytes:uint', true),
+  ],
+  [MessageType.rowIds, schema('RowIds', 'request:uint offset:uint', true)],
   [MessageType.stats, schema('Stats', 'request:uint after?:uint')],
   [MessageType.control, schema('Control', 'request:uint action:id', true)],
   [
@@ -82,7 +87,7 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
       'protocol:uint incarnation:id lineage:id shardIndex:uint shardCount:count epoch:count resumed:boolean ' +
         'committedSeq:uint clock:uint minClock:uint version:uint chunkBytes:count maxUnansweredPushes:count ' +
         'leaseMs:uint pingMs:uint maxStepMs:uint pullTimeoutMs:uint group?:id nonFinite?:nonFinite ' +
-        'staleness?:uint',
+        'staleness?:uint tables?:tables',
       true,
     ),
   ],

@@ -3,7 +3,8 @@
  * Those who connect later hear of the first behind their Welcome, and are refused after the second.
  */
 import { PsError } from '../base/errors.js';
-import { type Drain, type Finish, MessageType } from '../protocol/messages.js';
+import { MessageType } from '../protocol/messages.js';
+import type { Drain, Finish } from '../protocol/sessionMessages.js';
 import type { Connection } from './connection.js';
 import type { CoreContext } from './context.js';
 

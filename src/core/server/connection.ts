@@ -1,5 +1,6 @@
 /** One open connection as the core sees it: who it is, and what is arriving on it. */
 import type { Principal } from './events.js';
+import type { IncomingIds } from './incomingIds.js';
 import type { IncomingPush } from './intake.js';
 import type { Session } from './session.js';
 
@@ -12,8 +13,23 @@ export interface Connection {
   session: Session | undefined;
   /** The push whose chunks are arriving. */
   incoming: IncomingPush | undefined;
+  /** The pull of rows whose ids are arriving. */
+  asking: IncomingIds | undefined;
   /** A staging area that the first payload of a push is being written to. */
   reserved: Float32Array | undefined;
   protocolErrors: number;
   isPaused: boolean;
+}
+
+/** A connection on which nothing has happened yet. */
+export function newConnection(id: number, principal: Principal, helloBy: number): Connection {
+  return {
+    ...{ id, principal, helloBy },
+    session: undefined,
+    incoming: undefined,
+    asking: undefined,
+    reserved: undefined,
+    protocolErrors: 0,
+    isPaused: false,
+  };
 }

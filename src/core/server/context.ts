@@ -5,7 +5,7 @@
 import type { DelayOptions } from '../consistency/delayPolicy.js';
 import type { WaitLedger } from '../consistency/waitLedger.js';
 import type { Shard } from '../partition/keyRange.js';
-import type { NonFinite } from '../protocol/messages.js';
+import type { NonFinite } from '../protocol/sessionMessages.js';
 import type { CommitLog } from './commits.js';
 import type { Observation, ServerEffect } from './events.js';
 import type { ServerLimits } from './limits.js';

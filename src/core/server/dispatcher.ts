@@ -7,7 +7,7 @@ import { faultOf } from '../protocol/faults.js';
 import { MessageType, type WorkerMessage } from '../protocol/messages.js';
 import { StagingPool } from '../table/stagingPool.js';
 import { Announcements } from './announcements.js';
-import type { Connection } from './connection.js';
+import { type Connection, newConnection } from './connection.js';
 import type { CoreContext } from './context.js';
 import type { Principal } from './events.js';
 import { Handshake } from './handshake.js';
@@ -19,6 +19,7 @@ import { PushDesk } from './pushes.js';
 import { PushReception } from './reception.js';
 import { RequestDesk } from './requests.js';
 import { maySend } from './rights.js';
+import { RowReception } from './rowReception.js';
 import type { Session } from './session.js';
 import { Tasks } from './tasks.js';
 import { UpdateQueue } from './updates.js';
@@ -36,6 +37,7 @@ export class Dispatcher {
   readonly #handshake: Handshake;
   readonly #inboxes: Inboxes;
   readonly #reception: PushReception;
+  readonly #ids: RowReception;
   readonly #connections = new Map<number, Connection>();
 
   constructor(
@@ -51,9 +53,9 @@ export class Dispatcher {
       detach: (session) => this.#detach(session),
       onLeft: (session) => this.tasks.generic.onLeft(session),
     });
-    this.pulls = new PullDesk(context);
-    this.metrics = new MetricsWindow(context);
     this.updates = new UpdateQueue(context);
+    this.pulls = new PullDesk(context, (job) => this.updates.add(() => job));
+    this.metrics = new MetricsWindow(context);
     this.announcements = new Announcements(context, () => this.#connections.values());
     this.#inboxes = new Inboxes({
       ...{ context, updates: this.updates, tasks: this.tasks },
@@ -61,6 +63,7 @@ export class Dispatcher {
       requests: new RequestDesk(context, this.pulls),
     });
     this.#handshake = new Handshake(context, this.membership, (session) => this.#closeOld(session));
+    this.#ids = new RowReception(context);
     this.#reception = new PushReception(context, this.staging, {
       complete: (session) => this.#inboxes.drain(session),
       roomGiven: (session) => this.#inboxes.wake(session),
@@ -75,16 +78,7 @@ export class Dispatcher {
 
   onConnected(id: number, principal: Principal): void {
     const helloBy = this.#context.now + this.#context.options.limits.helloTimeoutMs;
-    this.#connections.set(id, {
-      id,
-      principal,
-      helloBy,
-      session: undefined,
-      incoming: undefined,
-      reserved: undefined,
-      protocolErrors: 0,
-      isPaused: false,
-    });
+    this.#connections.set(id, newConnection(id, principal, helloBy));
   }
 
   onClosed(id: number): void {
@@ -264,6 +258,13 @@ export class Dispatcher {
       case MessageType.dataRequest:
         this.#inboxes.add(session, message);
         break;
+      case MessageType.pullRows:
+      case MessageType.rowIds:
+        this.#guard(connection, session.id, () => {
+          this.#ids.take(connection, session, message, payload);
+          this.#inboxes.drain(session);
+        });
+        break;
       case MessageType.taskRequest:
       case MessageType.taskResults:
       case MessageType.taskResultChunk:
@@ -333,8 +334,10 @@ export class Dispatcher {
     const { session } = connection;
     for (const item of session?.inbox.splice(0) ?? []) {
       if (item.kind === 'push') this.#reception.drop(item.push);
+      else if (item.kind === 'rows') item.rows.release();
     }
     connection.incoming = undefined;
+    connection.asking = undefined;
     this.#reception.unreserve(connection);
     this.#reception.giveRoom();
   }

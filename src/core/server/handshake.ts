@@ -5,7 +5,8 @@
 import { PsError } from '../base/errors.js';
 import { stalenessOf } from '../consistency/consistency.js';
 import { encodeCatalogue } from '../protocol/catalogueCodec.js';
-import { type Hello, MessageType, PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
+import { MessageType, PROTOCOL_VERSION } from '../protocol/messages.js';
+import type { Hello, Welcome } from '../protocol/sessionMessages.js';
 import { type CoreContext, decide, isShard } from './context.js';
 import type { Principal } from './events.js';
 import { EVICTED_KEY, evictedError } from './eviction.js';
@@ -94,6 +95,7 @@ export class Handshake {
   #welcome(session: Session, resumed: boolean): Welcome {
     const { options, state } = this.#context;
     const { limits, shard } = options;
+    const { tables } = state.tables;
     return {
       t: MessageType.welcome,
       protocol: PROTOCOL_VERSION,
@@ -113,6 +115,7 @@ export class Handshake {
       pingMs: limits.pingMs,
       maxStepMs: limits.maxStepMs,
       pullTimeoutMs: limits.pullTimeoutMs,
+      ...(tables.length === 0 ? {} : { tables: tables.map(({ spec: { name, dim } }) => ({ name, dim })) }),
       ...(isShard(this.#context) ? { group: options.group, nonFinite: options.nonFinite } : {}),
       staleness: stalenessOf(state.model),
     };

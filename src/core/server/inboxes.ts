@@ -40,10 +40,10 @@ export class Inboxes {
 
   /** A request is not wanted any more. */
   cancel(session: Session, request: number): void {
-    const at = session.inbox.findIndex(
-      (each) => each.kind === 'request' && isCancelled(each.message, request),
-    );
-    if (at >= 0) session.inbox.splice(at, 1);
+    const at = session.inbox.findIndex((each) => isCancelled(each, request));
+    if (at < 0) return;
+    const [found] = session.inbox.splice(at, 1);
+    if (found?.kind === 'rows') found.rows.release();
   }
 
   /** The inbox of `session` is looked at later in this turn. */
@@ -71,6 +71,12 @@ export class Inboxes {
         else requests.handle(session, message);
         continue;
       }
+      if (head.kind === 'rows') {
+        if (!head.rows.isComplete) return;
+        session.inbox.shift();
+        requests.handleRows(session, head.rows);
+        continue;
+      }
       if (!head.push.isComplete) return;
       session.inbox.shift();
       session.isBlocked = true;
@@ -88,7 +94,10 @@ export class Inboxes {
   }
 }
 
-function isCancelled(message: OrderedRequest, request: number): boolean {
+function isCancelled(item: OrderedMessage, request: number): boolean {
+  if (item.kind === 'push') return false;
+  const { message } = item.kind === 'rows' ? item.rows : item;
+  if (message.t === MessageType.pullRows) return message.request === request;
   const mayBe = message.t === MessageType.pull || message.t === MessageType.dataRequest;
   return mayBe && message.request === request;
 }

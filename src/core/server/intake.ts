@@ -7,15 +7,19 @@
  */
 import { PsError } from '../base/errors.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { SUM_SQUARES_BLOCK } from '../kernels/kernels.js';
-import type { NonFinite, Push } from '../protocol/messages.js';
+import type { Push } from '../protocol/messages.js';
 import { bytesOf, floatsOf } from '../protocol/modelStream.js';
+import type { NonFinite } from '../protocol/sessionMessages.js';
+import type { TableSpec } from '../table/embeddingTable.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import type { Catalogue, Selection } from '../tensor/catalogue.js';
+import { elementsOfRows, piecesOfRows } from '../tensor/rowLayout.js';
+import { ElementCheck, type ElementPiece } from './elementCheck.js';
 
 /** What is checked of a push before it is decided. */
 export interface PushRules {
   readonly catalogue: Catalogue;
+  readonly tables: readonly Pick<TableSpec, 'name' | 'dim' | 'maxRows'>[];
   readonly kernels: Kernels;
   readonly nonFinite: NonFinite;
   /** Largest norm taken; Infinity: any. */
@@ -46,14 +50,16 @@ export class IncomingPush {
   readonly #kept: Uint8Array[] = [];
   #area: Float32Array | undefined;
   #received = 0;
-  #checked = 0;
+  #check: ElementCheck | undefined;
 
   constructor(message: Push, connection: number, rules: PushRules, isDiscarded: boolean) {
     this.message = message;
     this.connection = connection;
     this.#rules = rules;
     try {
-      this.selection = selectionOf(message, rules.catalogue);
+      this.selection = selectionOf(message, rules);
+      const pieces = piecesOf(message, this.selection, rules);
+      this.#check = new ElementCheck(pieces, rules.kernels, rules.nonFinite);
     } catch (error) {
       this.fault = error as PsError;
     }
@@ -86,7 +92,7 @@ export class IncomingPush {
       this.#area = area;
       this.gradient = area ?? floatsOf(payload);
       this.#received = payload.length;
-      this.#check();
+      this.#look();
       return true;
     }
     this.#kept.push(payload);
@@ -108,7 +114,7 @@ export class IncomingPush {
       bytes.set(payload, at);
       at += payload.length;
     }
-    this.#check();
+    this.#look();
     return true;
   }
 
@@ -125,7 +131,7 @@ export class IncomingPush {
       bytesOf(this.#area).set(payload, this.#received);
     }
     this.#received += payload.length;
-    if (this.gradient !== undefined) this.#check();
+    if (this.gradient !== undefined) this.#look();
   }
 
   /** Gives the staging area back; afterwards the gradient may be overwritten. Repeating it is harmless. */
@@ -136,23 +142,12 @@ export class IncomingPush {
     this.#kept.length = 0;
   }
 
-  /**
-   * Checks the blocks that have come whole, while they are in cache; the rest with the last byte. Blocks
-   * are of the gradient, not of the chunks, so that the norm's bits don't depend on how it was cut.
-   */
-  #check(): void {
-    const gradient = this.gradient as Float32Array;
-    const { kernels, nonFinite } = this.#rules;
-    const isLast = this.#received === this.message.bytes;
-    const whole = Math.floor(this.#received / 4 / SUM_SQUARES_BLOCK) * SUM_SQUARES_BLOCK;
-    const end = isLast ? gradient.length : whole;
-    if (end > this.#checked) {
-      const part = gradient.subarray(this.#checked, end);
-      if (nonFinite === 'zero') kernels.zeroNonFinite(part);
-      this.normSquared = kernels.sumSquares(part, this.normSquared);
-      this.#checked = end;
-    }
-    if (isLast) this.fault ??= this.#judge();
+  /** Checks what has come, while it is in cache. */
+  #look(): void {
+    const check = this.#check as ElementCheck;
+    check.advance(this.gradient as Float32Array, this.#received / 4);
+    this.normSquared = check.normSquared;
+    if (this.#received === this.message.bytes) this.fault ??= check.fault ?? this.#judge();
   }
 
   #isInPlace(payload: Uint8Array): boolean {
@@ -202,18 +197,24 @@ export class IncomingPush {
   }
 
   #findNonFinite(): string {
+    const { selection, message, gradient } = this;
+    const { tables } = this.#rules;
     let at = 0;
-    for (const entry of this.selection?.entries ?? []) {
-      const part = (this.gradient as Float32Array).subarray(at, at + entry.length);
+    for (const entry of selection?.entries ?? []) {
+      const part = (gradient as Float32Array).subarray(at, at + entry.length);
       if (!part.every(Number.isFinite)) return entry.name;
       at += entry.length;
+    }
+    for (const { table, isIds, begin, end } of piecesOfRows(message.rows ?? [], tables.map(dimOf), at)) {
+      const part = (gradient as Float32Array).subarray(begin, end);
+      if (!isIds && !part.every(Number.isFinite)) return (tables[table] as { name: string }).name;
     }
     return '';
   }
 }
 
 /** The tensors of a push. Throws the typed error that refuses it. */
-function selectionOf(message: Push, catalogue: Catalogue): Selection {
+function selectionOf(message: Push, { catalogue, tables }: PushRules): Selection {
   const selection = catalogue.select(message.tensors);
   for (const entry of selection.entries) {
     if (entry.trainable) continue;
@@ -221,9 +222,30 @@ function selectionOf(message: Push, catalogue: Catalogue): Selection {
       details: { tensor: entry.name },
     });
   }
-  if (selection.length * 4 === message.bytes) return selection;
+  const rows = message.rows ?? [];
+  for (const { table, count } of rows) {
+    const found = tables[table];
+    if (found === undefined) throw new PsError('PS_UNKNOWN_TENSOR', `no table has position ${table}`);
+    if (count <= found.maxRows) continue;
+    const text = `${count} rows of table "${found.name}" in one push: it may have ${found.maxRows}`;
+    throw new PsError('PS_TABLE_FULL', text, { details: { tensor: found.name } });
+  }
+  const bytes = 4 * (selection.length + elementsOfRows(rows, tables.map(dimOf)));
+  if (bytes === message.bytes) return selection;
   throw new PsError(
     'PS_WRONG_LENGTH',
-    `the push announces ${message.bytes} bytes; its ${selection.entries.length} tensors have ${selection.length * 4}`,
+    `the push announces ${message.bytes} bytes; its ${selection.entries.length} tensors and rows of ${rows.length} tables have ${bytes}`,
   );
+}
+
+function piecesOf({ rows = [] }: Push, { length }: Selection, { tables }: PushRules): ElementPiece[] {
+  const pieces = piecesOfRows(rows, tables.map(dimOf), length);
+  return [
+    { isIds: false, begin: 0, end: length },
+    ...pieces.map((piece) => ({ ...piece, name: (tables[piece.table] as { name: string }).name })),
+  ];
+}
+
+function dimOf({ dim }: { dim: number }): number {
+  return dim;
 }

@@ -1,6 +1,7 @@
 /**
  * The answer to one pull, as messages: PullResult with all bytes if they are one chunk, else PullChunk…. The bytes are
- * views of a pinned version, or, for a pull that does not ask for one cut, of whatever is current.
+ * views of a pinned version or of rows that were copied, or, for a pull that does not ask for one cut, of whatever is
+ * current.
  */
 import { MessageType, type PullResult } from '../protocol/messages.js';
 import { gather } from '../protocol/modelStream.js';
@@ -16,6 +17,8 @@ export interface PullAnswer {
   readonly selection: Selection;
   /** The version that is sent; undefined: the current one at each chunk. */
   readonly pin: Pin | undefined;
+  /** Called when the bytes are copied, or will never be sent. */
+  readonly release: () => void;
 }
 
 /** One pull's parameters on their way out. */

@@ -1,17 +1,16 @@
 /**
  * Pulls: answered when the consistency bound holds and a version can be held for them, else waiting,
  * each with a deadline. Waiting pulls are looked at again in the same turn in which anything changes
- * that they may wait for, so no wake-up is lost.
+ * that they may wait for, so no wake-up is lost. Pulls of rows wait by the same rules.
  */
 import { PsError } from '../base/errors.js';
-import { invariant } from '../base/invariant.js';
 import { faultOf } from '../protocol/faults.js';
 import { MAX_LAGGARDS } from '../protocol/limits.js';
 import { MessageType, type Pull, type WaitReason, type WireLaggard } from '../protocol/messages.js';
-import type { Pin } from '../table/versionStore.js';
-import type { Selection } from '../tensor/catalogue.js';
+import type { Job } from '../table/job.js';
 import type { CoreContext } from './context.js';
-import { PullStream } from './pullStream.js';
+import type { IncomingIds } from './incomingIds.js';
+import { type DensePull, PullAnswers, type RowPull } from './pullAnswers.js';
 import type { Session } from './session.js';
 
 /** A pull that waits for less than this is not worth a message. */
@@ -19,11 +18,7 @@ const NOTICE_AFTER_MS = 100;
 /** How often a waiting worker is told again, if the laggards have changed. */
 const NOTICE_EVERY_MS = 1000;
 
-interface WaitingPull {
-  readonly session: Session;
-  readonly connection: number;
-  readonly message: Pull;
-  readonly selection: Selection;
+interface Waiting {
   readonly since: number;
   deadline: number;
   noticeAt: number;
@@ -34,15 +29,19 @@ interface WaitingPull {
   awaits: number | undefined;
 }
 
+type WaitingPull = Waiting & (DensePull | RowPull);
+
 /** The pulls of one server: those that wait and those that are being sent. */
 export class PullDesk {
   readonly #context: CoreContext;
   readonly #waiting = new Set<WaitingPull>();
-  readonly #streams = new Map<number, PullStream>();
+  readonly #answers: PullAnswers;
   #isGateOpen = false;
 
-  constructor(context: CoreContext) {
+  /** `later` queues a job behind the updates before it. */
+  constructor(context: CoreContext, later: (job: Job) => void) {
     this.#context = context;
+    this.#answers = new PullAnswers(context, later);
   }
 
   /** Pulls that wait now. */
@@ -62,12 +61,18 @@ export class PullDesk {
 
   /** Answers `message` now or keeps it. Throws the typed error that refuses it. */
   ask(session: Session, connection: number, message: Pull): void {
-    const { state, options, now } = this.#context;
-    const pull: WaitingPull = {
-      session,
-      connection,
-      message,
-      selection: state.table.catalogue.select(message.tensors),
+    const selection = this.#context.state.table.catalogue.select(message.tensors);
+    this.#take({ session, connection, message, selection, ...this.#newWait() });
+  }
+
+  /** Answers a pull of rows now or keeps it. */
+  askRows(session: Session, connection: number, rows: IncomingIds): void {
+    this.#take({ session, connection, message: rows.message, rows, ...this.#newWait() });
+  }
+
+  #newWait(): Waiting {
+    const { options, now } = this.#context;
+    return {
       since: now,
       deadline: now + options.limits.pullTimeoutMs,
       noticeAt: now + NOTICE_AFTER_MS,
@@ -75,6 +80,9 @@ export class PullDesk {
       reason: undefined,
       awaits: undefined,
     };
+  }
+
+  #take(pull: WaitingPull): void {
     const reason = this.#reasonToWait(pull);
     if (reason === undefined && this.#answer(pull)) return;
     pull.reason = reason ?? 'version';
@@ -123,75 +131,51 @@ export class PullDesk {
   /** Forgets request `request` of a connection, waiting or streaming. */
   cancel(connection: number, request: number): void {
     for (const pull of this.#waiting) {
-      if (pull.connection === connection && pull.message.request === request) this.#remove(pull);
+      if (pull.connection === connection && pull.message.request === request) this.#drop(pull);
     }
-    for (const stream of this.#streams.values()) {
-      if (stream.connection === connection && stream.answer.request === request) stream.isCancelled = true;
-    }
+    this.#answers.cancel(connection, request);
   }
 
   /** Forgets everything of a connection that is gone; its streams end by themselves. */
   forget(connection: number): void {
-    for (const pull of this.#waiting) if (pull.connection === connection) this.#remove(pull);
-    for (const stream of this.#streams.values())
-      if (stream.connection === connection) stream.isCancelled = true;
+    for (const pull of this.#waiting) if (pull.connection === connection) this.#drop(pull);
+    this.#answers.cancel(connection);
   }
 
   /** Whether stream `id` is an answer to a pull. */
   hasStream(id: number): boolean {
-    return this.#streams.has(id);
+    return this.#answers.hasStream(id);
   }
 
-  /** A stream's bytes are copied or will never be sent: its version is free. */
+  /** A stream's bytes are copied or will never be sent. */
   onStreamEnded(id: number): void {
-    const stream = this.#streams.get(id);
-    invariant(stream !== undefined, `stream ${id} ends twice`);
-    this.#streams.delete(id);
-    if (stream.answer.pin !== undefined) this.#context.state.table.versions.release(stream.answer.pin);
-    this.#context.isDirty = true;
+    this.#answers.onStreamEnded(id);
   }
 
   #reasonToWait(pull: WaitingPull): WaitReason | undefined {
     const { state, options } = this.#context;
     const { message } = pull;
-    if (message.wait && this.#isCurrent(message)) return 'change';
+    if (message.t === MessageType.pull && message.wait && this.#answers.isCurrent(message)) return 'change';
     if (!message.training) return undefined;
     this.#isGateOpen ||= state.joinedWorkers >= options.minWorkers;
     if (!this.#isGateOpen) return 'minWorkers';
     return state.policy.mayPull(clockOf(pull), state.clocks) ? undefined : 'staleness';
   }
 
-  /** Whether the asker has the current version already. */
-  #isCurrent({ ifNewerThan }: Pull): boolean {
-    return (
-      ifNewerThan !== undefined &&
-      ifNewerThan.incarnation === this.#context.options.incarnation &&
-      this.#context.state.version <= ifNewerThan.version
-    );
-  }
-
   /** Sends the answer; false if no version can be held for it now. */
   #answer(pull: WaitingPull): boolean {
-    const { message, connection, session, selection } = pull;
-    if (this.#isCurrent(message)) {
-      this.#answerNotModified(pull);
-      return true;
+    const { policy } = this.#context.state;
+    if ('rows' in pull) {
+      this.#answers.sendRows(pull);
+    } else {
+      const { training } = pull.message;
+      const mayReadOld = ({ minClock }: { minClock: number }): boolean =>
+        !training || policy.mayReadOld(clockOf(pull), minClock);
+      const isCurrent = this.#answers.isCurrent(pull.message);
+      if (!this.#answers.sendDense(pull, mayReadOld)) return false;
+      if (isCurrent) return true;
     }
-    const pin = message.consistent ? this.#pin(pull) : undefined;
-    if (message.consistent && pin === undefined) return false;
-    const { state, options } = this.#context;
-    const answer = {
-      request: message.request,
-      clock: session.clock,
-      minClock: state.clocks.minClock,
-      selection,
-      pin,
-    };
-    const id = this.#context.nextStream();
-    const stream = new PullStream(id, connection, answer, state.table.versions, options.limits.chunkBytes);
-    this.#streams.set(id, stream);
-    this.#context.emit({ kind: 'stream', connection, stream });
-    if (message.training) this.#observe(pull);
+    if (pull.message.training) this.#observe(pull);
     return true;
   }
 
@@ -199,6 +183,12 @@ export class PullDesk {
     const { state, now } = this.#context;
     const lead = Math.max(0, session.clock - state.clocks.minClock);
     this.#context.observe({ kind: 'pull', id: session.id, lead, waitedMs: now - since, reason });
+  }
+
+  /** `pull` will not be answered. */
+  #drop(pull: WaitingPull): void {
+    this.#remove(pull);
+    if ('rows' in pull) pull.rows.release();
   }
 
   /** `pull` waits no longer. */
@@ -219,44 +209,10 @@ export class PullDesk {
     pull.awaits = awaits;
   }
 
-  #answerNotModified({ message, connection, session }: WaitingPull): void {
-    const { state } = this.#context;
-    this.#context.emit({
-      kind: 'send',
-      connection,
-      message: {
-        t: MessageType.pullResult,
-        request: message.request,
-        version: state.version,
-        clock: session.clock,
-        minClock: state.clocks.minClock,
-        bytes: 0,
-        notModified: true,
-      },
-    });
-  }
-
-  /** The current version, or one that others are reading and that meets this pull's bound. */
-  #pin(pull: WaitingPull): Pin | undefined {
-    const { session, message } = pull;
-    const { clocks, policy, table } = this.#context.state;
-    const pin = table.versions.pin(clocks.minClock);
-    if (pin !== undefined) return pin;
-    const least = Math.max(session.ownVersion, this.#leastVersion(message));
-    return table.versions.pinOld(
-      (old) => old.version >= least && (!message.training || policy.mayReadOld(clockOf(pull), old.minClock)),
-    );
-  }
-
-  /** A watcher must not be given what it has. */
-  #leastVersion({ ifNewerThan }: Pull): number {
-    return ifNewerThan?.incarnation === this.#context.options.incarnation ? ifNewerThan.version + 1 : 0;
-  }
-
   #expire(pull: WaitingPull): void {
-    this.#remove(pull);
-    if (this.#reasonToWait(pull) === 'change') {
-      this.#answerNotModified(pull);
+    this.#drop(pull);
+    if ('selection' in pull && this.#reasonToWait(pull) === 'change') {
+      this.#answers.sendNotModified(pull);
       return;
     }
     const { options } = this.#context;

@@ -81,6 +81,7 @@ export class PushDesk {
       ...verdict,
       tick: verdict.outcome !== 'refused' && message.tick === session.clock + 1 ? message.tick : undefined,
       tensors: message.tensors,
+      rows: isUsed ? message.rows : undefined,
       gradient: isUsed ? (push.gradient as Float32Array) : NO_GRADIENT,
       clipValue: this.#context.options.clip.value,
       ...(message.data === undefined
@@ -270,6 +271,7 @@ function asFailed(record: PushRecord, answer: PushAnswer): PushRecord {
   return {
     ...record,
     outcome,
+    rows: undefined,
     gradient: NO_GRADIENT,
     tick: undefined,
     ...(fault === undefined ? {} : { fault }),

@@ -37,8 +37,9 @@ export class PushReception {
     this.#pool = pool;
     this.#handlers = handlers;
     const { catalogue, kernels } = context.state.table;
+    const tables = context.state.tables.tables.map(({ spec }) => spec);
     const { nonFinite, maxPushNorm } = context.options;
-    this.#rules = { catalogue, kernels, nonFinite, maxPushNorm, isShard: isShard(context) };
+    this.#rules = { catalogue, tables, kernels, nonFinite, maxPushNorm, isShard: isShard(context) };
   }
 
   /** Whether someone waits for room: whoever comes later does not take it before. */
@@ -79,7 +80,7 @@ export class PushReception {
       bytes > 0 &&
       bytes === message.bytes &&
       bytes % 4 === 0 &&
-      bytes <= this.#rules.catalogue.length * 4;
+      (message.rows !== undefined || bytes <= this.#rules.catalogue.length * 4);
     if (!isPlausible) return undefined;
     connection.reserved = this.#pool.take(bytes / 4);
     return connection.reserved === undefined ? undefined : bytesOf(connection.reserved);

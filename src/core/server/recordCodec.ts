@@ -10,6 +10,7 @@ import { ByteWriter } from '../base/byteWriter.js';
 import { ERROR_KINDS, PsError, type PsErrorCode } from '../base/errors.js';
 import { checkConsistency } from '../consistency/consistency.js';
 import type { Optimizer } from '../optim/optimizer.js';
+import type { RowCount } from '../tensor/rowLayout.js';
 import {
   imageOfOptimizer,
   imageOfSettings,
@@ -55,6 +56,7 @@ const HAS_FAULT_TENSOR = 2;
 const HAS_TICK = 4;
 const HAS_TENSORS = 8;
 const HAS_DATA = 16;
+const HAS_ROWS = 128;
 
 const NO_VALUES = new Float32Array(0);
 const writer = new ByteWriter(1024);
@@ -145,7 +147,7 @@ function writeFields(record: JournalRecord): Float32Array {
 }
 
 function writePush(record: PushRecord): void {
-  const { fault, tick, tensors, data } = record;
+  const { fault, tick, tensors, data, rows } = record;
   writer.text(record.worker);
   writer.uint53(record.epoch);
   writer.uint53(record.seq);
@@ -159,7 +161,8 @@ function writePush(record: PushRecord): void {
       (fault?.tensor === undefined ? 0 : HAS_FAULT_TENSOR) +
       (tick === undefined ? 0 : HAS_TICK) +
       (tensors === undefined ? 0 : HAS_TENSORS) +
-      (data === undefined ? 0 : HAS_DATA),
+      (data === undefined ? 0 : HAS_DATA) +
+      (rows === undefined ? 0 : HAS_ROWS),
   );
   if (fault !== undefined) {
     writer.text(fault.code);
@@ -172,7 +175,16 @@ function writePush(record: PushRecord): void {
     for (const index of tensors) writer.uint32(index);
   }
   if (data !== undefined) writeCountedData(writer, data);
+  if (rows !== undefined) writeRowCounts(rows);
   writeNumbers(record.rates);
+}
+
+function writeRowCounts(rows: readonly RowCount[]): void {
+  writer.uint32(rows.length);
+  for (const { table, count } of rows) {
+    writer.uint32(table);
+    writer.uint53(count);
+  }
 }
 
 function writeNumbers(numbers: readonly number[]): void {
@@ -254,13 +266,20 @@ function readPush(reader: ByteReader, gradient: Float32Array): PushRecord {
   const tick = (flags & HAS_TICK) === 0 ? undefined : reader.uint53();
   const tensors = (flags & HAS_TENSORS) === 0 ? undefined : readIndices(reader);
   const data = (flags & HAS_DATA) === 0 ? undefined : readCountedData(reader);
+  const rows = (flags & HAS_ROWS) === 0 ? undefined : readRowCounts(reader);
   const rates = readNumbers(reader);
   return {
     ...{ kind: 'push', worker, epoch, seq, clock, outcome },
     ...(fault === undefined ? {} : { fault }),
-    ...{ delay, tick, tensors, gradient, factor, clipValue, rates },
+    ...{ delay, tick, tensors, rows, gradient, factor, clipValue, rates },
     ...(data === undefined ? {} : { data }),
   };
+}
+
+function readRowCounts(reader: ByteReader): RowCount[] {
+  const count = reader.uint32();
+  if (count * 12 > reader.left) throw corrupt('numbers of rows are missing');
+  return Array.from({ length: count }, () => ({ table: reader.uint32(), count: reader.uint53() }));
 }
 
 function readFault(reader: ByteReader, hasTensor: boolean): NonNullable<PushRecord['fault']> {

@@ -11,6 +11,7 @@ import type { Optimizer } from '../optim/optimizer.js';
 import type { Outcome } from '../protocol/messages.js';
 import type { DataRange } from '../tasks/dataProgress.js';
 import type { DataSet } from '../tasks/dataSet.js';
+import type { RowCount } from '../tensor/rowLayout.js';
 
 /** A new session of a worker: a new process under its id, or its first. */
 export interface SessionRecord {
@@ -59,6 +60,8 @@ export interface PushRecord {
   readonly tick?: number | undefined;
   /** Positions of the tensors; undefined: all. */
   readonly tensors?: readonly number[] | undefined;
+  /** Rows of tables behind the tensors; undefined: none. */
+  readonly rows?: readonly RowCount[] | undefined;
   /** The gradient as it came; empty unless applied, scaled or buffered. */
   readonly gradient: Float32Array;
   /** Factor of clipping by norm. */

@@ -4,15 +4,9 @@
  */
 import { PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
-import {
-  type Enter,
-  type Fault,
-  type Leave,
-  MessageType,
-  type Pull,
-  type Tick,
-} from '../protocol/messages.js';
+import { type Enter, type Leave, MessageType, type Pull, type Tick } from '../protocol/messages.js';
 import { type CoreContext, decide, isShard } from './context.js';
+import type { IncomingIds } from './incomingIds.js';
 import type { PullDesk } from './pulls.js';
 import type { Session } from './session.js';
 
@@ -37,19 +31,46 @@ export class RequestDesk {
       if (message.t === MessageType.pull) this.#pull(session, connection, message);
       else this.#changeClock(session, connection, message);
     } catch (error) {
-      const fault: Fault = { ...faultOf(error as PsError), request: message.request };
-      this.#context.observe({ kind: 'rejected', id: session.id, error: error as PsError });
-      this.#context.emit({ kind: 'send', connection, message: fault });
+      this.#refuse(session, connection, message.request, error as PsError);
     }
+  }
+
+  /** Answers a pull of rows, whose ids have all come. */
+  handleRows(session: Session, rows: IncomingIds): void {
+    const { connection } = session;
+    const { message } = rows;
+    if (connection === undefined) {
+      rows.release();
+      return;
+    }
+    try {
+      if (session.isReader && message.training) {
+        throw new PsError('PS_FORBIDDEN', 'a reader may not pull for training');
+      }
+      // All of them at first: what is refused changes nothing.
+      rows.words();
+      if (message.training) this.#train(session);
+      this.#pulls.askRows(session, connection, rows);
+    } catch (error) {
+      rows.release();
+      this.#refuse(session, connection, message.request, error as PsError);
+    }
+  }
+
+  #refuse(session: Session, connection: number, request: number, error: PsError): void {
+    this.#context.observe({ kind: 'rejected', id: session.id, error });
+    this.#context.emit({ kind: 'send', connection, message: { ...faultOf(error), request } });
   }
 
   #pull(session: Session, connection: number, message: Pull): void {
     this.#context.state.table.catalogue.select(message.tensors);
-    if (message.training) {
-      this.#enter(session);
-      session.lastProgress = this.#context.now;
-    }
+    if (message.training) this.#train(session);
     this.#pulls.ask(session, connection, message);
+  }
+
+  #train(session: Session): void {
+    this.#enter(session);
+    session.lastProgress = this.#context.now;
   }
 
   #changeClock(session: Session, connection: number, message: Enter | Leave | Tick): void {

@@ -18,6 +18,8 @@ const LEAST_ROLE: Readonly<Record<WorkerMessage['t'], Role>> = {
   [MessageType.cancel]: 'monitor',
   [MessageType.stats]: 'monitor',
   [MessageType.pull]: 'reader',
+  [MessageType.pullRows]: 'reader',
+  [MessageType.rowIds]: 'reader',
   [MessageType.enter]: 'worker',
   [MessageType.leave]: 'worker',
   [MessageType.tick]: 'worker',

@@ -12,6 +12,7 @@ import { WaitLedger } from '../consistency/waitLedger.js';
 import type { WorkerMessage } from '../protocol/messages.js';
 import type { DenseTable } from '../table/denseTable.js';
 import type { Job } from '../table/job.js';
+import type { TableSet } from '../table/tableSet.js';
 import { CommitLog } from './commits.js';
 import type { CoreContext, ServerCoreOptions } from './context.js';
 import { Dispatcher } from './dispatcher.js';
@@ -24,6 +25,8 @@ import type { UpdateQueue } from './updates.js';
 export interface ServerCoreParts {
   readonly options: ServerCoreOptions;
   readonly table: DenseTable;
+  /** Default none. */
+  readonly tables?: TableSet;
   readonly consistency: Consistency;
   readonly allocate: (length: number) => Float32Array;
   /** Gets arrays of `allocate` that are needed no more. */
@@ -43,8 +46,8 @@ export class ServerCore {
   #minClock = 0;
 
   constructor(parts: ServerCoreParts) {
-    const { options, table, consistency, allocate, release, stopwatch = () => 0 } = parts;
-    this.state = new ServerState(table, consistency, allocate, release);
+    const { options, table, tables, consistency, allocate, release, stopwatch = () => 0 } = parts;
+    this.state = new ServerState(table, consistency, allocate, release, tables);
     const commits = new CommitLog(options.isDurable, (number, record) =>
       this.#effects.push({ kind: 'persist', number, record }),
     );

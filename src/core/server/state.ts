@@ -7,12 +7,13 @@ import { invariant } from '../base/invariant.js';
 import { ClockTable } from '../consistency/clockTable.js';
 import { type Consistency, policyOf, robustAggregationOf } from '../consistency/consistency.js';
 import type { ConsistencyPolicy } from '../consistency/policy.js';
-import { withLearningRate } from '../optim/updateRule.js';
 import { ClockBuffer } from '../table/clockBuffer.js';
-import type { DenseTable, OptimizerGroup } from '../table/denseTable.js';
-import { type Job, JobSequence, JobThen, RangeJob } from '../table/job.js';
+import type { DenseTable } from '../table/denseTable.js';
+import { type Job, JobSequence, JobThen } from '../table/job.js';
+import { ParameterStore } from '../table/parameterStore.js';
+import { TableSet } from '../table/tableSet.js';
 import { DataQueue } from '../tasks/dataQueue.js';
-import type { Selection } from '../tensor/catalogue.js';
+import { partsOfRows } from '../tensor/rowLayout.js';
 import type {
   CloseRecord,
   ConsistencyRecord,
@@ -27,7 +28,6 @@ import { type PushAnswer, Session } from './session.js';
 
 /** Parameters, slots, sessions, clocks and buffered updates of one shard. */
 export class ServerState {
-  readonly table: DenseTable;
   readonly clocks: ClockTable = new ClockTable();
   readonly sessions: Map<string, Session> = new Map();
   /** Updates under BSP, by clock. */
@@ -42,6 +42,7 @@ export class ServerState {
   onFailure: (error: unknown) => void = () => {};
   /** Makes arrays of zeros. */
   readonly allocate: (length: number) => Float32Array;
+  readonly #store: ParameterStore;
   readonly #release: (array: Float32Array) => void;
 
   constructor(
@@ -49,8 +50,9 @@ export class ServerState {
     model: Consistency,
     allocate: (length: number) => Float32Array,
     release: (array: Float32Array) => void = () => {},
+    tables: TableSet = TableSet.none,
   ) {
-    this.table = table;
+    this.#store = new ParameterStore(table, tables);
     this.model = model;
     this.policy = policyOf(model, this.clocks);
     this.configured = { optimizers: table.groups.map((group) => group.optimizer), consistency: model };
@@ -58,9 +60,19 @@ export class ServerState {
     this.#release = release;
   }
 
+  /** The dense parameters. */
+  get table(): DenseTable {
+    return this.#store.dense;
+  }
+
+  /** The sparse tables. */
+  get tables(): TableSet {
+    return this.#store.tables;
+  }
+
   /** Updates applied. */
   get version(): number {
-    return this.table.versions.version;
+    return this.#store.version;
   }
 
   /** Workers that have ever been in the clock table. O(sessions). */
@@ -210,21 +222,26 @@ export class ServerState {
     const { gradient, factor, clipValue, rates } = record;
     if (record.outcome === 'refused' || record.outcome === 'dropped') return undefined;
     const selection = this.table.catalogue.select(record.tensors);
-    if (record.outcome !== 'buffered')
-      return this.table.update({ selection, gradient, factor, clipValue, rates });
+    const gradients = {
+      selection,
+      dense: gradient.subarray(0, selection.length),
+      rows: partsOfRows(record.rows ?? [], this.tables.dims, gradient, selection.length),
+    };
+    if (record.outcome !== 'buffered') return this.#store.update(gradients, { factor, clipValue, rates });
     let buffer = this.buffers.get(record.clock);
     if (buffer === undefined) {
-      buffer = new ClockBuffer(this.table.catalogue, this.table.kernels, this.allocate);
+      const { catalogue, kernels } = this.table;
+      buffer = new ClockBuffer(catalogue, this.tables.dims, kernels, this.allocate);
       this.buffers.set(record.clock, buffer);
     }
-    return buffer.add(record.worker, selection, gradient, { factor, clipValue });
+    return buffer.add(record.worker, gradients, { factor, clipValue });
   }
 
   #close(record: CloseRecord): Job {
     const buffer = record.isFailed === true ? undefined : this.buffers.get(record.clock);
     const contributors = buffer?.contributions.map((each) => each.worker) ?? [];
-    const merge = buffer?.merge(robustAggregationOf(this.model), (selection, gradient) =>
-      this.#plainUpdate(selection, gradient, record.rates),
+    const merge = buffer?.merge(robustAggregationOf(this.model), (gradients) =>
+      this.#store.plainUpdate(gradients, record.rates),
     );
     const onClosed = (): void => {
       this.#forget(record.clock);
@@ -245,12 +262,10 @@ export class ServerState {
   /** From BSP: what is buffered is applied at once, clock by clock and in id order, each sum on its own. */
   #setConsistency(record: ConsistencyRecord): Job {
     const clocks = [...this.buffers.keys()].sort((a, b) => a - b);
-    const sums = clocks.flatMap((clock) => (this.buffers.get(clock) as ClockBuffer).contributions);
+    const sums = clocks.flatMap((clock) => (this.buffers.get(clock) as ClockBuffer).takeSums());
     const updates = function* (state: ServerState): Generator<Job> {
-      for (const { worker, sum, touched } of sums) {
-        const selection = state.table.catalogue.select([...touched].sort((a, b) => a - b));
-        for (const run of selection.runs) sum.copyWithin(run.at, run.offset, run.offset + run.length);
-        const update = state.#plainUpdate(selection, sum.subarray(0, selection.length), record.rates);
+      for (const { worker, gradients } of sums) {
+        const update = state.#store.plainUpdate(gradients, record.rates);
         const onDone = (): void => {
           state.#publish();
           state.#markOwn(worker);
@@ -271,32 +286,21 @@ export class ServerState {
     this.buffers.delete(clock);
   }
 
-  #setOptimizer(record: OptimizerRecord): void {
-    if (record.optimizer !== undefined) this.table.setOptimizer(record.optimizer);
-    if (record.learningRate === undefined) return;
-    const { optimizer } = this.table.groups[0] as OptimizerGroup;
-    this.table.changeOptimizer(0, withLearningRate(optimizer, record.learningRate));
+  #setOptimizer({ optimizer, learningRate }: OptimizerRecord): void {
+    if (optimizer !== undefined) this.#store.setOptimizer(optimizer);
+    if (learningRate !== undefined) this.#store.setLearningRate(learningRate);
   }
 
   #setSettings({ optimizers, configured }: SettingsRecord): void {
-    for (const [group, optimizer] of optimizers.entries()) this.table.changeOptimizer(group, optimizer);
+    for (const [group, optimizer] of optimizers.entries()) this.#store.changeOptimizer(group, optimizer);
     this.configured = configured;
   }
 
   #load(record: LoadRecord): Job {
-    const target = this.table.versions.begin(false);
-    const job = new RangeJob(record.values.length, (begin, end) => {
-      this.table.kernels.copy(target.subarray(begin, end), record.values.subarray(begin, end));
-    });
-    return new JobThen(job, () => {
+    return new JobThen(this.#store.load(record.values), () => {
       this.#publish();
       this.table.restartSlots();
     });
-  }
-
-  /** An update of gradients that are clipped and scaled already. */
-  #plainUpdate(selection: Selection, gradient: Float32Array, rates: readonly number[]): Job {
-    return this.table.update({ selection, gradient, factor: 1, clipValue: Number.POSITIVE_INFINITY, rates });
   }
 
   /** The updates of `worker` so far are in the current version. */
@@ -307,11 +311,11 @@ export class ServerState {
 
   /** The user's optimizer threw: what it was to write is no version. */
   #abandon(error: unknown): void {
-    this.table.versions.abandon();
+    this.#store.abandon();
     this.onFailure(error);
   }
 
   #publish(): void {
-    this.table.versions.publish(this.version + 1, this.clocks.minClock);
+    this.#store.publish(this.clocks.minClock);
   }
 }

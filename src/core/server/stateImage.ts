@@ -8,7 +8,19 @@ import type { Consistency } from '../consistency/consistency.js';
 import { policyOf } from '../consistency/consistency.js';
 import type { Optimizer, ScalarState } from '../optim/optimizer.js';
 import { ClockBuffer, type Contribution } from '../table/clockBuffer.js';
+import type { EmbeddingTable } from '../table/embeddingTable.js';
 import { type Job, JobSequence, JobThen, RangeJob } from '../table/job.js';
+import type { RowSums } from '../table/rowSums.js';
+import {
+  arraysOfTable,
+  differenceOfTables,
+  metaOfTable,
+  newTableArrays,
+  restoreTable,
+  type TableArrays,
+  TableCapture,
+  type TableMeta,
+} from '../table/tableImage.js';
 import type { DataQueueImage } from '../tasks/dataQueue.js';
 import {
   imageOfOptimizer,
@@ -49,10 +61,20 @@ export interface StateMeta {
   /** Buffered updates; `touched` are the positions of the tensors that a worker has gradients for. */
   readonly buffers: readonly {
     readonly clock: number;
-    readonly contributions: readonly { readonly worker: string; readonly touched: readonly number[] }[];
+    readonly contributions: readonly ContributionMeta[];
   }[];
   /** The data shards; left out where there never was a data set. */
   readonly data?: DataQueueImage;
+  /** The sparse tables; undefined: none. */
+  readonly tables?: readonly TableMeta[] | undefined;
+}
+
+/** One worker's buffered updates of a clock, without their arrays. */
+export interface ContributionMeta {
+  readonly worker: string;
+  readonly touched: readonly number[];
+  /** Tables of which it has rows, and how many; undefined: none. */
+  readonly rows?: readonly (readonly [table: number, count: number])[] | undefined;
 }
 
 /** The arrays of a state. */
@@ -65,6 +87,9 @@ export interface StateArrays {
   readonly scalars: readonly ScalarState[];
   /** The sums of `meta.buffers`, in that order, each over the whole model. */
   readonly sums: readonly Float32Array[];
+  /** The rows of each of them, in the order of `rows`. */
+  readonly rowSums: readonly (readonly RowSums[])[];
+  readonly tables: readonly TableArrays[];
 }
 
 /** A state at one moment. */
@@ -93,19 +118,40 @@ export function metaOf(state: ServerState): StateMeta {
     configured: imageOfSettings(configured),
     buffers: buffersOf(state).map(([clock, contributions]) => ({
       clock,
-      contributions: contributions.map(({ worker, touched }) => ({ worker, touched: [...touched] })),
+      contributions: contributions.map(({ worker, touched, rows }) => ({
+        worker,
+        touched: [...touched],
+        ...(rows.size === 0
+          ? {}
+          : { rows: rowsOf(rows).map(([table, { words }]) => [table, words.length / 2] as const) }),
+      })),
     })),
     ...(data.isUsed ? { data: data.save() } : {}),
+    ...(state.tables.tables.length === 0
+      ? {}
+      : {
+          tables: state.tables.tables.map((each, i) => metaOfTable(each, state.tables.groupOf[i] as number)),
+        }),
   };
 }
 
-/** The arrays of `state` themselves, not copies. */
+/** The arrays of `state` themselves, not copies; without its tables. */
+function denseArraysOf(state: ServerState): Omit<StateArrays, 'tables'> {
+  const { versions, scalars, slotCount } = state.table;
+  const slots = state.table.slots.slice(0, slotCount);
+  const contributions = buffersOf(state).flatMap(([, each]) => each);
+  return {
+    values: versions.current,
+    slots,
+    scalars: scalars.map((each) => [...each]),
+    sums: contributions.map(({ sum }) => sum),
+    rowSums: contributions.map(({ rows }) => rowsOf(rows).map(([, sums]) => sums)),
+  };
+}
+
+/** As `denseArraysOf`, with copies of the tables. */
 export function arraysOf(state: ServerState): StateArrays {
-  const { versions, groups, scalars } = state.table;
-  // An optimizer that was replaced may have left more slots behind.
-  const slots = state.table.slots.slice(0, Math.max(...groups.map(({ rule }) => rule.slots.length)));
-  const sums = buffersOf(state).flatMap(([, contributions]) => contributions.map(({ sum }) => sum));
-  return { values: versions.current, slots, scalars: scalars.map((each) => [...each]), sums };
+  return { ...denseArraysOf(state), tables: state.tables.tables.map(arraysOfTable) };
 }
 
 /**
@@ -118,7 +164,7 @@ export function captureJob(
   done: (image: StateImage) => void,
 ): Job {
   const meta = metaOf(state);
-  const live = arraysOf(state);
+  const live = denseArraysOf(state);
   const { kernels } = state.table;
   const copies: Job[] = [];
   let hasOnlyFinite = true;
@@ -132,17 +178,27 @@ export function captureJob(
     copies.push(new RangeJob(source.length, onSlice));
     return copy;
   };
+  const { tables } = state.tables;
+  const tableArrays = tables.map((table, i) => {
+    const into = newTableArrays((meta.tables as readonly TableMeta[])[i] as TableMeta, allocate);
+    copies.push(new TableCapture(table, into));
+    return into;
+  });
   const arrays: StateArrays = {
     values: copyOf(live.values),
     slots: live.slots.map(copyOf),
     scalars: live.scalars,
     sums: live.sums.map(copyOf),
+    // Merged anew with each push, never changed.
+    rowSums: live.rowSums,
+    tables: tableArrays,
   };
   return new JobThen(new JobSequence(copies), () => done({ meta, arrays, isFinite: hasOnlyFinite }));
 }
 
 /**
- * Brings `state`, in which nothing has happened yet, to `meta`; returns its arrays, which the caller fills.
+ * Brings `state`, in which nothing has happened yet, to `meta`; returns its arrays, which the caller fills, and then
+ * calls `restoreTables`.
  * `known`: optimizers that code is taken from. `now`: everyone was last seen then.
  * Throws `PS_INVALID_ARGUMENT` if the options gave other tensors optimizers of their own.
  */
@@ -161,6 +217,12 @@ export function restoreState(
     const text = 'other parameters have optimizers of their own than in the state that was kept';
     throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'parameters' } });
   }
+  const metas = meta.tables ?? [];
+  const difference = differenceOfTables(state.tables.tables, state.tables.groupOf, metas);
+  if (difference !== undefined) {
+    const text = `the state that was kept is of another model than the options: ${difference}`;
+    throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'tables' } });
+  }
   for (const [group, image] of meta.optimizers.entries()) {
     const optimizer = optimizerOfImage(image, known);
     if (group === 0) table.setOptimizer(optimizer);
@@ -177,17 +239,34 @@ export function restoreState(
   if (meta.data !== undefined) state.data.restore(meta.data);
   buffers.clear();
   const sums: Float32Array[] = [];
+  const rowSums: RowSums[][] = [];
+  const { dims } = state.tables;
   for (const { clock, contributions } of meta.buffers) {
-    const restored: Contribution[] = contributions.map(({ worker, touched }) => {
+    const restored: Contribution[] = contributions.map(({ worker, touched, rows: counts = [] }) => {
       const sum = allocate(table.catalogue.length);
       sums.push(sum);
-      return { worker, sum, touched: new Set(touched) };
+      const rows = counts.map(([position, count]): [number, RowSums] => {
+        const values = new Float32Array(count * (dims[position] as number));
+        return [position, { words: new Uint32Array(2 * count), values }];
+      });
+      rowSums.push(rows.map(([, each]) => each));
+      return { worker, sum, touched: new Set(touched), rows: new Map(rows) };
     });
-    const buffer = new ClockBuffer(table.catalogue, table.kernels, allocate);
+    const buffer = new ClockBuffer(table.catalogue, dims, table.kernels, allocate);
     buffer.restore(restored);
     buffers.set(clock, buffer);
   }
-  return { values: table.versions.current, slots: table.slots, scalars: table.scalars, sums };
+  const tables = metas.map((each) => newTableArrays(each, (length) => new Float32Array(length)));
+  const { slots, scalars, versions } = table;
+  return { values: versions.current, slots, scalars, sums, rowSums, tables };
+}
+
+/** Brings the tables of `state` to `arrays`, which `restoreState` gave and the caller has filled. */
+export function restoreTables(state: ServerState, meta: StateMeta, { tables }: StateArrays): void {
+  for (const [i, arrays] of tables.entries()) {
+    const table = state.tables.tables[i] as EmbeddingTable;
+    restoreTable(table, (meta.tables as readonly TableMeta[])[i] as TableMeta, arrays);
+  }
 }
 
 /** Everything that was decided is committed: what was recovered is durable. */
@@ -203,6 +282,11 @@ function sessionOf(image: SessionImage, now: number): Session {
   for (const answer of answers) session.remember(answer);
   session.decidedSeq = decidedSeq;
   return session;
+}
+
+/** Rows of a contribution, in the order of their tables. */
+function rowsOf(rows: ReadonlyMap<number, RowSums>): [table: number, sums: RowSums][] {
+  return [...rows].sort(([a], [b]) => a - b);
 }
 
 /** Buffered updates by clock, in order of clocks. */

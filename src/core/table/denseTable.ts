@@ -75,6 +75,11 @@ export class DenseTable {
     return (this.groups[this.groupOf[entry.index] as number] as OptimizerGroup).rule;
   }
 
+  /** A group for something beside the tensors; returns its number. */
+  addGroup(optimizer: Optimizer): number {
+    return this.groups.push(groupOf(optimizer)) - 1;
+  }
+
   /** Replaces the optimizer of the tensors that have none of their own; their slots start anew. */
   setOptimizer(optimizer: Optimizer): void {
     this.groups[0] = groupOf(optimizer);
@@ -112,14 +117,18 @@ export class DenseTable {
     return this.groups.map((group) => learningRateAt(group.learningRate, version) * factor);
   }
 
+  /** Slot arrays that are in use: an optimizer that was replaced may have left more behind. O(tensors). */
+  get slotCount(): number {
+    return this.catalogue.entries.reduce((most, each) => Math.max(most, this.ruleOf(each).slots.length), 0);
+  }
+
   /** Slot `index` of `entry`, as a view. */
   slotOf(entry: CatalogueEntry, index: number): Float32Array {
     return (this.slots[index] as Float32Array).subarray(entry.offset, entry.offset + entry.length);
   }
 
   #resetSlots(entries: readonly CatalogueEntry[]): void {
-    const needed = Math.max(0, ...this.groups.map((group) => group.rule.slots.length));
-    while (this.slots.length < needed) this.slots.push(this.#allocate(this.catalogue.length));
+    while (this.slots.length < this.slotCount) this.slots.push(this.#allocate(this.catalogue.length));
     for (const entry of entries) {
       const starts = this.ruleOf(entry).slotStart;
       for (let i = 0; i < starts.length; i++) this.slotOf(entry, i).fill(starts[i] as number);

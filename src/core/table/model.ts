@@ -51,12 +51,12 @@ const MAX_NAME_LENGTH = 256;
  * Checks `parameters`. Throws `PS_INVALID_ARGUMENT` that names the option. All shards of a model get the values
  * that one server would have.
  */
-export function modelOf(parameters: unknown, seed: number, shard: Shard = WHOLE): Model {
+export function modelOf(parameters: unknown, seed: number, shard: Shard = WHOLE, mayBeEmpty = false): Model {
   if (parameters === null || typeof parameters !== 'object' || Array.isArray(parameters)) {
     throw invalidArgument('parameters', parameters, 'an object of { shape, … } by name');
   }
   const given = Object.entries(parameters as ParameterSpecs);
-  if (given.length === 0)
+  if (given.length === 0 && !mayBeEmpty)
     throw invalidArgument('parameters', parameters, 'an object with at least one parameter');
   if (given.length > MAX_TENSORS) {
     throw new PsError('PS_LIMIT', `a model has at most ${MAX_TENSORS} tensors, this one has ${given.length}`);

@@ -53,12 +53,17 @@ export class VersionStore {
 
   /** Versions held for readers now. */
   get pinnedVersions(): number {
-    return this.#old.size + (this.#head.readers > 0 ? 1 : 0);
+    return this.#oldArrays + (this.#isRead ? 1 : 0);
   }
 
   /** Whether an update overwrites the current values just now, so that they are no version. */
   get isWritingInPlace(): boolean {
     return this.#target === this.#head.values;
+  }
+
+  /** Whether an update has begun that is not published. */
+  get isUpdating(): boolean {
+    return this.#target !== undefined;
   }
 
   /** Says what the version is after recovery. REQUIRES: nothing is pinned. */
@@ -70,7 +75,7 @@ export class VersionStore {
   /** Holds the current version, or returns undefined when it can't be read now or too many are held. */
   pin(minClock: number): Pin | undefined {
     if (this.isWritingInPlace) return undefined;
-    if (this.#head.readers === 0 && this.#old.size >= this.#maxPinned) return undefined;
+    if (!this.#isRead && this.#oldArrays >= this.#maxPinned) return undefined;
     this.#head.readers++;
     this.#head.minClock = minClock;
     return this.#head;
@@ -93,7 +98,8 @@ export class VersionStore {
     held.readers--;
     if (held.readers > 0 || held === this.#head) return;
     this.#old.delete(held);
-    this.#free.push(held.values);
+    const isShared = [this.#head, ...this.#old].some(({ values }) => values === held.values);
+    if (!isShared) this.#free.push(held.values);
   }
 
   /**
@@ -103,9 +109,8 @@ export class VersionStore {
    */
   begin(mayWriteInPlace: boolean): Float32Array {
     invariant(this.#target === undefined, 'two updates at once');
-    const isRead = this.#head.readers > 0;
-    const hasRoom = this.#free.length > 0 || this.#old.size < this.#maxPinned;
-    if (isRead || (!mayWriteInPlace && hasRoom)) {
+    const hasRoom = this.#free.length > 0 || this.#oldArrays < this.#maxPinned;
+    if (this.#isRead || (!mayWriteInPlace && hasRoom)) {
       this.#target = this.#free.pop() ?? this.#allocate(this.#head.values.length);
     } else {
       this.#target = this.#head.values;
@@ -123,10 +128,40 @@ export class VersionStore {
       before.version = version;
       return;
     }
+    const isRead = this.#isRead;
     before.minClock = minClock;
     if (before.readers > 0) this.#old.add(before);
-    else this.#free.push(before.values);
+    if (!isRead) this.#free.push(before.values);
     this.#head = { values: target, version, minClock, readers: 0 };
+  }
+
+  /**
+   * The version rises and these values stay: an update of other things. Readers of the version before go on
+   * beside it, in the same memory.
+   */
+  publishUnchanged(version: number, minClock: number): void {
+    invariant(this.#target === undefined, 'a publication within an update');
+    const before = this.#head;
+    if (before.readers === 0) {
+      before.version = version;
+      return;
+    }
+    before.minClock = minClock;
+    this.#old.add(before);
+    this.#head = { values: before.values, version, minClock, readers: 0 };
+  }
+
+  /** Whether somebody reads the current memory, as this version or as an earlier one with the same values. */
+  get #isRead(): boolean {
+    const { values, readers } = this.#head;
+    return readers > 0 || [...this.#old].some((held) => held.values === values);
+  }
+
+  /** Arrays that are held for readers of old versions alone. */
+  get #oldArrays(): number {
+    const arrays = new Set([...this.#old].map(({ values }) => values));
+    arrays.delete(this.#head.values);
+    return arrays.size;
   }
 
   /** Ends an update that failed. What was written in place stays written; other memory is forgotten. */

@@ -113,6 +113,13 @@ export function heldShape({ shape, length }: CatalogueEntry): readonly number[] 
   return lengthOfShape(shape) === length ? shape : [length];
 }
 
+/** A selection of `length` elements that belong to no tensor: all of an array. */
+export function rangeSelection(length: number): Selection {
+  return new Selection([{ ...NO_TENSOR, shape: [length], length }]);
+}
+
+const NO_TENSOR = { name: '', dtype: 'float32', trainable: false, index: 0, offset: 0, start: 0 } as const;
+
 /** A contiguous run of elements of the flat range, and where it stands in a selection. */
 export interface Run {
   /** First element in the flat range of the model. */

@@ -10,7 +10,8 @@
  *     any ──sleep──▶ asleep ──wake──▶ waiting
  */
 import { isFatalClose, PsError } from '../base/errors.js';
-import { type Message, MessageType, type Welcome } from '../protocol/messages.js';
+import { type Message, MessageType } from '../protocol/messages.js';
+import type { Welcome } from '../protocol/sessionMessages.js';
 import { ConnectCalls } from './connectCalls.js';
 import type { ConnectionOwner } from './connectionOwner.js';
 import type { Effects } from './effects.js';

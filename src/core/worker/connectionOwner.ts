@@ -1,6 +1,7 @@
 /** Whom a worker's connection tells what has become of it, and what arrives on it. */
 import type { PsError } from '../base/errors.js';
-import type { Message, Welcome } from '../protocol/messages.js';
+import type { Message } from '../protocol/messages.js';
+import type { Welcome } from '../protocol/sessionMessages.js';
 
 /** Who is told. */
 export interface ConnectionOwner {

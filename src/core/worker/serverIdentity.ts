@@ -5,7 +5,8 @@
 import { PsError } from '../base/errors.js';
 import { keyRangeOf, MAX_SHARDS, type Shard } from '../partition/keyRange.js';
 import { decodeCatalogue } from '../protocol/catalogueCodec.js';
-import { type NonFinite, PROTOCOL_VERSION, type Welcome } from '../protocol/messages.js';
+import { PROTOCOL_VERSION } from '../protocol/messages.js';
+import type { NonFinite, Welcome } from '../protocol/sessionMessages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
 
 /** The server's model and history, as first met. */

@@ -5,7 +5,8 @@
  */
 import { PsError } from '../base/errors.js';
 import { Random } from '../base/random.js';
-import { type Message, MessageType, type Welcome } from '../protocol/messages.js';
+import { type Message, MessageType } from '../protocol/messages.js';
+import type { Welcome } from '../protocol/sessionMessages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
 import { AwakeTime } from './awakeTime.js';
 import { Connection } from './connection.js';

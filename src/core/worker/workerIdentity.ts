@@ -1,5 +1,6 @@
 /** Who a worker is: what it tells each server that it meets. */
-import { type Hello, MessageType, PROTOCOL_VERSION } from '../protocol/messages.js';
+import { MessageType, PROTOCOL_VERSION } from '../protocol/messages.js';
+import type { Hello } from '../protocol/sessionMessages.js';
 
 /** What the worker says of itself. */
 export interface WorkerIdentity {

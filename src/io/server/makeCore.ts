@@ -4,6 +4,7 @@ import { PsError } from '../../core/base/errors.js';
 import { loadKernels } from '../../core/kernels/loadKernels.js';
 import { ServerCore } from '../../core/server/serverCore.js';
 import { DenseTable } from '../../core/table/denseTable.js';
+import { makeTables } from '../../core/table/tableSpecs.js';
 import { monotonicNow } from '../time.js';
 import type { CheckedServerOptions } from './serverOptions.js';
 
@@ -15,7 +16,7 @@ const RESERVED_MODELS = 32;
 
 /** A core that has handled no event. */
 export function makeCore(options: CheckedServerOptions): ServerCore {
-  const { model, optimizer, consistency, core } = options;
+  const { model, tables, seed, optimizer, consistency, core } = options;
   const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
   const { kernels, allocate, release } = loadKernels(RESERVED_MODELS * modelBytes);
   let values: Float32Array;
@@ -39,6 +40,7 @@ export function makeCore(options: CheckedServerOptions): ServerCore {
   return new ServerCore({
     options: coreOptions,
     table,
+    tables: makeTables(table, tables, { kernels, seed, allocate }),
     consistency,
     allocate,
     release,

@@ -10,11 +10,11 @@ import { invalidArgument, PsError } from '../../core/base/errors.js';
 import { type Consistency, checkConsistency } from '../../core/consistency/consistency.js';
 import { checkLearningRate, type LearningRate } from '../../core/optim/learningRate.js';
 import type { Optimizer } from '../../core/optim/optimizer.js';
-import { checkOptimizer } from '../../core/optim/updateRule.js';
 import type { Observation } from '../../core/server/events.js';
 import { evict } from '../../core/server/eviction.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import type { ParameterSpecs } from '../../core/table/model.js';
+import { checkSharedOptimizer } from '../../core/table/tableSpecs.js';
 import { primeMalloc } from '../primeMalloc.js';
 import type { ServerStats, WorkerInfo } from '../serverReport.js';
 import type { CheckpointReport } from '../storage/storage.js';
@@ -213,13 +213,13 @@ export class ParameterServer<
   /** Changes the consistency model; pulls that wait are looked at again at once. See `docs/guides/consistency.md`. */
   async setConsistency(consistency: Consistency): Promise<void> {
     const checked = checkConsistency('consistency', consistency);
-    const model = checkShardConsistency(checked, this.#options.core.shard);
+    const model = checkShardConsistency(checked, this.#options.core.shard, this.#options.tables.length > 0);
     await this.#record((context) => ({ kind: 'consistency', model, rates: context.state.table.ratesNow(1) }));
   }
 
   /** Changes the optimizer of all parameters that have none of their own; its slots start anew. */
   async setOptimizer(optimizer: Optimizer): Promise<void> {
-    await this.#record({ kind: 'optimizer', optimizer: checkOptimizer('optimizer', optimizer) });
+    await this.#record({ kind: 'optimizer', optimizer: checkSharedOptimizer(optimizer, this.#core) });
   }
 
   /** Changes the learning rate of the server's optimizer, and leaves its slots as they are. */

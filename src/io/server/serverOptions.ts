@@ -16,6 +16,7 @@ import type { ServerCoreOptions } from '../../core/server/context.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limits.js';
 import { KEPT_ANSWERS } from '../../core/server/session.js';
 import { type Model, modelOf, type ParameterSpecs } from '../../core/table/model.js';
+import { type CheckedTable, checkTables, type SparseTableSpecs } from '../../core/table/tableSpecs.js';
 import type { Logger } from '../logger.js';
 import { type CheckedPlaceOptions, checkPlaceOptions, type PlaceOptions } from './placeOptions.js';
 import { checkShard, checkShardConsistency, groupName, type ShardOption } from './shardOption.js';
@@ -34,8 +35,10 @@ export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpec
   extends PlaceOptions,
     StorageSettings {
   // Behaviour.
-  /** The model, by name. */
+  /** The model, by name. May be empty if there are tables. */
   readonly parameters: P;
+  /** Sparse tables, by names that no parameter has; see `docs/guides/sparse.md`. Default none. */
+  readonly tables?: SparseTableSpecs;
   /** Applies gradients to the parameters. Default `sgd({ learningRate: 0.01 })`. */
   readonly optimizer?: Optimizer;
   /** Default `ssp({ staleness: 3 })`. */
@@ -74,6 +77,8 @@ export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpec
 /** Options after their checks, with defaults. */
 export interface CheckedServerOptions extends CheckedPlaceOptions {
   readonly model: Model;
+  readonly tables: readonly CheckedTable[];
+  readonly seed: number;
   readonly optimizer: Optimizer;
   readonly consistency: Consistency;
   readonly core: Omit<ServerCoreOptions, 'incarnation' | 'lineage'>;
@@ -86,6 +91,7 @@ export interface CheckedServerOptions extends CheckedPlaceOptions {
 const KEYS = new Set([
   ...[
     'parameters',
+    'tables',
     'optimizer',
     'consistency',
     'minWorkers',
@@ -109,19 +115,25 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
   }
   const { seed = 0, minWorkers = 1, maxPushNorm = Number.POSITIVE_INFINITY, limits = {} } = options;
   const { group, ...shard } = checkShard(options.shard);
-  const model = modelOf(options.parameters, checkSeed('seed', seed), shard);
+  const hasTables = Object.keys(options.tables ?? {}).length > 0;
+  const model = modelOf(options.parameters, checkSeed('seed', seed), shard, hasTables);
   const { nonFinite = 'reject', clip = {}, consistency = ssp({ staleness: 3 }) } = options;
   if (!['reject', 'zero', 'allow'].includes(nonFinite)) {
     throw invalidArgument('nonFinite', nonFinite, "'reject', 'zero' or 'allow'");
   }
   const { value = Number.POSITIVE_INFINITY, norm = Number.POSITIVE_INFINITY } = checkClip(clip);
   const optimizer = checkOptimizer('optimizer', options.optimizer ?? sgd({ learningRate: 0.01 }));
+  const names = new Set(model.whole.entries.map(({ name }) => name));
+  const tables = checkTables(options.tables, names, optimizer);
   const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
   const storage = checkStorage(options, modelBytes * (1 + optimizer.slots.length));
   return {
-    model,
-    optimizer,
-    consistency: checkShardConsistency(checkConsistency('consistency', consistency), shard),
+    ...{ model, tables, seed, optimizer },
+    consistency: checkShardConsistency(
+      checkConsistency('consistency', consistency),
+      shard,
+      tables.length > 0,
+    ),
     core: {
       shard,
       group: groupName(group, shard.count, options.parameters, seed),

@@ -25,6 +25,10 @@ export function statsOf(core: ServerCore, runner: CoreRunner): ServerStats {
     optimizer: state.table.groups[0]?.optimizer.name ?? '',
     learningRate: rateNow(core),
     shard: core.shard,
+    tables: state.tables.tables.map(({ spec, rows, bytes, counts }) => ({
+      name: spec.name,
+      ...{ rows, bytes, ...counts },
+    })),
   };
 }
 

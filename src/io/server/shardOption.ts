@@ -57,7 +57,16 @@ export function groupName(group: string, count: number, parameters: ParameterSpe
 }
 
 /** Throws `PS_INVALID_ARGUMENT` for a consistency model that shards can't keep. */
-export function checkShardConsistency(consistency: Consistency, { count }: Shard): Consistency {
+export function checkShardConsistency(
+  consistency: Consistency,
+  { count }: Shard,
+  hasTables: boolean,
+): Consistency {
+  if (hasTables && consistency.name === 'bsp' && consistency.aggregate !== undefined) {
+    // A row that few have gradients for has no median.
+    const text = `bsp.aggregate must be 'mean' with sparse tables, got '${consistency.aggregate}'`;
+    throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'consistency' } });
+  }
   if (count === 1 || consistency.name !== 'bsp') return consistency;
   if (consistency.aggregate === 'krum') {
     // It compares whole updates, and a shard has only a part of each.

@@ -3,6 +3,7 @@
  * that no parameter has.
  *
  *     data = <prefix>scalars (F64) | parameters | <prefix>slot.<slot>.<parameter> | <prefix>sum.<i>.<parameter>
+ *            | <prefix>sum.<i>.<table>.ids, .values | <prefix>table.<table>.ids (U64), .values, .slot.<i>, .uses, .counters (U8)
  *            | <prefix>checksum (U32 [2]: CRC-32 of the header with its length, CRC-32 of all bytes before this)
  *
  * `sum.<i>` is the i-th buffered sum of `buffers` in the state. The metadata has format, format_version,
@@ -11,6 +12,8 @@
 import { PsError } from '../../core/base/errors.js';
 import type { ScalarState } from '../../core/optim/optimizer.js';
 import type { StateArrays, StateMeta } from '../../core/server/stateImage.js';
+import type { RowSums } from '../../core/table/rowSums.js';
+import type { TableArrays, TableMeta } from '../../core/table/tableImage.js';
 import { type Catalogue, type CatalogueEntry, heldShape } from '../../core/tensor/catalogue.js';
 import type { SafetensorsHeader, TensorEntry } from './safetensors.js';
 
@@ -34,6 +37,8 @@ export interface CheckpointInfo {
 export const CHECKSUM_BYTES = 8;
 const FORMAT = 'pslib';
 const FORMAT_VERSION = '1';
+/** Of files with sparse tables. */
+const TABLES_VERSION = '2';
 
 /** The tensors of a state whose arrays are `arrays`, without the checksum, in the order of the file. */
 export function tensorsOfState(
@@ -66,7 +71,37 @@ export function tensorsOfState(
   for (const [i, sum] of arrays.sums.entries()) {
     for (const { index, name } of catalogue.entries) add(sum, index, `${prefix}sum.${i}.${name}`);
   }
-  return tensors;
+  return [...tensors, ...tensorsOfTables(prefix, meta, arrays)];
+}
+
+/** The tensors of sparse tables, and of rows that are buffered. */
+function tensorsOfTables(
+  prefix: string,
+  { tables = [], buffers }: StateMeta,
+  arrays: StateArrays,
+): CheckpointTensor[] {
+  const found: CheckpointTensor[] = [];
+  const add = (name: string, dtype: string, shape: readonly number[], bytes: AnyArray): void => {
+    found.push({ name: `${prefix}${name}`, dtype, shape, bytes: bytesOf(bytes) });
+  };
+  const contributions = buffers.flatMap((each) => each.contributions);
+  for (const [i, { rows = [] }] of contributions.entries()) {
+    for (const [k, [table, count]] of rows.entries()) {
+      const { name, dim } = tables[table] as TableMeta;
+      const { words, values } = (arrays.rowSums[i] as readonly RowSums[])[k] as RowSums;
+      add(`sum.${i}.${name}.ids`, 'U64', [count], words);
+      add(`sum.${i}.${name}.values`, 'F32', [count, dim], values);
+    }
+  }
+  for (const [i, { name, dim, rows }] of tables.entries()) {
+    const { ids, values, slots, uses, counters } = arrays.tables[i] as TableArrays;
+    add(`table.${name}.ids`, 'U64', [rows], ids);
+    add(`table.${name}.values`, 'F32', [rows, dim], values);
+    for (const [k, slot] of slots.entries()) add(`table.${name}.slot.${k}`, 'F32', [rows, dim], slot);
+    if (uses.length > 0) add(`table.${name}.uses`, 'U8', [rows], uses);
+    if (counters.length > 0) add(`table.${name}.counters`, 'U8', [counters.length], counters);
+  }
+  return found;
 }
 
 /** The entry of the checksum, which stands last. */
@@ -92,7 +127,7 @@ export function metadataOf(info: CheckpointInfo): Map<string, string> {
   const { lineage, position, isFinite: finite, shard, meta } = info;
   return new Map([
     ['format', FORMAT],
-    ['format_version', FORMAT_VERSION],
+    ['format_version', meta.tables === undefined ? FORMAT_VERSION : TABLES_VERSION],
     ['lineage', lineage],
     ['position', String(position)],
     ['version', String(meta.version)],
@@ -110,8 +145,8 @@ export function isCheckpoint({ metadata }: SafetensorsHeader): boolean {
 export function infoOf({ metadata }: SafetensorsHeader): CheckpointInfo {
   if (metadata.get('format') !== FORMAT) throw new PsError('PS_CORRUPT', 'it is not a checkpoint of pslib');
   const version = metadata.get('format_version');
-  if (version !== FORMAT_VERSION) {
-    const text = `it has version ${version} of the format; this pslib reads version ${FORMAT_VERSION}`;
+  if (version !== FORMAT_VERSION && version !== TABLES_VERSION) {
+    const text = `it has version ${version} of the format; this pslib reads versions up to ${TABLES_VERSION}`;
     throw new PsError('PS_VERSION', text);
   }
   const position = Number(metadata.get('position'));
@@ -127,6 +162,8 @@ export function infoOf({ metadata }: SafetensorsHeader): CheckpointInfo {
   throw new PsError('PS_CORRUPT', 'its metadata are not those of a checkpoint');
 }
 
+type AnyArray = Float32Array | Float64Array | Uint32Array | Uint8Array;
+
 /** What the names of everything but parameters begin with. */
 export function prefixFor(catalogue: Catalogue): string {
   let prefix = 'pslib.';
@@ -134,6 +171,6 @@ export function prefixFor(catalogue: Catalogue): string {
   return prefix;
 }
 
-function bytesOf(array: Float32Array | Float64Array): Uint8Array {
+function bytesOf(array: AnyArray): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }

@@ -7,7 +7,7 @@ import { PsError } from '../../core/base/errors.js';
 import type { Optimizer } from '../../core/optim/optimizer.js';
 import { decodeRecord } from '../../core/server/recordCodec.js';
 import type { ServerState } from '../../core/server/state.js';
-import { commitAll, restoreState } from '../../core/server/stateImage.js';
+import { commitAll, restoreState, restoreTables } from '../../core/server/stateImage.js';
 import { runToEnd } from '../../core/table/job.js';
 import { type Catalogue, heldShape } from '../../core/tensor/catalogue.js';
 import {
@@ -125,6 +125,7 @@ function* restore(open: CheckpointFile, options: RecoveryOptions): Task<Checkpoi
   }
   yield* readData(open, new Map(tensors.map(({ name, bytes }) => [name, bytes])));
   unflattenScalars(scalars, arrays.scalars);
+  restoreTables(state, info.meta, arrays);
   return info;
 }
 

@@ -1,5 +1,8 @@
 /** Compares the durable parts of two server states, bit for bit. */
 import type { ServerState } from '../../core/server/state.js';
+import type { EmbeddingTable } from '../../core/table/embeddingTable.js';
+import { arraysOfTable } from '../../core/table/tableImage.js';
+import { idAt } from '../../core/tensor/rowIds.js';
 
 /** What first differs between `a` and `b`, or undefined if nothing does. */
 export function differenceOf(a: ServerState, b: ServerState): string | undefined {
@@ -12,13 +15,14 @@ export function differenceOf(a: ServerState, b: ServerState): string | undefined
 }
 
 function partsOf(state: ServerState): Record<string, unknown> {
-  const { table, clocks, sessions, policy, model, buffers, data } = state;
+  const { table, tables, clocks, sessions, policy, model, buffers, data } = state;
   const byId = (x: readonly [string, unknown], y: readonly [string, unknown]): number =>
     x[0] < y[0] ? -1 : 1;
   return {
     version: state.version,
     parameters: bitsOf(table.versions.current),
     slots: table.slots.map(bitsOf),
+    tables: tables.tables.map(contentOf),
     scalars: table.scalars,
     model,
     policy: policy.save(),
@@ -33,9 +37,27 @@ function partsOf(state: ServerState): Record<string, unknown> {
     data: data.save(),
     buffers: [...buffers].map(([clock, buffer]) => [
       clock,
-      buffer.contributions.map(({ worker, sum, touched }) => [worker, bitsOf(sum), [...touched].sort()]),
+      buffer.contributions.map(({ worker, sum, touched, rows }) => [
+        ...[worker, bitsOf(sum), [...touched].sort()],
+        [...rows]
+          .sort(([x], [y]) => x - y)
+          .map(([at, { words, values }]) => [at, [...words], bitsOf(values)]),
+      ]),
     ]),
   };
+}
+
+/** Everything of a table that can be seen, whatever the numbers of its rows. */
+function contentOf(table: EmbeddingTable): unknown {
+  const { ids, values, slots, uses, counters } = arraysOfTable(table);
+  const { dim } = table.spec;
+  const rowOf = (array: Float32Array, i: number): number[] => bitsOf(array.subarray(i * dim, (i + 1) * dim));
+  const rows = Array.from({ length: table.rows }, (_, i) => {
+    return [idAt(ids, i), rowOf(values, i), slots.map((slot) => rowOf(slot, i)), uses[i]] as const;
+  });
+  // Of a bounded table the order is part of it: that in which rows would be evicted.
+  if (table.order === undefined) rows.sort(([a], [b]) => a - b);
+  return { rows, scalars: table.scalars, counts: table.counts, counters: [...counters].map(String).join('') };
 }
 
 function bitsOf(values: Float32Array): number[] {

@@ -7,13 +7,8 @@ import { afterEach } from 'vitest';
 import { type ClientOptions, WebSocket } from 'ws';
 import { codeOfWire } from '../../../src/core/base/errors.js';
 import { type DecodedFrame, decodeFrame, encodeFrame } from '../../../src/core/protocol/codec.js';
-import {
-  type Message,
-  MessageType,
-  type Pull,
-  type Push,
-  type Welcome,
-} from '../../../src/core/protocol/messages.js';
+import { type Message, MessageType, type Pull, type Push } from '../../../src/core/protocol/messages.js';
+import type { Welcome } from '../../../src/core/protocol/sessionMessages.js';
 import { ParameterServer } from '../../../src/io/server/parameterServer.js';
 import type { ParameterServerEvents } from '../../../src/io/server/serverEvents.js';
 import type { ParameterServerOptions } from '../../../src/io/server/serverOptions.js';

@@ -16,6 +16,7 @@ const LENGTH = 20_000;
 const catalogue = new Catalogue([{ name: 'w', shape: [LENGTH], dtype: 'float32', trainable: true }]);
 const rules = {
   catalogue,
+  tables: [],
   kernels,
   nonFinite: 'reject',
   maxPushNorm: Number.POSITIVE_INFINITY,

@@ -20,11 +20,13 @@ import { ServerCore } from '../../../src/core/server/serverCore.js';
 import { DenseTable } from '../../../src/core/table/denseTable.js';
 import { type Job, JobThen } from '../../../src/core/table/job.js';
 import { modelOf, type ParameterSpecs } from '../../../src/core/table/model.js';
+import { checkTables, makeTables, type SparseTableSpecs } from '../../../src/core/table/tableSpecs.js';
 import { FakeWorker, type FakeWorkerOptions } from './fakeWorker.js';
 
 /** What a test server is made of; the default is one tensor `w` of 4 zeros, `sgd` with rate 1, SSP(3). */
 export interface TestServerOptions {
   readonly parameters?: ParameterSpecs;
+  readonly tables?: SparseTableSpecs;
   readonly optimizer?: Optimizer;
   readonly consistency?: Consistency;
   readonly minWorkers?: number;
@@ -261,7 +263,8 @@ export class TestServer {
   }
 }
 
-function newCore(options: TestServerOptions): ServerCore {
+/** A core that has handled no event. */
+export function newCore(options: TestServerOptions): ServerCore {
   const model = modelOf(options.parameters ?? { w: { shape: [4] } }, 0);
   const allocate = (length: number): Float32Array => new Float32Array(length);
   const values = allocate(model.catalogue.length);
@@ -276,6 +279,8 @@ function newCore(options: TestServerOptions): ServerCore {
     kernels: referenceKernels,
     allocate,
   });
+  const names = new Set(Object.keys(options.parameters ?? {}));
+  const checked = checkTables(options.tables, names, table.groups[0]?.optimizer as Optimizer);
   const coreOptions: ServerCoreOptions = {
     incarnation: INCARNATION,
     lineage: LINEAGE,
@@ -294,6 +299,7 @@ function newCore(options: TestServerOptions): ServerCore {
   return new ServerCore({
     options: coreOptions,
     table,
+    tables: makeTables(table, checked, { kernels: referenceKernels, seed: 0, allocate }),
     consistency: options.consistency ?? ssp({ staleness: 3 }),
     allocate,
   });

@@ -4,13 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import type { ServerState } from '../../../src/core/server/state.js';
+import { arraysOfTable } from '../../../src/core/table/tableImage.js';
 
 /**
  * The hash of `state`. `hasSequences` false: but for what was decided about pushes, which a refused one adds to.
  */
 export function hashOf(state: ServerState, hasSequences: boolean = true): string {
   const hash = createHash('sha256');
-  const { table, clocks, sessions, buffers, policy, model } = state;
+  const { table, tables, clocks, sessions, buffers, policy, model } = state;
   const addFloats = (floats: Float32Array): void => {
     hash.update(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength));
   };
@@ -18,10 +19,20 @@ export function hashOf(state: ServerState, hasSequences: boolean = true): string
   for (const slot of table.slots) addFloats(slot);
   for (const [clock, buffer] of [...buffers].sort(([a], [b]) => a - b)) {
     hash.update(`clock ${clock}`);
-    for (const { worker, sum, touched } of buffer.contributions) {
+    for (const { worker, sum, touched, rows } of buffer.contributions) {
       hash.update(JSON.stringify([worker, [...touched].sort((a, b) => a - b)]));
       addFloats(sum);
+      for (const [position, { words, values }] of [...rows].sort(([a], [b]) => a - b)) {
+        hash.update(`table ${position} ${words.join()}`);
+        addFloats(values);
+      }
     }
+  }
+  for (const each of tables.tables) {
+    const { ids, values, slots, uses, counters } = arraysOfTable(each);
+    hash.update(JSON.stringify([[...ids], [...uses], each.scalars, each.counts]));
+    hash.update(counters);
+    for (const array of [values, ...slots]) addFloats(array);
   }
   const known = [...sessions.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   const plain = {

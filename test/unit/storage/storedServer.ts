@@ -14,9 +14,9 @@ import {
   PROTOCOL_VERSION,
   type Push,
   type PushResult,
-  type Welcome,
   type WorkerMessage,
 } from '../../../src/core/protocol/messages.js';
+import type { Welcome } from '../../../src/core/protocol/sessionMessages.js';
 import type { Observation, ServerEffect } from '../../../src/core/server/events.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../../src/core/server/limits.js';
 import type { JournalRecord } from '../../../src/core/server/records.js';

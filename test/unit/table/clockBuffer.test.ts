@@ -22,16 +22,22 @@ interface Push {
 }
 
 const newBuffer = (): ClockBuffer =>
-  new ClockBuffer(catalogue, kernels, (length) => new Float32Array(length));
+  new ClockBuffer(catalogue, [], kernels, (length) => new Float32Array(length));
 
 function add(buffer: ClockBuffer, { worker, tensors, gradient }: Push, transform = PLAIN): void {
-  runToEnd(buffer.add(worker, catalogue.select(tensors), Float32Array.from(gradient), transform));
+  runToEnd(
+    buffer.add(
+      worker,
+      { selection: catalogue.select(tensors), dense: Float32Array.from(gradient), rows: [] },
+      transform,
+    ),
+  );
 }
 
 /** The merged gradient, by tensor name. */
 function merged(buffer: ClockBuffer, budget = Number.MAX_SAFE_INTEGER): Record<string, number[]> {
   const result: Record<string, number[]> = {};
-  const job = buffer.merge(undefined, (selection, gradient) => {
+  const job = buffer.merge(undefined, ({ selection, dense: gradient }) => {
     let at = 0;
     for (const { name, length } of selection.entries) {
       result[name] = [...gradient.subarray(at, at + length)];
@@ -106,7 +112,13 @@ describe('ClockBuffer', () => {
 
   it('leaves the gradient it is given alone', () => {
     const gradient = Float32Array.of(10, -10);
-    runToEnd(newBuffer().add('x', catalogue.select([0]), gradient, { factor: 0.5, clipValue: 3 }));
+    runToEnd(
+      newBuffer().add(
+        'x',
+        { selection: catalogue.select([0]), dense: gradient, rows: [] },
+        { factor: 0.5, clipValue: 3 },
+      ),
+    );
     expect([...gradient]).toEqual([10, -10]);
   });
 

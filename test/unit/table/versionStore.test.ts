@@ -115,6 +115,24 @@ describe('VersionStore', () => {
     expect(allocated()).toBe(2);
   });
 
+  it('a version with the same values is published beside its readers, without memory of its own', () => {
+    const { store, allocated } = newStore(1);
+    const pin = store.pin(0) as Pin;
+    for (let version = 1; version <= 5; version++) store.publishUnchanged(version, 0);
+    const later = store.pin(0) as Pin;
+    expect([pin.version, later.version, store.version]).toEqual([0, 5, 5]);
+    expect(later.values).toBe(pin.values);
+    // Written elsewhere: both still read.
+    store.begin(true).fill(6);
+    store.publish(6, 0);
+    expect([[...pin.values], [...later.values]]).toEqual([Array(4).fill(0), Array(4).fill(0)]);
+    store.release(later);
+    expect(store.pin(0)).toBeUndefined();
+    store.release(pin);
+    expect(isPinOf(store.pin(0) as Pin, 6)).toBe(true);
+    expect(allocated()).toBe(2);
+  });
+
   it('a second release, a second begin and a publish without begin are our bugs', () => {
     const { store } = newStore(2);
     const pin = store.pin(0) as Pin;
@@ -131,13 +149,13 @@ describe('VersionStore', () => {
 });
 
 type Step =
-  | { kind: 'pin' | 'pinOld' | 'publish' | 'abandon' }
+  | { kind: 'pin' | 'pinOld' | 'publish' | 'publishUnchanged' | 'abandon' }
   | { kind: 'begin'; mayWriteInPlace: boolean }
   | { kind: 'release'; which: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.constantFrom({ kind: 'pin' as const }, { kind: 'pinOld' as const }, { kind: 'publish' as const }),
-  fc.constant({ kind: 'abandon' as const }),
+  fc.constantFrom({ kind: 'abandon' as const }, { kind: 'publishUnchanged' as const }),
   fc.record({ kind: fc.constant('begin' as const), mayWriteInPlace: fc.boolean() }),
   fc.record({ kind: fc.constant('release' as const), which: fc.nat() }),
 );
@@ -147,24 +165,30 @@ describe('any sequence of steps', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 80 }), (maxPinned, steps) => {
         const { store, allocated } = newStore(maxPinned);
-        const pins: { pin: Pin; version: number }[] = [];
+        const pins: { pin: Pin; version: number; value: number }[] = [];
         let isOpen = false;
+        let value = 0;
+        let written = 0;
         for (const each of steps) {
           switch (each.kind) {
             case 'pin':
             case 'pinOld': {
               const pin = each.kind === 'pin' ? store.pin(0) : store.pinOld(() => true);
-              if (pin !== undefined) pins.push({ pin, version: pin.version });
+              if (pin !== undefined) pins.push({ pin, version: pin.version, value: pin.values[0] as number });
               break;
             }
             case 'begin':
               if (isOpen) break;
-              store.begin(each.mayWriteInPlace).fill(store.version + 1);
+              store.begin(each.mayWriteInPlace).fill(++written);
               isOpen = true;
               break;
             case 'publish':
               if (isOpen) store.publish(store.version + 1, 0);
+              if (isOpen) value = written;
               isOpen = false;
+              break;
+            case 'publishUnchanged':
+              if (!isOpen) store.publishUnchanged(store.version + 1, 0);
               break;
             case 'abandon':
               // In place, what was written stays written: the next publish is of that version.
@@ -179,11 +203,15 @@ describe('any sequence of steps', () => {
               break;
             }
           }
-          for (const { pin, version } of pins) expect(isPinOf(pin, version)).toBe(true);
-          expect(store.pinnedVersions).toBe(new Set(pins.map(({ version }) => version)).size);
+          for (const { pin, version, value: pinned } of pins) {
+            expect(pin.version).toBe(version);
+            expect([...pin.values]).toEqual(Array(4).fill(pinned));
+          }
+          // Versions with the same values share their memory.
+          expect(store.pinnedVersions).toBe(new Set(pins.map(({ pin }) => pin.values)).size);
           expect(store.pinnedVersions).toBeLessThanOrEqual(maxPinned);
           expect(allocated()).toBeLessThanOrEqual(maxPinned + 1);
-          if (!store.isWritingInPlace) expect(store.current[0]).toBe(store.version);
+          if (!store.isWritingInPlace) expect(store.current[0]).toBe(value);
         }
         for (const { pin } of pins) store.release(pin);
         expect(store.pinnedVersions).toBe(0);

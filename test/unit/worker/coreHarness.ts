@@ -11,11 +11,11 @@ import {
   type PullResult,
   type PushResult,
   type ServerMessage,
-  type Welcome,
   type WorkerMessage,
 } from '../../../src/core/protocol/messages.js';
 import { bytesOf } from '../../../src/core/protocol/modelStream.js';
 import type { OutgoingPart, OutgoingStream } from '../../../src/core/protocol/outgoingStream.js';
+import type { Welcome } from '../../../src/core/protocol/sessionMessages.js';
 import { Catalogue, type TensorSpec } from '../../../src/core/tensor/catalogue.js';
 import type {
   PullCommand,

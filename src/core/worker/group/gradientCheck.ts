@@ -4,7 +4,7 @@
  */
 import { PsError } from '../../base/errors.js';
 import { type Kernels, SUM_SQUARES_BLOCK } from '../../kernels/kernels.js';
-import type { NonFinite } from '../../protocol/messages.js';
+import type { NonFinite } from '../../protocol/sessionMessages.js';
 import type { CatalogueEntry } from '../../tensor/catalogue.js';
 
 /** The kernels that it takes. */

@@ -5,7 +5,8 @@
  * of all; what is not, its own core mends while the others go on.
  */
 import { PsError } from '../../base/errors.js';
-import type { Message, NonFinite } from '../../protocol/messages.js';
+import type { Message } from '../../protocol/messages.js';
+import type { NonFinite } from '../../protocol/sessionMessages.js';
 import type { Catalogue } from '../../tensor/catalogue.js';
 import type { WorkerCommand, WorkerEffect, WorkerEvent, WorkerObservation } from '../events.js';
 import { closedError } from '../faults.js';

@@ -4,7 +4,8 @@
  */
 import type { PsError } from '../../base/errors.js';
 import { slicesOf } from '../../partition/slices.js';
-import { type NonFinite, OUTCOMES } from '../../protocol/messages.js';
+import { OUTCOMES } from '../../protocol/messages.js';
+import type { NonFinite } from '../../protocol/sessionMessages.js';
 import type { Catalogue } from '../../tensor/catalogue.js';
 import type {
   AskAnswer,

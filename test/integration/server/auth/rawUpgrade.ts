@@ -6,7 +6,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { decodeFrame, encodeFrame } from '../../../../src/core/protocol/codec.js';
-import { type Hello, MessageType, PROTOCOL_VERSION } from '../../../../src/core/protocol/messages.js';
+import { MessageType, PROTOCOL_VERSION } from '../../../../src/core/protocol/messages.js';
+import type { Hello } from '../../../../src/core/protocol/sessionMessages.js';
 
 /** What the request says. */
 export interface RawRequest {

@@ -1,0 +1,184 @@
+/**
+ * Answers to pulls: parameters as views of a version that is held until their last byte is copied, rows of a table as
+ * a copy. Whether a pull may be answered is decided before.
+ */
+import { invariant } from '../base/invariant.js';
+import { MessageType, type Pull } from '../protocol/messages.js';
+import type { PullRows } from '../protocol/rowMessages.js';
+import type { EmbeddingTable } from '../table/embeddingTable.js';
+import { type Budget, type Job, JobThen, SLICE_ELEMENTS } from '../table/job.js';
+import type { Pin } from '../table/versionStore.js';
+import { rangeSelection, type Selection } from '../tensor/catalogue.js';
+import type { CoreContext } from './context.js';
+import type { IncomingIds } from './incomingIds.js';
+import { PullStream } from './pullStream.js';
+import type { Session } from './session.js';
+
+/** A pull of parameters. */
+export interface DensePull {
+  readonly session: Session;
+  readonly connection: number;
+  readonly message: Pull;
+  readonly selection: Selection;
+}
+
+/** A pull of rows. */
+export interface RowPull {
+  readonly session: Session;
+  readonly connection: number;
+  readonly message: PullRows;
+  readonly rows: IncomingIds;
+}
+
+/** What finding and moving a row costs, in elements of a slice. */
+const ROW_COST = 16;
+
+/** Sends answers, and holds what they refer to. */
+export class PullAnswers {
+  readonly #context: CoreContext;
+  readonly #later: (job: Job) => void;
+  readonly #streams = new Map<number, PullStream>();
+
+  /** `later` queues a job behind the updates before it. */
+  constructor(context: CoreContext, later: (job: Job) => void) {
+    this.#context = context;
+    this.#later = later;
+  }
+
+  /** Sends the parameters; false if no version can be held for it now. */
+  sendDense(pull: DensePull, mayReadOld: (pin: Pin) => boolean): boolean {
+    const { message } = pull;
+    if (this.isCurrent(message)) {
+      this.sendNotModified(pull);
+      return true;
+    }
+    if (!message.consistent) {
+      this.#send(pull, { selection: pull.selection, pin: undefined, release: () => {} });
+      return true;
+    }
+    const { clocks, table } = this.#context.state;
+    const { versions } = table;
+    const least = Math.max(pull.session.ownVersion, this.#leastVersion(message));
+    const pin =
+      versions.pin(clocks.minClock) ?? versions.pinOld((old) => old.version >= least && mayReadOld(old));
+    if (pin === undefined) return false;
+    this.#send(pull, { selection: pull.selection, pin, release: () => versions.release(pin) });
+    return true;
+  }
+
+  /** Sends the rows: at once, or, if they are many, when they have been read slice by slice between two updates. */
+  sendRows(pull: RowPull): void {
+    const { state } = this.#context;
+    const { message, rows } = pull;
+    const words = rows.words();
+    const table = state.tables.tables[message.table] as EmbeddingTable;
+    const count = words.length / 2;
+    const values = new Float32Array(count * table.spec.dim);
+    const send = (): void => {
+      const pin: Pin = { values, version: state.version, minClock: state.clocks.minClock };
+      this.#send(pull, { selection: rangeSelection(values.length), pin, release: () => rows.release() });
+    };
+    if (count * (table.spec.dim + ROW_COST) <= SLICE_ELEMENTS) {
+      table.read(words, 0, count, values);
+      send();
+      return;
+    }
+    this.#later(new JobThen(new RowRead(table, words, values), send));
+  }
+
+  sendNotModified({ message, connection, session }: DensePull): void {
+    const { state } = this.#context;
+    this.#context.emit({
+      kind: 'send',
+      connection,
+      message: {
+        t: MessageType.pullResult,
+        request: message.request,
+        version: state.version,
+        clock: session.clock,
+        minClock: state.clocks.minClock,
+        bytes: 0,
+        notModified: true,
+      },
+    });
+  }
+
+  /** Whether the asker has the current version already. */
+  isCurrent({ ifNewerThan }: Pull): boolean {
+    return (
+      ifNewerThan !== undefined &&
+      ifNewerThan.incarnation === this.#context.options.incarnation &&
+      this.#context.state.version <= ifNewerThan.version
+    );
+  }
+
+  /** Nobody wants the answer to request `request` any more; undefined: to any of the connection. */
+  cancel(connection: number, request?: number): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.connection !== connection) continue;
+      if (request === undefined || stream.answer.request === request) stream.isCancelled = true;
+    }
+  }
+
+  /** Whether stream `id` is an answer to a pull. */
+  hasStream(id: number): boolean {
+    return this.#streams.has(id);
+  }
+
+  /** A stream's bytes are copied or will never be sent: its version is free. */
+  onStreamEnded(id: number): void {
+    const stream = this.#streams.get(id);
+    invariant(stream !== undefined, `stream ${id} ends twice`);
+    this.#streams.delete(id);
+    stream.answer.release();
+    this.#context.isDirty = true;
+  }
+
+  #send(
+    { session, connection, message }: DensePull | RowPull,
+    what: { selection: Selection; pin: Pin | undefined; release: () => void },
+  ): void {
+    const { state, options } = this.#context;
+    // A long read may end when the connection is gone: what is sent to it goes nowhere.
+    const answer = {
+      request: message.request,
+      clock: session.clock,
+      minClock: state.clocks.minClock,
+      ...what,
+    };
+    const id = this.#context.nextStream();
+    const stream = new PullStream(id, connection, answer, state.table.versions, options.limits.chunkBytes);
+    this.#streams.set(id, stream);
+    this.#context.emit({ kind: 'stream', connection, stream });
+  }
+
+  /** A watcher must not be given what it has. */
+  #leastVersion({ ifNewerThan }: Pull): number {
+    return ifNewerThan?.incarnation === this.#context.options.incarnation ? ifNewerThan.version + 1 : 0;
+  }
+}
+
+/** Reads many rows, slice by slice. */
+class RowRead implements Job {
+  readonly #table: EmbeddingTable;
+  readonly #words: Uint32Array;
+  readonly #values: Float32Array;
+  #at = 0;
+
+  constructor(table: EmbeddingTable, words: Uint32Array, values: Float32Array) {
+    this.#table = table;
+    this.#words = words;
+    this.#values = values;
+  }
+
+  run(budget: Budget): boolean {
+    const { dim } = this.#table.spec;
+    const total = this.#words.length / 2;
+    const count = Math.min(total - this.#at, Math.max(1, Math.floor(budget.elements / (dim + ROW_COST))));
+    const out = this.#values.subarray(this.#at * dim, (this.#at + count) * dim);
+    this.#table.read(this.#words, this.#at, this.#at + count, out);
+    this.#at += count;
+    budget.elements -= count * (dim + ROW_COST);
+    return this.#at === total;
+  }
+}

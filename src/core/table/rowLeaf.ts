@@ -1,0 +1,160 @@
+/**
+ * One leaf of the row index: a hash table of ids, open addressing with linear probing, without tombstones.
+ * A cell is two words, the id's low one and its row + 1 (0: empty), so that a look-up touches one place; high words
+ * are kept apart, and only once there is one that is not 0.
+ */
+
+const MIN_CELLS = 16;
+const MAX_LOAD = 0.8;
+/** Load of a leaf that has just been sized. */
+const NEW_LOAD = 2 / 3;
+
+/** Ids of one range, with their rows. */
+export class Leaf {
+  #cells: Uint32Array;
+  #high: Uint32Array | undefined;
+  /** Cells. */
+  #size: number;
+  #count = 0;
+
+  /** A leaf with room for `count` ids. */
+  constructor(count: number) {
+    this.#size = sizeFor(count);
+    this.#cells = new Uint32Array(2 * this.#size);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get bytes(): number {
+    return this.#cells.byteLength + (this.#high?.byteLength ?? 0);
+  }
+
+  /** Writes the rows of the ids [begin, end) of `words` to `rows` from `at` on; −1 for those that are not there. */
+  find(words: Uint32Array, begin: number, end: number, rows: Int32Array, at: number): void {
+    const cells = this.#cells;
+    const high = this.#high;
+    const size = this.#size;
+    let to = at;
+    for (let i = begin; i < end; i++) {
+      const low = words[2 * i] as number;
+      const highWord = words[2 * i + 1] as number;
+      let cell = homeOf(low, highWord, size);
+      for (;;) {
+        const value = cells[2 * cell + 1] as number;
+        if (value === 0 || (cells[2 * cell] === low && highWord === (high === undefined ? 0 : high[cell]))) {
+          rows[to++] = value - 1;
+          break;
+        }
+        cell++;
+        if (cell === size) cell = 0;
+      }
+    }
+  }
+
+  /** Adds an id. REQUIRES: it is not there. */
+  add(low: number, high: number, row: number): void {
+    if (this.#count + 1 > MAX_LOAD * this.#size) this.#resize();
+    this.#put(low, high, row + 1);
+    this.#count++;
+  }
+
+  /** Removes an id; returns its row, −1 if it was not there. */
+  remove(low: number, high: number): number {
+    const at = this.#probe(low, high);
+    const row = (this.#cells[2 * at + 1] as number) - 1;
+    if (row < 0) return row;
+    this.#closeGap(at);
+    this.#count--;
+    if (this.#size > MIN_CELLS && this.#count < (NEW_LOAD / 2) * this.#size) this.#resize();
+    return row;
+  }
+
+  /** All rows with their ids. O(cells). */
+  *entries(): Generator<readonly [row: number, low: number, high: number]> {
+    const cells = this.#cells;
+    const high = this.#high;
+    for (let cell = 0; cell < this.#size; cell++) {
+      const row = (cells[2 * cell + 1] as number) - 1;
+      if (row >= 0) yield [row, cells[2 * cell] as number, high?.[cell] ?? 0];
+    }
+  }
+
+  /** The cell of the id, or the empty one where it would stand. */
+  #probe(low: number, high: number): number {
+    const cells = this.#cells;
+    let cell = homeOf(low, high, this.#size);
+    for (;;) {
+      if (cells[2 * cell + 1] === 0) return cell;
+      if (cells[2 * cell] === low && high === (this.#high === undefined ? 0 : this.#high[cell])) return cell;
+      cell++;
+      if (cell === this.#size) cell = 0;
+    }
+  }
+
+  #put(low: number, high: number, value: number): void {
+    if (high !== 0) this.#high ??= new Uint32Array(this.#size);
+    const cell = this.#probe(low, high);
+    this.#cells[2 * cell] = low;
+    this.#cells[2 * cell + 1] = value;
+    if (this.#high !== undefined) this.#high[cell] = high;
+  }
+
+  #resize(): void {
+    const cells = this.#cells;
+    const high = this.#high;
+    const before = this.#size;
+    this.#size = sizeFor(this.#count);
+    this.#cells = new Uint32Array(2 * this.#size);
+    this.#high = undefined;
+    for (let cell = 0; cell < before; cell++) {
+      const value = cells[2 * cell + 1] as number;
+      if (value !== 0) this.#put(cells[2 * cell] as number, high?.[cell] ?? 0, value);
+    }
+  }
+
+  /** Empties cell `at` and moves those behind it up, so that every id is still reached from its home. */
+  #closeGap(at: number): void {
+    const cells = this.#cells;
+    const high = this.#high;
+    let gap = at;
+    for (let next = this.#after(at); cells[2 * next + 1] !== 0; next = this.#after(next)) {
+      const low = cells[2 * next] as number;
+      const highWord = high?.[next] ?? 0;
+      // It may move into the gap unless its home lies behind the gap.
+      if (this.#distance(homeOf(low, highWord, this.#size), next) < this.#distance(gap, next)) continue;
+      cells[2 * gap] = low;
+      cells[2 * gap + 1] = cells[2 * next + 1] as number;
+      if (high !== undefined) high[gap] = highWord;
+      gap = next;
+    }
+    cells[2 * gap] = 0;
+    cells[2 * gap + 1] = 0;
+    if (high !== undefined) high[gap] = 0;
+  }
+
+  #after(cell: number): number {
+    return cell + 1 === this.#size ? 0 : cell + 1;
+  }
+
+  /** Cells from `from` forward to `to`. */
+  #distance(from: number, to: number): number {
+    return to >= from ? to - from : to - from + this.#size;
+  }
+}
+
+/** Cells for `count` ids. */
+function sizeFor(count: number): number {
+  return Math.max(MIN_CELLS, Math.ceil(count / NEW_LOAD));
+}
+
+/** The first cell to look at for an id: its hash (the finaliser of MurmurHash3, Appleby), scaled to `size`. */
+function homeOf(low: number, high: number, size: number): number {
+  let hash = low ^ Math.imul(high, 0x9e3779b1);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  hash ^= hash >>> 16;
+  // 16 bits times a size below 2^16: an integer of 32 bits.
+  return Math.imul(hash >>> 16, size) >>> 16;
+}

@@ -1,0 +1,158 @@
+/**
+ * A sparse table as plain data and flat arrays: what a checkpoint holds of it. Rows of a bounded table stand in the
+ * order in which they would be evicted, others in any; row numbers are not kept, since nothing that can be seen
+ * depends on them.
+ */
+import type { EmbeddingTable } from './embeddingTable.js';
+import { type Budget, type Job, runToEnd } from './job.js';
+import { ADMISSION_COUNTERS } from './rowAdmission.js';
+import type { RowCounts } from './rowUpdate.js';
+
+/** What is not in arrays. */
+export interface TableMeta {
+  readonly name: string;
+  readonly dim: number;
+  readonly rows: number;
+  /** Optimizer group. */
+  readonly group: number;
+  readonly slots: number;
+  readonly scalars: readonly number[];
+  readonly counts: RowCounts;
+  /** Of `RowAdmission`. */
+  readonly sightings: number;
+  readonly isBounded: boolean;
+  readonly hasAdmission: boolean;
+}
+
+/** The arrays of a table. */
+export interface TableArrays {
+  /** Two words for each row. */
+  readonly ids: Uint32Array;
+  readonly values: Float32Array;
+  readonly slots: readonly Float32Array[];
+  /** How often each row was used; empty unless the table is bounded. */
+  readonly uses: Uint8Array;
+  /** Counters of ids without a row; empty if every id gets one. */
+  readonly counters: Uint8Array;
+}
+
+/** What moving a row costs, in elements. */
+const ROW_COST = 16;
+
+/** The plain data of `table`. */
+export function metaOfTable(table: EmbeddingTable, group: number): TableMeta {
+  const { spec, rows, slots, scalars, counts, admission, order } = table;
+  return {
+    ...{ name: spec.name, dim: spec.dim, rows, group, slots: slots.length },
+    scalars: [...scalars],
+    counts: { ...counts },
+    sightings: admission?.sightings ?? 0,
+    isBounded: order !== undefined,
+    hasAdmission: admission !== undefined,
+  };
+}
+
+/** Arrays for a table that `meta` tells of. */
+export function newTableArrays(meta: TableMeta, allocate: (length: number) => Float32Array): TableArrays {
+  const { rows, dim } = meta;
+  return {
+    ids: new Uint32Array(2 * rows),
+    values: allocate(rows * dim),
+    slots: Array.from({ length: meta.slots }, () => allocate(rows * dim)),
+    uses: new Uint8Array(meta.isBounded ? rows : 0),
+    counters: new Uint8Array(meta.hasAdmission ? ADMISSION_COUNTERS : 0),
+  };
+}
+
+/** Copies `table` into `arrays`, in slices. REQUIRES: it is not updated before the job is done. */
+export class TableCapture implements Job {
+  readonly #table: EmbeddingTable;
+  readonly #arrays: TableArrays;
+  readonly #rows: Iterator<readonly [row: number, low: number, high: number]>;
+  readonly #numbers: Int32Array;
+  #done = 0;
+
+  constructor(table: EmbeddingTable, arrays: TableArrays) {
+    this.#table = table;
+    this.#arrays = arrays;
+    this.#rows = (table.order ?? table.index).entries();
+    this.#numbers = new Int32Array(table.areas.rows);
+    if (table.admission !== undefined) arrays.counters.set(table.admission.counters);
+  }
+
+  run(budget: Budget): boolean {
+    const { values, slots, spec } = this.#table;
+    const { dim } = spec;
+    const { rows } = this.#table;
+    while (budget.elements > 0 && this.#done < rows) {
+      const count = this.#take();
+      const [begin, end] = [this.#done * dim, (this.#done + count) * dim];
+      values.gather(this.#numbers, count, this.#arrays.values.subarray(begin, end));
+      slots.forEach((plane, i) => {
+        plane.gather(this.#numbers, count, (this.#arrays.slots[i] as Float32Array).subarray(begin, end));
+      });
+      this.#done += count;
+      budget.elements -= count * (ROW_COST + dim * (1 + slots.length));
+    }
+    return this.#done === rows;
+  }
+
+  /** Takes down the numbers and ids of the next rows; returns how many. */
+  #take(): number {
+    const { ids, uses } = this.#arrays;
+    let count = 0;
+    while (count < this.#numbers.length) {
+      const next = this.#rows.next();
+      if (next.done === true) break;
+      const [row, low, high] = next.value;
+      const at = this.#done + count;
+      ids[2 * at] = low;
+      ids[2 * at + 1] = high;
+      if (uses.length > 0) uses[at] = this.#table.order?.countOf(row) ?? 0;
+      this.#numbers[count++] = row;
+    }
+    return count;
+  }
+}
+
+/** The arrays of `table` as it is now, copied at once. */
+export function arraysOfTable(table: EmbeddingTable): TableArrays {
+  const arrays = newTableArrays(metaOfTable(table, 0), (length) => new Float32Array(length));
+  runToEnd(new TableCapture(table, arrays));
+  return arrays;
+}
+
+/** Brings `table`, in which nothing has happened yet, to what `meta` and `arrays` say. */
+export function restoreTable(table: EmbeddingTable, meta: TableMeta, arrays: TableArrays): void {
+  const { dim } = table.spec;
+  for (let i = 0; i < meta.rows; i++) {
+    const row = table.open(arrays.ids[2 * i] as number, arrays.ids[2 * i + 1] as number);
+    table.order?.putBack(row, arrays.uses[i]);
+    table.values.row(row).set(arrays.values.subarray(i * dim, (i + 1) * dim));
+    table.slots.forEach((plane, k) => {
+      plane.row(row).set((arrays.slots[k] as Float32Array).subarray(i * dim, (i + 1) * dim));
+    });
+  }
+  table.scalars = [...meta.scalars];
+  Object.assign(table.counts, meta.counts);
+  if (table.admission === undefined) return;
+  table.admission.counters.set(arrays.counters);
+  table.admission.sightings = meta.sightings;
+}
+
+/** How `tables` differ from those that `metas` tell of, or undefined. */
+export function differenceOfTables(
+  tables: readonly EmbeddingTable[],
+  groupOf: readonly number[],
+  metas: readonly TableMeta[],
+): string | undefined {
+  const now = tables.map((table, i) => metaOfTable(table, groupOf[i] as number)).map(textOf);
+  const kept = metas.map(textOf);
+  if (now.join() === kept.join()) return undefined;
+  return `it has the tables ${kept.join(', ') || '(none)'}; the options have ${now.join(', ') || '(none)'}`;
+}
+
+function textOf({ name, dim, group, slots, isBounded, hasAdmission }: TableMeta): string {
+  const extras = `${isBounded ? ', bounded' : ''}${hasAdmission ? ', with admission' : ''}`;
+  return `"${name}" (dim ${dim}, ${slots} slots, optimizer ${group}${extras})`;
+}

@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RowIndex } from '../../../src/core/table/rowIndex.js';
+import { idAt, sortIds, spreadRows, sumByRow } from '../../../src/core/tensor/rowIds.js';
+
+const wordsOf = (id: number): [number, number] => [id % 2 ** 32, Math.floor(id / 2 ** 32)];
+
+/** All ids that are in `index`, with their rows. */
+function contents(index: RowIndex): Map<number, number> {
+  return new Map([...index.entries()].map(([row, low, high]) => [high * 2 ** 32 + low, row]));
+}
+
+describe('the row index', () => {
+  it('equals a Map through growth, splits and removals', () => {
+    // Few distances between ids, so that they fall into the same leaves, or into many.
+    const anyScript = fc.record({
+      stride: fc.constantFrom(1, 16, 4096, 2 ** 32 - 1, 2 ** 33),
+      steps: fc.array(fc.record({ from: fc.nat(60_000), count: fc.nat(9000), isRemoval: fc.boolean() }), {
+        minLength: 1,
+        maxLength: 8,
+      }),
+    });
+    fc.assert(
+      fc.property(anyScript, ({ stride, steps }) => {
+        const index = new RowIndex();
+        const model = new Map<number, number>();
+        let next = 0;
+        for (const { from, count, isRemoval } of steps) {
+          for (let k = from; k < from + count; k++) {
+            const id = k * stride;
+            if (isRemoval && model.has(id)) {
+              expect(index.remove(...wordsOf(id))).toBe(model.get(id));
+              model.delete(id);
+            } else if (!isRemoval && !model.has(id)) {
+              index.add(...wordsOf(id), next);
+              model.set(id, next++);
+            }
+          }
+          expect(index.count).toBe(model.size);
+          const asked = sortIds('ids', [...model.keys(), from * stride, (from + count) * stride + 1]);
+          const rows = new Int32Array(asked.count);
+          index.find(asked.words, 0, asked.count, rows);
+          const wrong = rows.findIndex((row, i) => row !== (model.get(idAt(asked.words, i)) ?? -1));
+          expect(wrong).toBe(-1);
+        }
+        expect(contents(index)).toEqual(model);
+      }),
+      { seed: 2, numRuns: 40 },
+    );
+  });
+
+  it('takes at most 13 bytes for an id below 2^32', () => {
+    const index = new RowIndex();
+    for (let id = 0; id < 100_000; id++) index.add(id * 7, 0, id);
+    expect(index.bytes / index.count).toBeLessThan(13);
+  });
+});
+
+describe('row ids', () => {
+  const anyId = fc.oneof(fc.nat(20), fc.maxSafeNat());
+
+  it('are sorted and united, and each of the caller’s is found at its position', () => {
+    fc.assert(
+      fc.property(fc.array(anyId, { maxLength: 50 }), (ids) => {
+        const sorted = sortIds('ids', ids);
+        const expected = [...new Set(ids)].sort((a, b) => a - b);
+        expect(Array.from({ length: sorted.count }, (_, i) => idAt(sorted.words, i))).toEqual(expected);
+        ids.forEach((id, i) => {
+          expect(expected[sorted.positions?.[i] ?? i]).toBe(id);
+        });
+        const big = sortIds('ids', BigUint64Array.from(ids, BigInt));
+        expect([...big.words]).toEqual([...sorted.words]);
+      }),
+      { seed: 3, numRuns: 500 },
+    );
+  });
+
+  it('that are there twice have their gradients summed in order, and rows are spread back', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(8), { maxLength: 30 }), fc.constantFrom(1, 3), (ids, dim) => {
+        const sorted = sortIds('ids', ids);
+        const values = Float32Array.from({ length: ids.length * dim }, (_, i) => 1 / (i + 3));
+        const expected = new Map<string, number>();
+        ids.forEach((id, i) => {
+          for (let k = 0; k < dim; k++) {
+            const sum = expected.get(`${id} ${k}`) ?? 0;
+            expected.set(`${id} ${k}`, Math.fround(sum + (values[i * dim + k] as number)));
+          }
+        });
+        const sums = sumByRow(sorted, values, dim);
+        const spread = new Float32Array(ids.length * dim);
+        spreadRows(sorted, sums, dim, spread);
+        ids.forEach((id, i) => {
+          for (let k = 0; k < dim; k++) expect(spread[i * dim + k]).toBe(expected.get(`${id} ${k}`));
+        });
+      }),
+      { seed: 4, numRuns: 300 },
+    );
+  });
+
+  it.each([[-1], [1.5], [2 ** 53], [Number.NaN], [Number.POSITIVE_INFINITY], ['7'], [undefined]])(
+    'refuses %s',
+    (id) => {
+      expect(() => sortIds('ids', [3, id])).toThrow(/^ids\[1\]/);
+    },
+  );
+
+  it('refuses a BigUint64Array with an id of 2^53, and what is no list', () => {
+    expect(() => sortIds('ids', BigUint64Array.of(1n, 2n ** 53n))).toThrow(/^ids\[1\]/);
+    expect(() => sortIds('ids', new Set([1]))).toThrow(/^ids/);
+  });
+});
