@@ -25,7 +25,7 @@ const rings = [
 ];
 
 /** Files of public names, at the top of src. Nothing inside src imports them. */
-const entries = '^src/(index|browser|workerEntry|nodeWorkerEntry)\\.ts$';
+const entries = '^src/(index|browser|workerEntry|nodeWorkerEntry|testingEntry)\\.ts$';
 
 /** Modules of Node, which are reported without their `node:`. */
 const nodeModule = `^(node:.*|${builtinModules.join('|')})$`;
@@ -106,7 +106,7 @@ module.exports = {
       name: 'browser-needs-no-node',
       comment: 'what a browser loads reaches no Node module and not ws',
       severity: 'error',
-      from: { path: '^src/(browser|workerEntry)\\.ts$' },
+      from: { path: '^src/(browser|workerEntry|testingEntry)\\.ts$' },
       to: { reachable: true, path: [nodeModule, '^node_modules/(ws|@types)/', '^ws$'] },
     },
     {

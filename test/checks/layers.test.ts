@@ -41,6 +41,7 @@ const violations: readonly [file: string, specifier: string, rule: string][] = [
   ['src/core/protocol/wire.ts', '@msgpack/msgpack', 'none'],
   ['src/browser.ts', './io/socket.js', 'browser-needs-no-node'],
   ['src/workerEntry.ts', './io/files.js', 'browser-needs-no-node'],
+  ['src/testingEntry.ts', './io/files.js', 'browser-needs-no-node'],
   ['src/nodeWorkerEntry.ts', './core/server/plain.js', 'worker-entry-has-no-server'],
   ['src/io/progress.ts', 'fast-check', 'only-runtime-dependencies'],
   ['src/io/outside.ts', '../../examples/digits/data.js', 'src-stands-alone'],

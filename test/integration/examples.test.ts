@@ -136,6 +136,23 @@ test(
   PATIENCE_MS,
 );
 
+test(
+  'simulate: every model on two clusters; the staleness bound holds, and nobody waits without one',
+  async () => {
+    const lines = await outputOf(start('examples/simulate/main.ts', '--seconds', '4'));
+    const rows = lines.filter((line) => /^(bsp|ssp|asp)/.test(line));
+    expect(rows).toHaveLength(12);
+    for (const row of rows) {
+      const [, name, stepsPerS, waiting, lead] = /^(.{16}) +(\d+) +(\d+) % +(\d+) /.exec(row) ?? [];
+      expect(Number(stepsPerS), row).toBeGreaterThan(0);
+      const [, staleness] = /ssp\((\d+)\)/.exec(name as string) ?? [];
+      if (staleness !== undefined) expect(Number(lead), row).toBeLessThanOrEqual(Number(staleness));
+      if (name?.startsWith('asp')) expect(waiting, row).toBe('0');
+    }
+  },
+  PATIENCE_MS,
+);
+
 async function freePort(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

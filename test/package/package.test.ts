@@ -94,6 +94,18 @@ describe('loading', () => {
     expect(await namesFrom('--conditions=browser', 'worker.mjs')).toEqual(names);
   });
 
+  test('pslib/testing simulates in Node and with what a browser loads', async () => {
+    const program = `import { simulate } from 'pslib/testing';
+      const { steps, isComplete } = simulate({ workers: [{ count: 3, computeMs: 10 }], clocks: 5 });
+      console.log(steps, isComplete);`;
+    project.write('simulate.mjs', program);
+    for (const args of [[], ['--conditions=browser']]) {
+      const { code, output } = await project.node(...args, 'simulate.mjs');
+      expect(output).toBe('15 true\n');
+      expect(code).toBe(0);
+    }
+  });
+
   test('inner files cannot be imported', async () => {
     project.write('inner.mjs', printNames('pslib/dist/index.js'));
     const { code, output } = await project.node('inner.mjs');
@@ -104,7 +116,7 @@ describe('loading', () => {
 
 describe('types', () => {
   const useAll =
-    "import * as pslib from 'pslib';\nimport * as worker from 'pslib/worker';\nexport { pslib, worker };\n";
+    "import * as pslib from 'pslib';\nimport * as worker from 'pslib/worker';\nimport * as testing from 'pslib/testing';\nexport { pslib, worker, testing };\n";
 
   test('of a Node project with @types/node pass without skipLibCheck', async () => {
     project.write('src/all.ts', useAll);

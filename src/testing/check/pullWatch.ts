@@ -38,6 +38,8 @@ export class PullWatch {
   readonly #ledger: PushLedger;
   readonly #violations: Violations;
   readonly #asked = new Map<string, Asked>();
+  /** Connections that the server has closed: what still comes over them it does not read. */
+  readonly #ended = new Set<number>();
   #model: Consistency | undefined;
   /** Training pulls answered, and how many at each lead. */
   answered = 0;
@@ -56,6 +58,7 @@ export class PullWatch {
 
   /** The server takes a pull. */
   receives(connection: number, worker: string, message: Pull): void {
+    if (this.#ended.has(connection)) return;
     this.#asked.set(`${connection}/${message.request}`, { connection, worker, message });
   }
 
@@ -79,7 +82,10 @@ export class PullWatch {
         const { message } = effect;
         const isEnd = message.t === MessageType.pullResult || message.t === MessageType.fault;
         if (isEnd && message.request !== undefined) this.cancelled(effect.connection, message.request);
-      } else if (effect.kind === 'close') this.closed(effect.connection);
+      } else if (effect.kind === 'close') {
+        this.#ended.add(effect.connection);
+        this.closed(effect.connection);
+      }
     }
     for (const asked of this.#asked.values()) this.#checkWaiting(state, asked);
   }
@@ -166,6 +172,8 @@ export class PullWatch {
     // A worker that is or was out of the table since may be late with it.
     if (this.#ledger.isIn[push.worker] === false) return false;
     if (push.absences !== this.#ledger.absences[push.worker]) return false;
+    // Made when it did not know yet that it had come back at a later clock.
+    if (push.clock < (this.#ledger.entryClocks[push.worker] as number)) return false;
     if (model.name === 'bsp') return model.backupWorkers === 0 && push.clock < clock;
     if (isOwn) return push.clock < message.clock;
     return model.name === 'ssp' && push.clock <= clock - model.staleness - 1;

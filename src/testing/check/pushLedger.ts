@@ -46,8 +46,9 @@ export class PushLedger {
   readonly #byCell: (LoggedPush | undefined)[][];
   /** How often each worker has been out of the clock table. */
   readonly absences: number[];
-  /** Whether each worker is in the clock table. */
+  /** Whether each worker is in the clock table, and where it last entered: a push of an earlier clock is late. */
   readonly isIn: boolean[];
+  readonly entryClocks: number[];
   /** The process that may change anything, of each worker. */
   readonly admitted: number[];
   /** The last sequence number of each process. */
@@ -63,6 +64,7 @@ export class PushLedger {
     this.#byCell = empty(() => []);
     this.absences = empty(() => 0);
     this.isIn = empty(() => false);
+    this.entryClocks = empty(() => 0);
     this.admitted = empty(() => 0);
   }
 

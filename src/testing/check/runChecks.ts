@@ -99,6 +99,7 @@ export class RunChecks implements ClusterObserver {
   /** Whether the last life of the server may have taken with it what it had told. */
   get #mayLose(): boolean {
     const { durability } = this.#schedule;
+    if (durability !== 'memory' && this.#cluster.server.hasEndedWell) return false;
     if (durability === 'journal-async') return this.#cluster.server.hasLostPower;
     return durability !== 'journal';
   }

@@ -95,7 +95,10 @@ export class TableWatch {
       const isIn = clocks.has(id);
       const number = this.#rules.numberOf(id) as number;
       // Coming back counts too: what was pushed meanwhile may be late.
-      if (isIn !== this.#ledger.isIn[number]) this.#noteAbsence(id);
+      if (isIn !== this.#ledger.isIn[number]) {
+        this.#noteAbsence(id);
+        this.#ledger.entryClocks[number] = clocks.clockOf(id) ?? 0;
+      }
       this.#ledger.isIn[number] = isIn;
     }
   }

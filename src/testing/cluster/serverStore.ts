@@ -35,6 +35,8 @@ export interface ServerStore {
   /** The effects of a turn have been carried out. */
   flush(): void;
   onTick(now: number): void;
+  /** Writes what is left and gives the directory back; then calls `done`. */
+  close(done: () => void): void;
   /** The process has died. */
   crashed(losesPower: boolean): void;
 }
@@ -52,6 +54,11 @@ export class MemoryStore implements ServerStore {
   append(): void {}
   flush(): void {}
   onTick(): void {}
+
+  close(done: () => void): void {
+    done();
+  }
+
   crashed(): void {}
 }
 
@@ -120,6 +127,11 @@ export class DiskStore implements ServerStore {
 
   onTick(now: number): void {
     this.#storage?.onTick(now);
+  }
+
+  close(done: () => void): void {
+    if (this.#storage === undefined) done();
+    else this.#storage.close((error) => (error === null ? done() : undefined));
   }
 
   crashed(losesPower: boolean): void {

@@ -21,10 +21,13 @@ import type { Listener, Network } from '../network/network.js';
 import { SimProcess } from '../network/simProcess.js';
 import type { Timeline } from '../network/timeline.js';
 import type { ClusterObserver } from './observer.js';
+import { ServerDrain } from './serverDrain.js';
 import type { ServerStore, StoreHost } from './serverStore.js';
 
 /** Time-outs are looked at in steps of this, as in production. */
 const TICK_MS = 50;
+/** Its last messages have left after this. */
+const FAREWELL_MS = 5;
 
 /** What a simulated server is. */
 export interface SimServerOptions {
@@ -59,6 +62,8 @@ export class SimServer implements Listener {
   #process: SimProcess | undefined;
   #isListening = false;
   #hasLostPower = false;
+  #hasEndedWell = false;
+  #drain: ServerDrain | undefined;
   #lives = 0;
   #histories = 0;
   #nextConnection = 1;
@@ -106,6 +111,11 @@ export class SimServer implements Listener {
     return this.#hasLostPower;
   }
 
+  /** Whether the last life ended with everything written. */
+  get hasEndedWell(): boolean {
+    return this.#hasEndedWell;
+  }
+
   /** Starts a life, with the state that the store has; it listens when that is recovered. */
   start(): void {
     this.#lives++;
@@ -121,6 +131,7 @@ export class SimServer implements Listener {
       if (!isSeen) this.#observer.serverStarted();
       isSeen = true;
       this.#hasLostPower = false;
+      this.#hasEndedWell = false;
     };
     const run: StoreHost['run'] = (action) => {
       see();
@@ -162,10 +173,15 @@ export class SimServer implements Listener {
     const process = this.#process;
     if (process === undefined) return;
     this.#observer.note('server', isMachineDead ? 'loses power' : 'is killed');
+    this.#end(process, isMachineDead);
+  }
+
+  #end(process: SimProcess, isMachineDead: boolean): void {
     process.kill();
     this.#hasLostPower ||= isMachineDead;
     this.#process = undefined;
     this.#isListening = false;
+    this.#drain = undefined;
     this.#network.died(process, isMachineDead);
     this.#links.clear();
     this.#queue.length = 0;
@@ -185,6 +201,31 @@ export class SimServer implements Listener {
         }, process.now),
       );
     });
+  }
+
+  /** Ends the life as `ParameterServer.drain` and `close` do: pushes under way are finished, and everyone is told. */
+  drain(retryAfterMs: number): void {
+    const process = this.#process;
+    if (process === undefined || !this.#isListening || this.#drain !== undefined) return;
+    process.run(() => {
+      this.#observer.note('server', 'drains');
+      this.#drain = new ServerDrain(process, retryAfterMs, {
+        isQuiet: () => this.core.view.isQuiet,
+        command: (action) => this.#run(undefined, (core) => core.command(action, process.now)),
+        onOver: () => this.#close(process),
+      });
+      this.#drain.begin();
+    });
+  }
+
+  #close(process: SimProcess): void {
+    this.#store.close(() =>
+      process.after(FAREWELL_MS, () => {
+        this.#observer.note('server', 'ends');
+        this.#hasEndedWell = true;
+        this.#end(process, false);
+      }),
+    );
   }
 
   accept(transport: Transport): TransportHandlers {
@@ -254,6 +295,7 @@ export class SimServer implements Listener {
       this.#isRunning = false;
     }
     this.#store.flush();
+    this.#drain?.look();
   }
 
   #carryOut(effect: ServerEffect): void {

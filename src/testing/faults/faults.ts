@@ -7,6 +7,7 @@ import { invalidArgument } from '../../core/base/errors.js';
 import type { Random } from '../../core/base/random.js';
 import { DiskStore } from '../cluster/serverStore.js';
 import type { SimCluster } from '../cluster/simCluster.js';
+import type { SimProcess } from '../network/simProcess.js';
 
 /** The kinds of faults; see `Fault`. */
 export const FAULT_KINDS = [
@@ -21,6 +22,7 @@ export const FAULT_KINDS = [
   'killServer',
   'stallDisk',
   'failDisk',
+  'drainServer',
 ] as const;
 /** A kind of fault. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -30,7 +32,7 @@ export const FAULT_GROUPS: Readonly<Record<string, readonly FaultKind[]>> = {
   none: [],
   network: ['reset', 'silence', 'cutOff', 'slowNetwork'],
   workers: ['stopWorker', 'killWorker', 'secondProcess'],
-  server: ['stopServer', 'killServer'],
+  server: ['stopServer', 'killServer', 'drainServer'],
   disk: ['stallDisk', 'failDisk', 'killServer'],
   all: FAULT_KINDS,
 };
@@ -103,6 +105,7 @@ function drawMs(random: Random, kind: FaultKind): number {
       return random.nextInt(3) === 0 ? Number.POSITIVE_INFINITY : random.nextInt(800);
     case 'killServer':
     case 'failDisk':
+    case 'drainServer':
       return 5 + random.nextInt(random.nextInt(2) === 0 ? 60 : 1_500);
     case 'stallDisk':
       return 20 + random.nextInt(400);
@@ -172,6 +175,11 @@ export function inject(cluster: SimCluster, fault: Fault, restart: (id: string) 
         if (server.process === undefined) server.start();
       });
       break;
+    case 'drainServer':
+      if (server.process === undefined) break;
+      server.drain(Math.round(ms));
+      startAgain(cluster, server.process, ms);
+      break;
     case 'stallDisk':
       if (!(store instanceof DiskStore)) break;
       cluster.observer.note('server', `has a disk that stalls for ${ms} ms`);
@@ -192,6 +200,18 @@ export function inject(cluster: SimCluster, fault: Fault, restart: (id: string) 
   }
 }
 
+/** Starts the server again `ms` after `process` has ended. */
+function startAgain(cluster: SimCluster, process: SimProcess, ms: number): void {
+  const { timeline, server } = cluster;
+  const look = (): void => {
+    if (process.isAlive) timeline.after(10, look);
+    else if (server.process === undefined) server.start();
+  };
+  timeline.after(ms, look);
+}
+
+/** Variant of a reset: what the worker has sent arrives, what is on its way to it does not. */
+export const LOST_ANSWER = 1;
 /** How long a process that was replaced goes on. */
 const ZOMBIE_MS = 300;
 const SUDDEN = { up: 'lost', down: 'lost', nearMs: 0, farMs: 0 } as const;

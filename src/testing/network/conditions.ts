@@ -16,9 +16,12 @@ export interface NetworkConditions {
   readonly serverBytesPerMs: number;
   /** Whether frames are taken from the sender's memory only when the line takes them. */
   readonly isZeroCopy: boolean;
-  /** Bytes on the line for each byte of a frame: a small model stands for a large one. */
+  /** Bytes on the line for each byte of a frame with parameters: a small model stands for a large one. */
   bytesFactor: number;
 }
+
+/** Frames up to this size carry no parameters to speak of: they are what they are. */
+const SMALL_FRAME_BYTES = 256;
 
 /** A network without latency and limits. */
 export const IDEAL_NETWORK: Readonly<NetworkConditions> = {
@@ -31,6 +34,11 @@ export const IDEAL_NETWORK: Readonly<NetworkConditions> = {
   isZeroCopy: false,
   bytesFactor: 1,
 };
+
+/** Bytes on the line for a frame of `bytes`. */
+export function lineBytes({ bytesFactor }: NetworkConditions, bytes: number): number {
+  return bytes > SMALL_FRAME_BYTES ? bytes * bytesFactor : bytes;
+}
 
 /** How long the next frame is under way. */
 export function drawLatencyMs(conditions: NetworkConditions, random: Random): number {

@@ -4,7 +4,7 @@
  * between them everything may overtake everything.
  */
 import type { Random } from '../../core/base/random.js';
-import { drawLatencyMs, type NetworkConditions, type SharedLine } from './conditions.js';
+import { drawLatencyMs, lineBytes, type NetworkConditions, type SharedLine } from './conditions.js';
 import type { SimProcess } from './simProcess.js';
 import type { Timeline } from './timeline.js';
 
@@ -97,7 +97,7 @@ export class Direction {
   carry(carried: Carried): number {
     if (this.#isSilent) return Number.POSITIVE_INFINITY;
     const { timeline, conditions } = this.#parts;
-    const bytes = carried.bytes * conditions.bytesFactor;
+    const bytes = lineBytes(conditions, carried.bytes);
     const start = Math.max(timeline.now, this.#lineFreeAt, this.#heldUntil);
     this.#lineFreeAt = this.#line.pass(start + bytes / conditions.bytesPerMs, bytes);
     this.#add(this.#lineFreeAt, { carried, code: 0, reason: '' });

@@ -116,7 +116,7 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
     maxMs: options.maxFaultMs ?? Number.POSITIVE_INFINITY,
   });
   // Those that are killed for good may never have joined; those that are done do not join a history that lacks them.
-  const forgets = faults.some(({ kind }) => kind === 'killServer' || kind === 'failDisk');
+  const forgets = faults.some(({ kind }) => ['killServer', 'failDisk', 'drainServer'].includes(kind));
   const isLossy =
     (forgets && durability !== 'journal') ||
     faults.some(({ kind, ms }) => kind === 'killWorker' && !Number.isFinite(ms));

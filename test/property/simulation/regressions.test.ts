@@ -26,6 +26,11 @@ const FOUND: readonly Found[] = [
   { seed: 69_156, faults: 'all', was: 'a second reset of a connection dropped the news of the first' },
   { seed: 70_212, faults: 'all', durability: 'checkpoint', was: 'more pushes than cells after a rollback' },
   { seed: 71_653, faults: 'all', durability: 'checkpoint', was: 'minWorkers after a disk had failed' },
+  {
+    seed: 101_088,
+    faults: 'network',
+    was: 'a push made before its worker heard at which clock it had come back',
+  },
 ];
 
 describe('seeds that once broke a rule', () => {
