@@ -116,7 +116,7 @@ function drawMs(random: Random, kind: FaultKind): number {
 
 /** Does to `cluster` what `fault` says. `restart` starts a process of a worker again. */
 export function inject(cluster: SimCluster, fault: Fault, restart: (id: string) => void): void {
-  const { timeline, server, network, store } = cluster;
+  const { timeline, network } = cluster;
   const { ms, variant } = fault;
   const worker = cluster.worker(fault.worker);
   const until = timeline.now + ms;
@@ -165,6 +165,15 @@ export function inject(cluster: SimCluster, fault: Fault, restart: (id: string) 
       if (variant & 1) for (const { link } of network.connections(fault.worker)) link.reset(SUDDEN);
       restart(fault.worker);
       break;
+    default:
+      injectIntoServer(cluster, fault);
+  }
+}
+
+/** The server's process and its disk. */
+function injectIntoServer(cluster: SimCluster, { kind, ms, variant }: Fault): void {
+  const { timeline, server, store } = cluster;
+  switch (kind) {
     case 'stopServer':
       if (server.process !== undefined) cluster.stopProcess(server.process, ms);
       break;
@@ -183,7 +192,7 @@ export function inject(cluster: SimCluster, fault: Fault, restart: (id: string) 
     case 'stallDisk':
       if (!(store instanceof DiskStore)) break;
       cluster.observer.note('server', `has a disk that stalls for ${ms} ms`);
-      store.disk.stall(until);
+      store.disk.stall(timeline.now + ms);
       break;
     case 'failDisk':
       if (!(store instanceof DiskStore) || server.listening === undefined) break;
@@ -197,6 +206,7 @@ export function inject(cluster: SimCluster, fault: Fault, restart: (id: string) 
         });
       });
       break;
+    default:
   }
 }
 
