@@ -1,7 +1,7 @@
 /** `pull` and `push` as one call each: arguments by name → a request → a result by name. */
 import { invalidArgument } from '../../core/base/errors.js';
 import type { Catalogue } from '../../core/tensor/catalogue.js';
-import type { PullAnswer, PullCommand, PushAnswer } from '../../core/worker/events.js';
+import type { ClockAnswer, PullAnswer, PullCommand, PushAnswer } from '../../core/worker/events.js';
 import { checkExamples, checkGradients, checkMetrics } from '../../core/worker/gradients.js';
 import { type DestinationsOf, destinationsOf, selectNames, type TensorsOf, tensorsOf } from './parameters.js';
 import type { Call, WorkerHost } from './workerHost.js';
@@ -100,4 +100,14 @@ export function callPush(
   const metrics = checkMetrics(options.metrics);
   const examples = checkExamples(options.examples);
   return host.call<PushAnswer>({ kind: 'push', tensors, values, tick, metrics, examples }, options.signal);
+}
+
+/** Ticks, or leaves the clock table, behind everything that was asked before. */
+export async function callClock(
+  host: WorkerHost,
+  operation: 'tick' | 'leave',
+  signal: AbortSignal | undefined,
+): Promise<TickResult> {
+  const { clock, minClock } = await host.call<ClockAnswer>({ kind: 'clock', operation }, signal).answer;
+  return { clock, minClock };
 }

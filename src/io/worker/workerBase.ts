@@ -7,13 +7,14 @@ import { EventEmitter } from 'eventemitter3';
 import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { Catalogue } from '../../core/tensor/catalogue.js';
 import type { Tensor } from '../../core/tensor/tensor.js';
-import type { ClockAnswer, WorkerObservation } from '../../core/worker/events.js';
+import type { WorkerObservation } from '../../core/worker/events.js';
 import { randomHex } from '../randomHex.js';
 import type { ServerReport } from '../serverReport.js';
 import { abortedError, quiet } from './abort.js';
 import { callControl, callStats, type StatsOptions } from './asks.js';
 import { batchSource } from './batchSource.js';
 import {
+  callClock,
   callPull,
   callPush,
   type NotModified,
@@ -124,12 +125,12 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
 
   /** Completes an iteration: raises the worker's clock by 1. */
   tick(options: { readonly signal?: AbortSignal } = {}): Promise<TickResult> {
-    return this.#whenConnected(async () => {
-      this.#mustTrain('tick');
-      const call = this.#host.call<ClockAnswer>({ kind: 'clock', operation: 'tick' }, options.signal);
-      const { clock, minClock } = await call.answer;
-      return { clock, minClock };
-    }, options.signal);
+    return this.#changeClock('tick', options.signal);
+  }
+
+  /** Leaves the clock table until the next pull, push or tick: nobody waits for it meanwhile. `run` does this at its end. */
+  leave(options: { readonly signal?: AbortSignal } = {}): Promise<TickResult> {
+    return this.#changeClock('leave', options.signal);
   }
 
   /** Push, tick and pull in one exchange. Rejects as `push` and `pull` do. */
@@ -245,6 +246,13 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
       wake: () => this.#host.tell('wake'),
       end: () => void this.close(),
     };
+  }
+
+  #changeClock(operation: 'tick' | 'leave', signal: AbortSignal | undefined): Promise<TickResult> {
+    return this.#whenConnected(async () => {
+      this.#mustTrain(operation);
+      return callClock(this.#host, operation, signal);
+    }, signal);
   }
 
   /** Out of the clock table until the next training pull, push or tick. */

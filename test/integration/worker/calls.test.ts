@@ -208,6 +208,27 @@ describe('a reader', () => {
   });
 });
 
+describe('leave', () => {
+  it('ends others’ waiting at once; the next pull enters again at minClock', async () => {
+    const server = await startServer({ parameters: PARAMETERS, consistency: ssp({ staleness: 0 }) });
+    const fast = startWorker(server.url, { id: 'fast' });
+    const slow = startWorker(server.url, { id: 'slow' });
+    await slow.pull();
+    await fast.pull();
+    await fast.tick();
+    const waits = nextEvent(fast, 'waiting');
+    const pull = fast.pull();
+    await waits;
+    expect(await slow.leave()).toEqual({ clock: 0, minClock: 1 });
+    expect(await pull).toMatchObject({ clock: 1 });
+    // Twice is once; a reader has no place to leave.
+    expect(await slow.leave()).toEqual({ clock: 0, minClock: 1 });
+    expect(await codeOf(startWorker(server.url, { readOnly: true }).leave())).toBe('PS_FORBIDDEN');
+    expect(await slow.pull()).toMatchObject({ clock: 1 });
+    expect(server.workers().filter(({ state }) => state === 'training')).toHaveLength(2);
+  });
+});
+
 describe('connecting', () => {
   it('is done by the first call that needs it', async () => {
     const server = await startServer({ parameters: PARAMETERS });
