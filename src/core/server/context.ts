@@ -43,6 +43,8 @@ export interface CoreContext {
   mayLackSessionsUntil: number;
   /** Names a stream that the core sends. */
   nextStream(): number;
+  /** The version that this life of the server began with: the last that it has in common with the lives before. */
+  firstVersion: number;
   /** Something changed that may let waiting pulls be answered or clocks close. */
   isDirty: boolean;
   /** Who makes others wait. */

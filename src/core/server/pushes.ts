@@ -128,8 +128,13 @@ export class PushDesk {
   }
 
   /** Updates applied since the version that the push was computed from. */
-  #delayOf({ version }: Push): number {
-    return version === undefined ? 0 : Math.max(0, this.#context.state.version - version.version);
+  #delayOf({ version: stamp }: Push): number {
+    if (stamp === undefined) return 0;
+    const { state, options, firstVersion } = this.#context;
+    // What an earlier life counted past the version that was recovered is lost, and its numbers are used again.
+    const isOfThisLife = stamp.incarnation === options.incarnation;
+    const version = isOfThisLife ? stamp.version : Math.min(stamp.version, firstVersion);
+    return Math.max(0, state.version - version);
   }
 
   /**

@@ -57,6 +57,7 @@ export class ServerCore {
       commits,
       now: 0,
       mayLackSessionsUntil: Number.NEGATIVE_INFINITY,
+      firstVersion: 0,
       isDirty: false,
       waits: this.#waits(),
       stopwatch,
@@ -147,6 +148,7 @@ export class ServerCore {
     for (const session of this.state.sessions.values()) session.isRecovered = true;
     if (mayLackRecords) this.#context.mayLackSessionsUntil = now + limits.sessionExpiryMs;
     this.#context.options.lineage = lineage;
+    this.#context.firstVersion = this.state.version;
     this.#context.commits.restore(position);
     this.#minClock = this.state.clocks.minClock;
     return this.command((_context, { membership }) => membership.renewAll(), now);

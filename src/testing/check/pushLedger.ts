@@ -10,6 +10,12 @@ import type { Violations } from './violations.js';
 /** What pushes fail with that were not refused: their worker has ended, or what became of them is not known. */
 const ENDED = new Set(['PS_OUTCOME_UNKNOWN', 'PS_CLOSED', 'PS_FENCED', 'PS_CONNECTION_LOST']);
 
+/** A version that was pulled, from which life of the server. */
+export interface PulledFrom {
+  readonly version: number;
+  readonly life: number;
+}
+
 /** One push. */
 export interface LoggedPush {
   readonly worker: number;
@@ -23,7 +29,7 @@ export interface LoggedPush {
   /** The clock that it was made in. */
   clock: number;
   /** The version that it was computed from, and the server's life that counted it. */
-  readonly pulled: { readonly version: number; readonly life: number } | undefined;
+  readonly pulled: PulledFrom | undefined;
   /** How often the worker had been out of the clock table when it was made. */
   readonly absences: number;
   /** What the worker was told; undefined: nothing so far. */
@@ -34,6 +40,8 @@ export interface LoggedPush {
   isLost: boolean;
   /** The version in which it was first seen; undefined: it was not. */
   appliedAt: number | undefined;
+  /** The life of the server that applied it; undefined: it is not known. */
+  appliedIn: number | undefined;
 }
 
 /** The pushes of all workers. */
@@ -51,9 +59,15 @@ export class PushLedger {
   readonly entryClocks: number[];
   /** The process that may change anything, of each worker. */
   readonly admitted: number[];
+  /** How often each worker was told of a rollback. */
+  readonly rollbacks: number[];
   /** The last sequence number of each process. */
   readonly #lastSeq = new Map<number, number>();
+  /** With which version each life of the server began. */
+  readonly #firstVersions: number[] = [];
   #history = 1;
+  /** The life whose updates are seen now; undefined while a state is looked at that was recovered. */
+  #life: number | undefined;
   answered = 0;
 
   constructor(workers: number, cells: number, violations: Violations) {
@@ -66,6 +80,7 @@ export class PushLedger {
     this.isIn = empty(() => false);
     this.entryClocks = empty(() => 0);
     this.admitted = empty(() => 0);
+    this.rollbacks = empty(() => 0);
   }
 
   /** Which history of the server it is. */
@@ -95,7 +110,10 @@ export class PushLedger {
     const seq = (this.#lastSeq.get(key) ?? 0) + 1;
     this.#lastSeq.set(key, seq);
     const push: LoggedPush = {
-      ...made,
+      worker: made.worker,
+      process: made.process,
+      clock: made.clock,
+      pulled: made.pulled,
       cell: cell ?? 0,
       history: this.#history,
       seq,
@@ -104,6 +122,7 @@ export class PushLedger {
       absences: this.absences[made.worker] as number,
       told: undefined,
       appliedAt: undefined,
+      appliedIn: undefined,
     };
     before.push(push);
     cells[push.cell] = push;
@@ -122,9 +141,10 @@ export class PushLedger {
     return undefined;
   }
 
-  /** A process goes back to the sequence number that the server has. */
+  /** A process goes back to the sequence number that the server has; what it pulled before counts for nothing. */
   rollBack(worker: number, process: number, seq: number): void {
     this.#lastSeq.set(keyOf(worker, process), seq);
+    this.rollbacks[worker] = (this.rollbacks[worker] as number) + 1;
   }
 
   /** A push comes to the server, made in `clock`: the worker may have been moved up meanwhile. */
@@ -146,6 +166,16 @@ export class PushLedger {
         !each.isDropped,
     );
     if (push !== undefined) push.isDropped = true;
+  }
+
+  /** Life `life` of the server begins with `version`; what is seen until `goesOn` is of earlier ones. */
+  beginLife(life: number, version: number): void {
+    this.#firstVersions[life] = version;
+    this.#life = undefined;
+  }
+
+  goesOn(life: number): void {
+    this.#life = life;
   }
 
   /** The server lost everything: a new history begins. */
@@ -202,10 +232,11 @@ export class PushLedger {
       this.#violations.add('fenced', `${nameOf(push)} is applied, and a later process has taken over`);
     }
     push.appliedAt = version;
+    push.appliedIn = this.#life;
   }
 
-  /** The worker is told what became of a push. `life`: the life of the server that says so. */
-  ended(push: LoggedPush, ended: Ended<PushAnswer>, life: number): void {
+  /** The worker is told what became of a push. */
+  ended(push: LoggedPush, ended: Ended<PushAnswer>): void {
     const { error, value } = ended;
     if (error !== undefined) {
       push.told = ENDED.has(error.code) ? 'unknown' : 'refused';
@@ -228,12 +259,16 @@ export class PushLedger {
     if (value.outcome === 'dropped' && push.appliedAt !== undefined) {
       this.#violations.add('told what was done', `${nameOf(push)} was dropped, and is applied`);
     }
-    this.#checkDelay(push, value, life);
+    this.#checkDelay(push, value);
   }
 
-  #checkDelay(push: LoggedPush, { outcome, delay, version }: PushAnswer, life: number): void {
-    if (push.pulled?.life !== life || (outcome !== 'applied' && outcome !== 'scaled')) return;
-    const expected = version - 1 - push.pulled.version;
+  #checkDelay(push: LoggedPush, { outcome, delay, version }: PushAnswer): void {
+    const { pulled, appliedIn } = push;
+    if (pulled === undefined || appliedIn === undefined) return;
+    if (outcome !== 'applied' && outcome !== 'scaled') return;
+    // Versions of an earlier life count as far as both lives have them in common.
+    const common = pulled.life === appliedIn ? Infinity : (this.#firstVersions[appliedIn] as number);
+    const expected = version - 1 - Math.min(pulled.version, common);
     if (delay === expected) return;
     const text = `${nameOf(push)} has delay ${expected} and was told ${delay}`;
     this.#violations.add('delay', text);

@@ -110,7 +110,9 @@ export class RunChecks implements ClusterObserver {
     if (isFresh && this.#histories > 0) this.ledger.restart();
     this.#histories = server.history;
     this.#names.clear();
+    this.ledger.beginLife(server.lives, server.core.state.version);
     this.history.start(server.core, isFresh, this.#mayLose);
+    this.ledger.goesOn(server.lives);
     this.#lives[server.lives] = this.history.snapshots;
     this.pulls.started(server.core);
     this.table.started(server.core);

@@ -84,7 +84,7 @@ export class SimWorker {
   call(command: Command, onEnded: (ended: Ended) => void): number {
     const request = ++this.#lastRequest;
     this.#pending.set(request, onEnded);
-    this.#dispatch({ ...command, request } as Timeless<WorkerEvent>);
+    this.#dispatch(Object.assign(command, { request }) as Timeless<WorkerEvent>);
     return request;
   }
 
@@ -94,7 +94,7 @@ export class SimWorker {
   }
 
   #dispatch(event: Timeless<WorkerEvent>): void {
-    this.#queue.push({ ...event, now: this.process.now } as WorkerEvent);
+    this.#queue.push(Object.assign(event, { now: this.process.now }) as WorkerEvent);
     if (this.#isStepping) return;
     this.#isStepping = true;
     try {

@@ -82,6 +82,7 @@ export class Direction {
   #heldUntil = 0;
   #isScheduled = false;
   #isSilent = false;
+  readonly #onDue = (): void => this.#deliver();
 
   /** `line`: the server's, which all its connections share. */
   constructor(parts: DirectionParts, line: SharedLine) {
@@ -100,7 +101,7 @@ export class Direction {
     const bytes = lineBytes(conditions, carried.bytes);
     const start = Math.max(timeline.now, this.#lineFreeAt, this.#heldUntil);
     this.#lineFreeAt = this.#line.pass(start + bytes / conditions.bytesPerMs, bytes);
-    this.#add(this.#lineFreeAt, { carried, code: 0, reason: '' });
+    this.#add(this.#lineFreeAt, carried, 0, '');
     return this.#lineFreeAt;
   }
 
@@ -108,7 +109,7 @@ export class Direction {
   end(code: number, reason: string, delayMs = 0): void {
     if (this.#isSilent) return;
     const leavesAt = Math.max(this.#parts.timeline.now, this.#lineFreeAt);
-    this.#add(leavesAt + delayMs, { carried: undefined, code, reason });
+    this.#add(leavesAt + delayMs, undefined, code, reason);
   }
 
   /** Forgets what is under way. */
@@ -131,14 +132,12 @@ export class Direction {
     const head = this.#items[0];
     if (head === undefined || this.#isScheduled) return;
     this.#isScheduled = true;
-    const to = this.#to as Destination;
-    to.process.at(Math.max(head.arrivesAt, this.#heldUntil), () => {
-      this.#isScheduled = false;
-      this.#deliver(to);
-    });
+    (this.#to as Destination).process.at(Math.max(head.arrivesAt, this.#heldUntil), this.#onDue);
   }
 
-  #deliver(to: Destination): void {
+  #deliver(): void {
+    this.#isScheduled = false;
+    const to = this.#to as Destination;
     if (to.isPaused) return;
     const { now } = this.#parts.timeline;
     const head = this.#items[0];
@@ -151,10 +150,10 @@ export class Direction {
     this.pump();
   }
 
-  #add(leavesAt: number, item: Omit<Item, 'arrivesAt'>): void {
+  #add(leavesAt: number, carried: Carried | undefined, code: number, reason: string): void {
     const { conditions, random } = this.#parts;
     this.#lastArrival = Math.max(this.#lastArrival, leavesAt + drawLatencyMs(conditions, random));
-    this.#items.push({ ...item, arrivesAt: this.#lastArrival });
+    this.#items.push({ arrivesAt: this.#lastArrival, carried, code, reason });
     this.pump();
   }
 }

@@ -43,7 +43,7 @@ export class SimProcess {
 
   /** Runs `action` in the process at virtual time `time`, or as soon after it as the process can. */
   at(time: number, action: () => void): { isCancelled: boolean } {
-    return this.#timeline.at(Math.max(time, this.#timeline.now), () => this.run(action));
+    return this.#timeline.at(Math.max(time, this.#timeline.now), action, this);
   }
 
   /** Runs `action` in the process `delayMs` from now. */

@@ -12,9 +12,15 @@ export interface Timer {
   isCancelled: boolean;
 }
 
+/** Where an action runs: in a process, which may be stopped or dead. */
+export interface Place {
+  run(action: () => void): void;
+}
+
 interface Planned extends Timer {
   readonly order: number;
   readonly action: () => void;
+  readonly place: Place | undefined;
 }
 
 /** A virtual clock with its agenda. */
@@ -34,10 +40,10 @@ export class Timeline {
     return this.#ran;
   }
 
-  /** Plans `action` for `time`, which may not lie in the past. O(log planned). */
-  at(time: number, action: () => void): Timer {
-    invariant(time >= this.#now, `planned for ${time}, it is ${this.#now}`);
-    const planned: Planned = { at: time, order: this.#order++, action, isCancelled: false };
+  /** Plans `action`, in `place` if one is given, for `time`, which may not lie in the past. O(log planned). */
+  at(time: number, action: () => void, place?: Place): Timer {
+    if (time < this.#now) invariant(false, `planned for ${time}, it is ${this.#now}`);
+    const planned: Planned = { at: time, order: this.#order++, action, place, isCancelled: false };
     this.#push(planned);
     return planned;
   }
@@ -59,7 +65,8 @@ export class Timeline {
       if (next.isCancelled) continue;
       this.#now = next.at;
       this.#ran++;
-      next.action();
+      if (next.place === undefined) next.action();
+      else next.place.run(next.action);
     }
     return true;
   }

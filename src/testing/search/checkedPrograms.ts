@@ -9,6 +9,7 @@ import type { PsError } from '../../core/base/errors.js';
 import type { Random } from '../../core/base/random.js';
 import type { PullAnswer } from '../../core/worker/events.js';
 import type { CheckModel } from '../check/checkModel.js';
+import type { PulledFrom } from '../check/pushLedger.js';
 import type { RunChecks } from '../check/runChecks.js';
 import type { SimWorker } from '../cluster/simWorker.js';
 import { type ReaderOwner, ReaderProgram } from '../programs/readerProgram.js';
@@ -78,7 +79,8 @@ function trainerOwner(context: ProgramContext): ProgramOwner {
   const { worker, plan, random, model, checks, isCurrent, onEnd } = context;
   const number = checks.numberOf(plan.id) as number;
   const shares = (share: number): boolean => share > 0 && random.nextFloat() < share;
-  let pulled: { readonly version: number; readonly life: number } | undefined;
+  let pulled: (PulledFrom & { readonly rollbacks: number }) | undefined;
+  const { rollbacks } = checks.ledger;
   return {
     style: plan.style,
     untilClock: plan.untilClock,
@@ -91,16 +93,23 @@ function trainerOwner(context: ProgramContext): ProgramOwner {
     onPulled(answer: PullAnswer, tensors) {
       const life = checks.lifeOf(worker);
       checks.pulled(plan.id, answer, tensors, life);
-      pulled = { version: answer.version, life };
+      pulled = { version: answer.version, life, rollbacks: rollbacks[number] as number };
       return computedStep(plan, random, shares);
     },
     pushes: () => (shares(plan.skipShare) ? 0 : plan.pushes),
     push(clock) {
       const now = worker.core.clock;
-      const push = checks.ledger.issue({ worker: number, process: worker.number, clock: now, pulled });
+      const isForgotten = pulled?.rollbacks !== rollbacks[number];
+      const made = {
+        worker: number,
+        process: worker.number,
+        clock: now,
+        pulled: isForgotten ? undefined : pulled,
+      };
+      const push = checks.ledger.issue(made);
       return {
         content: model.push(number, push.cell, clock, plan.pushesWhole),
-        onEnded: (ended) => checks.ledger.ended(push, ended, checks.lifeOf(worker)),
+        onEnded: (ended) => checks.ledger.ended(push, ended),
       };
     },
     onEnd(error: PsError | undefined) {

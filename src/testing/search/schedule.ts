@@ -134,7 +134,7 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
       [1, 4],
       [2, 30],
     ] as const),
-    checkpointMs: pick(random, [100, 400, 400, Number.POSITIVE_INFINITY]),
+    checkpointMs: pick(random, [100, 400, 800, Number.POSITIVE_INFINITY]),
     network: drawNetwork(random.fork('network')),
     chunkBytes: pick(random, [64, 256, 256, 512, 512, 1024, 1024, 4096, 4096, 4096]),
     windowBytes: pick(random, [1, 512, 2048, 65_536]),

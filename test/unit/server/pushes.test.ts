@@ -32,6 +32,18 @@ describe('an outcome', () => {
     expect(server.core.state.session('a').lastDelay).toBe(2);
   });
 
+  it('delay, from a version of an earlier life, counts what both lives have in common', () => {
+    const server = new TestServer();
+    const [a, b] = [server.worker('a'), server.worker('b')];
+    b.push(ONES);
+    b.push(ONES);
+    // This life began with version 0: version 1 of another stands for an update that is lost.
+    a.push(ONES, { version: { incarnation: 'earlier', version: 1 } });
+    expect(a.lines().at(-1)).toBe('push 1 applied v3 delay 2, clock 0');
+    a.push(ONES, { version: 1 });
+    expect(a.lines().at(-1)).toBe('push 2 applied v4 delay 2, clock 0');
+  });
+
   it('scaled: by the delay policy, and the answer says so', () => {
     const server = new TestServer({ delay: { scale: 'inverse' } });
     const [a, b] = [server.worker('a'), server.worker('b')];
