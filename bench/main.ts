@@ -18,6 +18,7 @@ import { growth } from './suites/growth.js';
 import { kernels } from './suites/kernels.js';
 import { manyTensors } from './suites/manyTensors.js';
 import { prompt } from './suites/prompt.js';
+import { reconnect } from './suites/reconnect.js';
 import { recovery } from './suites/recovery.js';
 import { round } from './suites/round.js';
 import { stragglers } from './suites/stragglers.js';
@@ -32,6 +33,7 @@ const SUITES: readonly Suite[] = [
   growth,
   durability,
   recovery,
+  reconnect,
   stragglers,
   kernels,
 ];
