@@ -53,8 +53,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'duplicate answered before commit',
-    bug: 'a repeated push is answered before the record of the first is durable',
+    bug: 'a repeated push is answered before the record of the first is durable, and the Welcome of a resumed session, which would hide it, does not wait either',
     patches: [
+      {
+        file: 'core/server/handshake.ts',
+        find: 'commits.whenCommitted(session.isReader ? 0 : commits.last, () => {',
+        replace: 'commits.whenCommitted(session.isReader || isResumed ? 0 : commits.last, () => {',
+      },
       {
         file: pushes,
         find: 'commits.whenCommitted(isCommitted ? 0 : commits.last, () => this.#answerAgain(session, push));',
@@ -118,7 +123,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'core/server/requests.ts',
-        find: 'if (!session.isRecovered || clock <= session.clock) return;',
+        find: 'if (!mayBeHigher || clock <= session.clock) return;',
         replace: 'if (clock >= 0) return;',
       },
     ],
@@ -146,6 +151,18 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     options: { consistency: { name: 'ssp', staleness: 0 } },
+  },
+  {
+    name: 'delay across lives',
+    bug: 'versions of an earlier life of the server count as if they were of this one',
+    patches: [
+      {
+        file: pushes,
+        find: 'const version = isOfThisLife ? stamp.version : Math.min(stamp.version, firstVersion);',
+        replace: 'const version = isOfThisLife || firstVersion >= 0 ? stamp.version : 0;',
+      },
+    ],
+    options: { durability: 'journal', faults: FAULT_GROUPS.disk },
   },
   {
     name: 'own pushes not seen',
@@ -204,7 +221,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'core/server/membership.ts',
-        find: 'if (this.#lastNow !== undefined && now - this.#lastNow > leaseMs / 2) this.renewAll();',
+        find: 'if (pausedMs > 0) this.renewAll();',
         replace: '',
       },
     ],
@@ -216,7 +233,7 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'core/server/handshake.ts',
-        find: 'if (isWelcomed && this.#isKnown(known)) throw sessionOver(hello.worker, known !== undefined);',
+        find: 'if (isWelcomed && this.#isKnown(known)) throw sessionOver(hello.worker, known);',
         replace: '',
       },
     ],
