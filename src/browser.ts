@@ -19,7 +19,9 @@ export { sgd } from './core/optim/sgd.js';
 export type { Outcome, WaitReason } from './core/protocol/messages.js';
 export type { ParameterSpec, ParameterSpecs } from './core/table/model.js';
 export type { Initialiser } from './core/tensor/initialise.js';
+export type { RowIdList } from './core/tensor/rowIds.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
+export type { RowGradients } from './core/worker/gradients.js';
 export type { Logger } from './io/logger.js';
 export type { ServerReport, ServerStats, TableStats, WorkerInfo } from './io/serverReport.js';
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
@@ -27,6 +29,7 @@ export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
+export type { Rows } from './io/worker/rows.js';
 export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';
 export type {

@@ -22,7 +22,9 @@ export type { ParameterSpec, ParameterSpecs } from './core/table/model.js';
 export type { SparseTableSpec, SparseTableSpecs } from './core/table/tableSpecs.js';
 export type { Initialiser } from './core/tensor/initialise.js';
 export type { RowInitialiser } from './core/tensor/initialRows.js';
+export type { RowIdList } from './core/tensor/rowIds.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
+export type { RowGradients } from './core/worker/gradients.js';
 export type { Logger } from './io/logger.js';
 export type { Auth, AuthFunction, AuthPrincipal } from './io/server/auth.js';
 export { clientCertificate } from './io/server/auth.js';
@@ -35,6 +37,7 @@ export type { BatchData } from './io/worker/batchSource.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export { Worker } from './io/worker/node/worker.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
+export type { Rows } from './io/worker/rows.js';
 export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';
 export type {

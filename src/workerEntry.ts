@@ -3,7 +3,9 @@
 export type { Laggard, PsErrorCode, PsErrorDetails } from './core/base/errors.js';
 export { PsError } from './core/base/errors.js';
 export type { Outcome, WaitReason } from './core/protocol/messages.js';
+export type { RowIdList } from './core/tensor/rowIds.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
+export type { RowGradients } from './core/worker/gradients.js';
 export type { Logger } from './io/logger.js';
 export type { ServerReport, ServerStats, WorkerInfo } from './io/serverReport.js';
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
@@ -11,6 +13,7 @@ export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
+export type { Rows } from './io/worker/rows.js';
 export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';
 export type {

@@ -44,7 +44,7 @@ export function floatsOf(bytes: Uint8Array): Float32Array {
   return new Float32Array(copy.buffer);
 }
 
-/** The bytes of `floats`, as a view. */
-export function bytesOf(floats: Float32Array): Uint8Array {
-  return new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength);
+/** The bytes of `array`, as a view. */
+export function bytesOf(array: Float32Array | Uint32Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }

@@ -21,6 +21,12 @@ export interface TensorSpec {
   readonly trainable: boolean;
 }
 
+/** What a sparse table is: rows of `dim` numbers by id. */
+export interface TableShape {
+  readonly name: string;
+  readonly dim: number;
+}
+
 /** One tensor and its place. */
 export interface CatalogueEntry extends TensorSpec {
   /** Position in the catalogue, the tensor's number on the wire. */
@@ -42,12 +48,19 @@ interface Part {
 /** The tensors of a model, in order; immutable. */
 export class Catalogue {
   readonly entries: readonly CatalogueEntry[];
+  /** The sparse tables beside the tensors, in order; their names are none of a tensor's. */
+  readonly tables: readonly TableShape[];
   /** Elements of all tensors together, as far as they are held. */
   readonly length: number;
   readonly #byName = new Map<string, CatalogueEntry>();
 
   /** `held`: the part of the model's elements that this is a catalogue of; default all. */
-  constructor(specs: readonly TensorSpec[], held: Part = { begin: 0, end: Number.POSITIVE_INFINITY }) {
+  constructor(
+    specs: readonly TensorSpec[],
+    held: Part = { begin: 0, end: Number.POSITIVE_INFINITY },
+    tables: readonly TableShape[] = [],
+  ) {
+    this.tables = tables;
     let at = 0;
     let offset = 0;
     this.entries = specs.map(({ name, shape, dtype, trainable }, index) => {
@@ -65,7 +78,7 @@ export class Catalogue {
 
   /** The catalogue of a part of this model. REQUIRES: this is of the whole. O(tensors). */
   part(held: Part): Catalogue {
-    return new Catalogue(this.entries, held);
+    return new Catalogue(this.entries, held, this.tables);
   }
 
   /** The entry named `name`, or undefined. */
@@ -77,6 +90,11 @@ export class Catalogue {
   get(name: string): CatalogueEntry {
     const entry = this.#byName.get(name);
     if (entry !== undefined) return entry;
+    if (this.tables.some((table) => table.name === name)) {
+      throw new PsError('PS_UNKNOWN_TENSOR', `"${name}" is a sparse table, not a tensor`, {
+        details: { tensor: name },
+      });
+    }
     const known = this.entries.slice(0, 8).map((each) => each.name);
     const more = this.entries.length > 8 ? ', …' : '';
     throw new PsError(

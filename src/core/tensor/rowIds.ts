@@ -5,6 +5,9 @@
  */
 import { invalidArgument } from '../base/errors.js';
 
+/** Row ids as a caller gives them: integers from 0 to 2^53 − 1, in any order; some may be there several times. */
+export type RowIdList = Uint32Array | BigUint64Array | readonly number[];
+
 const TWO_32 = 0x1_0000_0000;
 const MAX_HIGH = 0x1f_ffff;
 const DIGITS = 256;

@@ -29,7 +29,7 @@ export interface AnswersParts {
   readonly versions: PulledVersions;
   readonly sender: Sender;
   /** A training pull was answered: the next gradient is computed from this version. */
-  readonly onPulled: (stamp: VersionStamp) => void;
+  readonly onPulled: (stamp: VersionStamp, isOfRows: boolean) => void;
 }
 
 /** Takes the server's answers. */
@@ -75,7 +75,7 @@ export class Answers {
     const { operations, versions, effects, onPulled } = this.#parts;
     operations.remove(pull);
     const stamp = versions.add(pull.version);
-    if (pull.command.training) onPulled(stamp);
+    if (pull.command.training) onPulled(stamp, pull.command.rows !== undefined);
     effects.settle(pull.request, pull.answer(stamp));
   }
 

@@ -8,6 +8,7 @@
 import type { Laggard, PsError } from '../base/errors.js';
 import type { Message, Outcome, VersionStamp, WaitReason, WorkerMessage } from '../protocol/messages.js';
 import type { OutgoingStream } from '../protocol/outgoingStream.js';
+import type { RowCount } from '../tensor/rowLayout.js';
 
 /** Into the core. `now` is monotonic time in milliseconds and never falls. */
 export type WorkerEvent = { readonly now: number } & (WorkerCommand | NetworkEvent);
@@ -75,6 +76,8 @@ export interface PullCommand {
   readonly request: number;
   /** Which tensors; undefined: all. */
   readonly tensors: readonly number[] | undefined;
+  /** Rows of a sparse table instead of tensors: the answer has one array of all of them. */
+  readonly rows?: { readonly table: number; readonly words: Uint32Array } | undefined;
   /** Where to put each of those tensors; undefined, for all or for one: into a fresh array. */
   readonly into: readonly (Float32Array | undefined)[] | undefined;
   readonly training: boolean;
@@ -94,8 +97,12 @@ export interface PushCommand {
   readonly request: number;
   /** Which tensors, in catalogue order; undefined: all. */
   readonly tensors: readonly number[] | undefined;
-  /** Their gradients. They must not change before the request has ended. */
+  /**
+   * Their gradients, then for each of `rows` its ids (as the bits of two elements each) and its values. They must not
+   * change before the request has ended.
+   */
   readonly values: readonly Float32Array[];
+  readonly rows?: readonly RowCount[] | undefined;
   /** Raise the clock by 1 after it. */
   readonly tick: boolean;
   /** In a group: the sum of the squares of the whole gradient, of which this is a slice. */

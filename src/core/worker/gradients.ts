@@ -4,35 +4,79 @@
  */
 import { describe, PsError } from '../base/errors.js';
 import { MAX_ID_LENGTH, MAX_METRICS } from '../protocol/limits.js';
-import type { Catalogue, CatalogueEntry } from '../tensor/catalogue.js';
+import { bytesOf, floatsOf } from '../protocol/modelStream.js';
+import type { Catalogue, CatalogueEntry, TableShape } from '../tensor/catalogue.js';
+import { type RowIdList, sortIds, sumByRow } from '../tensor/rowIds.js';
+import type { RowCount, RowPart } from '../tensor/rowLayout.js';
 
 /** Gradients in catalogue order, as `PushCommand` wants them. */
 export interface CheckedGradients {
   /** Which tensors; undefined: all. */
   readonly tensors: readonly number[] | undefined;
+  /** Of the tensors; then, for each of `rows`, its ids as words and its values. */
   readonly values: readonly Float32Array[];
+  /** Rows of sparse tables; undefined: none. */
+  readonly rows?: readonly RowCount[];
   readonly bytes: number;
 }
 
+/** Gradients of rows of a sparse table. */
+export interface RowGradients {
+  /** Integers from 0 to 2^53 − 1, in any order; gradients of an id that is there several times are summed, in order. */
+  readonly ids: RowIdList;
+  /** `dim` numbers for each id. */
+  readonly values: Float32Array;
+}
+
 /**
- * The gradients of `given`, a record of Float32Arrays by name. Throws `PS_GRADIENT_INVALID` for anything
- * else, `PS_UNKNOWN_TENSOR`, `PS_NOT_TRAINABLE`, `PS_WRONG_LENGTH`. O(names).
+ * The gradients of `given`: by name, a Float32Array for a tensor, ids and values for a sparse table. Throws
+ * `PS_GRADIENT_INVALID` for anything else, `PS_UNKNOWN_TENSOR`, `PS_NOT_TRAINABLE`, `PS_WRONG_LENGTH`. O(names + rows).
  */
 export function checkGradients(catalogue: Catalogue, given: unknown): CheckedGradients {
   if (!isRecord(given)) throw invalid('gradients must be an object of Float32Arrays by name', given);
+  const sparse: RowPart[] = [];
   const found: { entry: CatalogueEntry; value: Float32Array }[] = [];
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
+    const table = catalogue.tables.findIndex((each) => each.name === name);
+    if (table >= 0) {
+      sparse.push(checkRows(catalogue.tables[table] as TableShape, table, value));
+      continue;
+    }
     const entry = catalogue.get(name);
     found.push({ entry, value: checkGradient(entry, value) });
   }
   found.sort((a, b) => a.entry.index - b.entry.index);
   const isAll = found.length === catalogue.entries.length;
+  const parts = sparse.filter(({ words }) => words.length > 0).sort((a, b) => a.table - b.table);
+  const values = [
+    ...found.map(({ value }) => value),
+    ...parts.flatMap((part) => [floatsOf(bytesOf(part.words)), part.values]),
+  ];
+  const rows = parts.map(({ table, words }) => ({ table, count: words.length / 2 }));
   return {
     tensors: isAll ? undefined : found.map(({ entry }) => entry.index),
-    values: found.map(({ value }) => value),
-    bytes: found.reduce((sum, { value }) => sum + value.byteLength, 0),
+    values,
+    ...(rows.length === 0 ? {} : { rows }),
+    bytes: values.reduce((sum, { byteLength }) => sum + byteLength, 0),
   };
+}
+
+/** Rows of `table`, sorted and united. */
+function checkRows({ name, dim }: TableShape, table: number, given: unknown): RowPart {
+  const details = { tensor: name };
+  if (!isRecord(given) || !isFloat32Array(given.values)) {
+    const text = `the gradient of table "${name}" must be { ids, values: Float32Array }, got ${describe(given)}`;
+    throw new PsError('PS_GRADIENT_INVALID', text, { details });
+  }
+  const ids = sortIds(`${name}.ids`, given.ids);
+  const count = ids.positions?.length ?? ids.count;
+  const { values } = given;
+  if (values.length !== count * dim) {
+    const text = `the gradient of table "${name}" has ${values.length} values for ${count} ids of ${dim} each`;
+    throw new PsError('PS_WRONG_LENGTH', text, { details });
+  }
+  return { table, words: ids.words, values: sumByRow(ids, values, dim) };
 }
 
 function checkGradient(entry: CatalogueEntry, value: unknown): Float32Array {

@@ -9,6 +9,8 @@
 import { type Laggard, PsError } from '../base/errors.js';
 import type { Pull, PullChunk, PullResult, VersionStamp, WaitReason } from '../protocol/messages.js';
 import { MessageType } from '../protocol/messages.js';
+import { bytesOf } from '../protocol/modelStream.js';
+import type { PullRows } from '../protocol/rowMessages.js';
 import type { CatalogueEntry } from '../tensor/catalogue.js';
 import type { PullAnswer, PullCommand } from './events.js';
 import { describeLaggards, unexpected } from './faults.js';
@@ -26,7 +28,7 @@ export class PullOperation {
   wire = 0;
   /** When it is given up. */
   deadline: number;
-  readonly #entries: readonly CatalogueEntry[];
+  readonly #entries: readonly Pick<CatalogueEntry, 'length'>[];
   /** The clock that it is for; undefined: not asked yet. */
   #clock: number | undefined;
   #range: TensorRange | undefined;
@@ -37,7 +39,7 @@ export class PullOperation {
     | { readonly reason: WaitReason; readonly laggards: readonly Laggard[]; readonly since: number }
     | undefined;
 
-  constructor(command: PullCommand, entries: readonly CatalogueEntry[], now: number) {
+  constructor(command: PullCommand, entries: readonly Pick<CatalogueEntry, 'length'>[], now: number) {
     this.command = command;
     this.request = command.request;
     this.#entries = entries;
@@ -48,13 +50,24 @@ export class PullOperation {
    * The message that asks for it, numbered `wire`. `clock`: of the worker's next step; the pull is for the one
    * that the command says, and stays for it when it is asked again.
    */
-  ask(wire: number, clock: number, ifNewerThan: VersionStamp | undefined, now: number): Pull {
-    const { tensors, training, ahead = 0, wait, consistent, timeoutMs } = this.command;
+  ask(wire: number, clock: number, ifNewerThan: VersionStamp | undefined, now: number): Pull | PullRows {
+    const { tensors, rows, training, ahead = 0, wait, consistent, timeoutMs } = this.command;
     // The time in which it waited for its turn is not the server's; but being asked again is no new start.
     if (this.#clock === undefined) this.deadline = now + timeoutMs;
     this.#clock ??= clock + ahead;
     this.isSent = true;
     this.wire = wire;
+    if (rows !== undefined) {
+      const bytes = rows.words.byteLength;
+      return {
+        t: MessageType.pullRows,
+        request: wire,
+        training,
+        clock: this.#clock,
+        table: rows.table,
+        bytes,
+      };
+    }
     const isConditional = ifNewerThan !== undefined;
     return {
       t: MessageType.pull,
@@ -66,6 +79,12 @@ export class PullOperation {
       wait: wait && isConditional,
       consistent,
     };
+  }
+
+  /** Bytes of the ids that go with the message; undefined: none do. */
+  get ids(): Uint8Array | undefined {
+    const { rows } = this.command;
+    return rows === undefined ? undefined : bytesOf(rows.words);
   }
 
   /** The connection is lost: what has arrived counts for nothing. */

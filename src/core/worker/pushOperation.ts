@@ -89,7 +89,7 @@ export class PushOperation {
 
   #message(): Push {
     const { seq, clock, tick } = this.assignment as Assignment;
-    const { tensors, metrics, examples, normSquared } = this.command;
+    const { tensors, rows, metrics, examples, normSquared } = this.command;
     return {
       t: MessageType.push,
       seq,
@@ -101,6 +101,7 @@ export class PushOperation {
       metrics,
       examples,
       normSquared,
+      rows,
     };
   }
 }

@@ -5,10 +5,11 @@
  */
 import type { PsError } from '../base/errors.js';
 import { MessageType, type VersionStamp } from '../protocol/messages.js';
-import type { Catalogue } from '../tensor/catalogue.js';
+import type { Catalogue, TableShape } from '../tensor/catalogue.js';
 import { Answers } from './answers.js';
 import { AskOperation } from './askOperation.js';
 import { ClockOperation } from './clockOperation.js';
+import { ComputedFrom } from './computedFrom.js';
 import type { Effects } from './effects.js';
 import type { AskCommand, ClockCommand, PullCommand, PushCommand } from './events.js';
 import { outcomeUnknown } from './faults.js';
@@ -27,29 +28,32 @@ export class Requests {
   readonly #operations = new Operations();
   readonly #versions = new PulledVersions();
   readonly #clock: TrainingClock;
-  /** The version that the next gradient is computed from. */
-  #pulled: VersionStamp | undefined;
+  readonly #pulled = new ComputedFrom();
 
   constructor(effects: Effects, clock: TrainingClock, limits: UnansweredLimits, isReadOnly: boolean) {
     const [operations, versions] = [this.#operations, this.#versions];
     this.#effects = effects;
     this.#clock = clock;
     this.sender = new Sender({ effects, operations, clock, versions, limits, isReadOnly });
-    const onPulled = (stamp: VersionStamp) => {
-      this.#pulled = stamp;
-    };
+    const onPulled = (stamp: VersionStamp, isOfRows: boolean) => this.#pulled.add(stamp, isOfRows);
     this.answers = new Answers({ effects, operations, clock, versions, sender: this.sender, onPulled });
   }
 
   addPull(command: PullCommand, catalogue: Catalogue, now: number): void {
-    this.#operations.add(new PullOperation(command, catalogue.select(command.tensors).entries, now));
+    const { rows, tensors } = command;
+    const entries =
+      rows === undefined
+        ? catalogue.select(tensors).entries
+        : [{ length: (rows.words.length / 2) * (catalogue.tables[rows.table] as TableShape).dim }];
+    this.#operations.add(new PullOperation(command, entries, now));
   }
 
   addPush(command: PushCommand): void {
     // Of a gradient that has nothing here, nothing of this server's was used.
     const isElsewhere =
       command.normSquared !== undefined && command.values.every(({ length }) => length === 0);
-    const from = command.computedFrom?.[0] ?? this.#pulled;
+    const from = command.computedFrom?.[0] ?? this.#pulled.oldest();
+    this.#pulled.used();
     this.#operations.add(new PushOperation(command, isElsewhere ? undefined : from));
   }
 
@@ -137,7 +141,7 @@ export class Requests {
     for (const each of this.#operations) each.forgetClock();
     this.sender.restart(committedSeq);
     this.answers.restart(committedSeq);
-    this.#pulled = undefined;
+    this.#pulled.clear();
     return pushes.length;
   }
 

@@ -4,10 +4,12 @@
  * requests in the order in which they begin. It reads no answers.
  */
 import { MessageType, type VersionStamp, type WorkerMessage } from '../protocol/messages.js';
+import type { PullRows } from '../protocol/rowMessages.js';
 import type { Catalogue } from '../tensor/catalogue.js';
 import type { AskOperation } from './askOperation.js';
 import { ClockOperation } from './clockOperation.js';
 import type { Effects } from './effects.js';
+import { IdStream } from './idStream.js';
 import type { Operations } from './operations.js';
 import type { PulledVersions } from './pulledVersions.js';
 import type { PullOperation } from './pullOperation.js';
@@ -137,7 +139,7 @@ export class Sender {
     for (const each of this.#parts.operations) {
       if (each.isSent) continue;
       if (this.#streaming !== undefined) return;
-      if (each.kind === 'pull') this.#sendPull(each, now);
+      if (each.kind === 'pull') this.#sendPull(each, this.#link, now);
       else if (each.kind === 'clock') this.#sendClock(each);
       else if (each.kind === 'ask') this.#sendAsk(each);
       else if (this.#hasRoomFor(each, this.#link)) this.#sendPush(each, this.#link);
@@ -145,13 +147,20 @@ export class Sender {
     }
   }
 
-  #sendPull(pull: PullOperation, now: number): void {
+  #sendPull(pull: PullOperation, link: Link, now: number): void {
     const { versions, effects, clock } = this.#parts;
     const { training, ifNewerThan } = pull.command;
     if (training) this.#setInTable(true);
     const stamp: VersionStamp | undefined =
       ifNewerThan === undefined ? undefined : versions.find(ifNewerThan);
-    effects.send(pull.ask(++this.#lastWire, clock.aimed, stamp, now));
+    const message = pull.ask(++this.#lastWire, clock.aimed, stamp, now);
+    const { ids } = pull;
+    if (ids === undefined || ids.length <= Math.min(COPIED_BYTES, link.chunkBytes)) {
+      effects.send(message, ids);
+      return;
+    }
+    this.#streaming = ++this.#lastStream;
+    effects.stream(new IdStream(this.#streaming, message as PullRows, ids, link.chunkBytes));
   }
 
   #sendClock(operation: ClockOperation): void {

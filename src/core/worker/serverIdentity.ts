@@ -6,8 +6,9 @@ import { PsError } from '../base/errors.js';
 import { keyRangeOf, MAX_SHARDS, type Shard } from '../partition/keyRange.js';
 import { decodeCatalogue } from '../protocol/catalogueCodec.js';
 import { PROTOCOL_VERSION } from '../protocol/messages.js';
+import type { WireTable } from '../protocol/rowMessages.js';
 import type { NonFinite, Welcome } from '../protocol/sessionMessages.js';
-import type { Catalogue } from '../tensor/catalogue.js';
+import { Catalogue } from '../tensor/catalogue.js';
 
 /** The server's model and history, as first met. */
 export class ServerIdentity {
@@ -64,7 +65,7 @@ export class ServerIdentity {
       throw new PsError('PS_VERSION', text);
     }
     this.#checkShard(welcome);
-    const met = decodeCatalogue(payload);
+    const met = withTables(decodeCatalogue(payload), welcome.tables ?? []);
     const difference = this.#whole === undefined ? undefined : differenceOf(this.#whole, met);
     if (difference !== undefined) {
       throw new PsError('PS_MODEL_MISMATCH', `the server came back with another model: ${difference}`);
@@ -105,6 +106,15 @@ export class ServerIdentity {
   }
 }
 
+/** `catalogue` with `tables` beside its tensors. Throws `PS_PROTOCOL` if names are there twice. */
+function withTables(catalogue: Catalogue, tables: readonly WireTable[]): Catalogue {
+  const names = new Set(tables.map(({ name }) => name));
+  if (names.size < tables.length || catalogue.entries.some(({ name }) => names.has(name))) {
+    throw new PsError('PS_PROTOCOL', 'two parts of the model have the same name');
+  }
+  return tables.length === 0 ? catalogue : new Catalogue(catalogue.entries, undefined, tables);
+}
+
 /** How the model `met` differs from `known`, or undefined. */
 export function differenceOf(known: Catalogue, met: Catalogue): string | undefined {
   if (known.entries.length !== met.entries.length) {
@@ -121,5 +131,10 @@ export function differenceOf(known: Catalogue, met: Catalogue): string | undefin
     if (!isSame)
       return `${other?.name} [${other?.shape.join(', ')}] instead of ${entry.name} [${entry.shape.join(', ')}]`;
   }
-  return undefined;
+  const [tables, others] = [textOf(known), textOf(met)];
+  return tables === others ? undefined : `tables ${others || '(none)'} instead of ${tables || '(none)'}`;
+}
+
+function textOf({ tables }: Catalogue): string {
+  return tables.map(({ name, dim }) => `${name} (dim ${dim})`).join(', ');
 }

@@ -125,6 +125,13 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
   const optimizer = checkOptimizer('optimizer', options.optimizer ?? sgd({ learningRate: 0.01 }));
   const names = new Set(model.whole.entries.map(({ name }) => name));
   const tables = checkTables(options.tables, names, optimizer);
+  if (tables.length > 0 && shard.count > 1) {
+    throw invalidArgument(
+      'tables',
+      tables.length,
+      'none in a group of servers: a table is held by one server',
+    );
+  }
   const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
   const storage = checkStorage(options, modelBytes * (1 + optimizer.slots.length));
   return {

@@ -96,10 +96,13 @@ export function callPush(
   tick: boolean,
   options: PushOptions,
 ): Call<PushAnswer> {
-  const { tensors, values } = checkGradients(catalogue, gradients);
+  const { tensors, values, rows } = checkGradients(catalogue, gradients);
   const metrics = checkMetrics(options.metrics);
   const examples = checkExamples(options.examples);
-  return host.call<PushAnswer>({ kind: 'push', tensors, values, tick, metrics, examples }, options.signal);
+  return host.call<PushAnswer>(
+    { kind: 'push', tensors, values, rows, tick, metrics, examples },
+    options.signal,
+  );
 }
 
 /** Ticks, or leaves the clock table, behind everything that was asked before. */

@@ -2,13 +2,21 @@
 import { describe, invalidArgument, PsError } from '../../core/base/errors.js';
 import type { Catalogue, CatalogueEntry } from '../../core/tensor/catalogue.js';
 import type { Tensor } from '../../core/tensor/tensor.js';
-import { isFloat32Array } from '../../core/worker/gradients.js';
+import { isFloat32Array, type RowGradients } from '../../core/worker/gradients.js';
 
-/** The parameters of a model described by `P` (any record with its names as keys). */
-export type TensorsOf<P> = { readonly [Name in keyof P & string]: Tensor };
+/** The tensors of a model described by `P` (any record with its names as keys; those of sparse tables have a `dim`). */
+export type TensorsOf<P> = {
+  readonly [Name in keyof P & string as P[Name] extends { readonly dim: number } ? never : Name]: Tensor;
+};
 
-/** Gradients by name; one that is left out is none. */
-export type GradientsOf<P> = { readonly [Name in keyof P & string]?: Float32Array };
+/** Gradients by name, of a sparse table as ids and values; one that is left out is none. */
+export type GradientsOf<P> = {
+  readonly [Name in keyof P & string]?: string extends keyof P
+    ? Float32Array | RowGradients
+    : P[Name] extends { readonly dim: number }
+      ? RowGradients
+      : Float32Array;
+};
 
 /** Arrays, or tensors, to put pulled parameters into, by name. */
 export type DestinationsOf<P> = { readonly [Name in keyof P & string]?: Tensor | Float32Array };

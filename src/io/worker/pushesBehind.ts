@@ -48,14 +48,16 @@ export class PushesBehind {
     mustCopy: (array: Float32Array) => boolean,
   ): Call<StepAnswer> {
     if (gradients === undefined) return this.#follow(this.#host.call({ kind: 'clock', operation: 'tick' }));
-    const { tensors, values } = gradients;
-    const push = { kind: 'push', tensors, tick: true, ...terms } as const;
+    const { tensors, values, rows } = gradients;
+    const push = { kind: 'push', tensors, rows, tick: true, ...terms } as const;
     if (this.#pipeline === 0) {
       const kept = values.map((each) => (mustCopy(each) ? each.slice() : each));
       return this.#follow(this.#host.call({ ...push, values: kept }));
     }
     const copy = this.#freeCopies.pop() ?? this.#newCopy();
+    const dense = tensors?.length ?? this.#entries.length;
     const copied = values.map((each, i) => {
+      if (i >= dense) return each.slice();
       const { offset } = this.#entries[tensors?.[i] ?? i] as CatalogueEntry;
       const target = copy.subarray(offset, offset + each.length);
       target.set(each);

@@ -3,9 +3,11 @@
  * arguments, turns calls into requests of the core, and answers into results by name. A promise of
  * its that nobody awaits never ends the process.
  */
+
 import { EventEmitter } from 'eventemitter3';
 import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { Catalogue } from '../../core/tensor/catalogue.js';
+import type { RowIdList } from '../../core/tensor/rowIds.js';
 import type { Tensor } from '../../core/tensor/tensor.js';
 import type { WorkerObservation } from '../../core/worker/events.js';
 import { randomHex } from '../randomHex.js';
@@ -28,6 +30,7 @@ import { Intermission } from './intermission.js';
 import { makeHost } from './makeHost.js';
 import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
 import type { PageListener, Platform } from './platform.js';
+import { callPullRows, type Rows } from './rows.js';
 import type { RunSummary } from './runSummary.js';
 import type { WorkerUrl } from './serverUrls.js';
 import { StepLoop } from './stepLoop.js';
@@ -102,13 +105,19 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     names?: readonly N[],
     options?: PullOptions<P>,
   ): Promise<PullResult<TensorsOf<Pick<P, N>>>>;
-  pull(
-    names?: readonly string[],
-    options: PullOptions<P> = {},
-  ): Promise<PullResult<TensorsOf<P>> | NotModified> {
+  pull(names?: readonly string[], options: PullOptions<P> = {}): Promise<PullResult<unknown> | NotModified> {
     return this.#whenConnected(async (catalogue) => {
       return callPull<P>(this.#host, catalogue, names, options, this.#manner()).answer;
     }, options.signal);
+  }
+
+  /** Rows of a sparse table, for ids in any order. Waits, and rejects, as `pull` does. */
+  pullRows(table: string, ids: RowIdList, options: { readonly signal?: AbortSignal } = {}): Promise<Rows> {
+    const { signal } = options;
+    return this.#whenConnected(
+      async (catalogue) => callPullRows(this.#host, catalogue, table, ids, this.#manner(), signal).answer,
+      signal,
+    );
   }
 
   /**

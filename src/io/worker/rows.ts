@@ -1,0 +1,59 @@
+/** `pullRows` as one call: ids in any order → a request → their rows in that order. */
+import { PsError } from '../../core/base/errors.js';
+import type { Catalogue, TableShape } from '../../core/tensor/catalogue.js';
+import { type RowIdList, sortIds, spreadRows } from '../../core/tensor/rowIds.js';
+import type { PullAnswer } from '../../core/worker/events.js';
+import type { PullManner } from './calls.js';
+import type { Call, WorkerHost } from './workerHost.js';
+
+/** Rows of a sparse table, of one version. */
+export interface Rows {
+  /** As they were asked for. */
+  readonly ids: RowIdList;
+  /** Numbers per row. */
+  readonly dim: number;
+  /** The rows one after the other: `dim` numbers for each id. A fresh array. */
+  readonly data: Float32Array;
+  /** Updates that the server had applied. */
+  readonly version: number;
+}
+
+/** Pulls rows. Throws `PS_UNKNOWN_TENSOR` for no such table, `PS_INVALID_ARGUMENT` for ids that are none. */
+export function callPullRows(
+  host: WorkerHost,
+  catalogue: Catalogue,
+  name: string,
+  ids: RowIdList,
+  manner: PullManner,
+  signal: AbortSignal | undefined,
+): Call<Rows> {
+  const table = catalogue.tables.findIndex((each) => each.name === name);
+  if (table < 0) {
+    const known = catalogue.tables.map((each) => each.name).join(', ') || 'none';
+    const text = `no sparse table is named "${name}"; the model has ${known}`;
+    throw new PsError('PS_UNKNOWN_TENSOR', text, { details: { tensor: name } });
+  }
+  const { dim } = catalogue.tables[table] as TableShape;
+  const sorted = sortIds('ids', ids);
+  const rows = { table, words: sorted.words };
+  const call = host.call<PullAnswer>(
+    {
+      kind: 'pull',
+      tensors: undefined,
+      rows,
+      into: undefined,
+      ifNewerThan: undefined,
+      consistent: true,
+      ...manner,
+    },
+    signal,
+  );
+  const answer = call.answer.then(({ arrays, version }): Rows => {
+    const [held] = arrays as readonly [Float32Array];
+    if (sorted.positions === undefined) return { ids, dim, data: held, version };
+    const data = new Float32Array(sorted.positions.length * dim);
+    spreadRows(sorted, held, dim, data);
+    return { ids, dim, data, version };
+  });
+  return { answer, cancel: call.cancel };
+}
