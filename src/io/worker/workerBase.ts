@@ -28,8 +28,9 @@ import {
 } from './calls.js';
 import { Intermission } from './intermission.js';
 import { makeHost } from './makeHost.js';
+import { pageListenerOf } from './pageListener.js';
 import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
-import type { PageListener, Platform } from './platform.js';
+import type { Platform } from './platform.js';
 import { callPullRows, type Rows } from './rows.js';
 import type { RunSummary } from './runSummary.js';
 import type { WorkerUrl } from './serverUrls.js';
@@ -69,7 +70,14 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     this.id = checked.id ?? `worker-${randomHex(4)}`;
     this.#host = makeHost(this.id, checked, platform, (each) => this.#onObservation(each));
     this.#closeOnAbort(checked.signal);
-    const unwatch = platform.watchPage?.(this.#pageListener());
+    const unwatch = platform.watchPage?.(
+      pageListenerOf(
+        this.#host,
+        this.#intermission,
+        this.#options.whenHidden === 'leave',
+        () => void this.close(),
+      ),
+    );
     if (unwatch !== undefined) this.once('close', unwatch);
   }
 
@@ -112,8 +120,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   }
 
   /** Rows of a sparse table, for ids in any order. Waits, and rejects, as `pull` does. */
-  pullRows(table: string, ids: RowIdList, options: { readonly signal?: AbortSignal } = {}): Promise<Rows> {
-    const { signal } = options;
+  pullRows(table: string, ids: RowIdList, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Rows> {
     return this.#whenConnected(
       async (catalogue) => callPullRows(this.#host, catalogue, table, ids, this.#manner(), signal).answer,
       signal,
@@ -243,18 +250,6 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
 
   #close(reason: string, error: PsError | undefined): Promise<void> {
     return quiet(this.#host.call<undefined>({ kind: 'close', reason, error }).answer);
-  }
-
-  /** What this worker does about what becomes of its page. */
-  #pageListener(): PageListener {
-    const isLeaving = this.#options.whenHidden === 'leave';
-    return {
-      hide: () => isLeaving && this.#intermission.begin(),
-      show: () => this.#intermission.end(),
-      sleep: () => this.#host.tell('sleep'),
-      wake: () => this.#host.tell('wake'),
-      end: () => void this.close(),
-    };
   }
 
   #changeClock(operation: 'tick' | 'leave', signal: AbortSignal | undefined): Promise<TickResult> {
