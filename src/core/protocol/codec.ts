@@ -14,6 +14,7 @@ import { PsError } from '../base/errors.js';
 import { scanHeader } from './headerScan.js';
 import { MAX_HEADER_ARRAY, MAX_HEADER_BYTES, MAX_HEADER_MAP, PREAMBLE_BYTES } from './limits.js';
 import type { Message } from './messages.js';
+import { readPlainHeader, writePlainHeader } from './plainHeader.js';
 import { SCHEMAS } from './schema.js';
 
 const encoder = new Encoder({ ignoreUndefined: true });
@@ -25,6 +26,8 @@ const decoder = new Decoder({
   maxExtLength: 0,
 });
 const NO_BYTES = new Uint8Array(0);
+/** Where headers of the common kind are written. */
+const plain = new Uint8Array(MAX_HEADER_BYTES);
 
 /** A message and the bytes that follow its header. */
 export interface DecodedFrame {
@@ -63,17 +66,24 @@ export function encodeFrame(
  * `at` on; returns where it ends. REQUIRES: room for the preamble, a header of MAX_HEADER_BYTES and its padding.
  */
 export function encodeHead(message: Message, payloadBytes: number, target: Uint8Array, at: number): number {
-  const header = encodeHeader(message);
-  const end = at + payloadOffset(header.length);
-  writeUint32(target, at, header.length);
+  const begin = at + PREAMBLE_BYTES;
+  let headerEnd = writePlainHeader(message, target, begin);
+  if (headerEnd < 0) {
+    const header = encodeHeader(message);
+    target.set(header, begin);
+    headerEnd = begin + header.length;
+  }
+  const end = at + payloadOffset(headerEnd - begin);
+  writeUint32(target, at, headerEnd - begin);
   writeUint32(target, at + 4, payloadBytes);
-  target.set(header, at + PREAMBLE_BYTES);
-  target.fill(0, at + PREAMBLE_BYTES + header.length, end);
+  for (let i = headerEnd; i < end; i++) target[i] = 0;
   return end;
 }
 
 /** The msgpack header of `message`: a view that is valid until the next call. */
 function encodeHeader(message: Message): Uint8Array {
+  const end = writePlainHeader(message, plain, 0);
+  if (end > 0) return plain.subarray(0, end);
   const fields: Record<string, unknown> = { t: message.t };
   const values = message as unknown as Record<string, unknown>;
   for (const field of SCHEMAS.get(message.t)?.fields ?? []) {
@@ -105,6 +115,14 @@ export function decodeFrame(frame: Uint8Array): DecodedFrame {
 
 /** Reads a header alone; `payloadBytes` is what its frame says will follow. Throws `PS_PROTOCOL`. */
 export function decodeHeader(header: Uint8Array, payloadBytes: number): Message {
+  const message = readPlainHeader(header);
+  if (message === undefined || (payloadBytes > 0 && SCHEMAS.get(message.t)?.hasPayload !== true)) {
+    return decodeAnyHeader(header, payloadBytes);
+  }
+  return message;
+}
+
+function decodeAnyHeader(header: Uint8Array, payloadBytes: number): Message {
   const fault = scanHeader(header);
   if (fault !== undefined) throw malformed(fault);
   let fields: Record<string, unknown>;
