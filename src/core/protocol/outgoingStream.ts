@@ -9,6 +9,8 @@ import type { Message } from './messages.js';
 export interface OutgoingPart {
   readonly message: Message;
   readonly payload: Uint8Array;
+  /** Called once when the payload's memory is no longer needed; not if the connection has ended before. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** A transfer under way. */

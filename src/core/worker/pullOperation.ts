@@ -16,6 +16,8 @@ import type { PullAnswer, PullCommand } from './events.js';
 import { describeLaggards, unexpected } from './faults.js';
 import { TensorRange } from './tensorRange.js';
 
+const NO_BYTES = new Uint8Array(0);
+
 /** A pull that is not answered yet. */
 export class PullOperation {
   readonly kind = 'pull';
@@ -34,6 +36,7 @@ export class PullOperation {
   #range: TensorRange | undefined;
   #result: PullResult | undefined;
   #received = 0;
+  #scratch = NO_BYTES;
   #version = 0;
   #waiting:
     | { readonly reason: WaitReason; readonly laggards: readonly Laggard[]; readonly since: number }
@@ -134,7 +137,11 @@ export class PullOperation {
       ? this.#result === undefined && !message.notModified
       : message.offset === this.#received;
     if (!isNext || (!isHead && this.#result === undefined)) return undefined;
-    return this.#destination().view(this.#received, this.#received + bytes);
+    const place = this.#destination().view(this.#received, this.#received + bytes);
+    if (place !== undefined || bytes > this.#destination().byteLength) return place;
+    // It belongs to several arrays: it is moved there as soon as it has come, and the next may come here too.
+    if (this.#scratch.length < bytes) this.#scratch = new Uint8Array(bytes);
+    return this.#scratch.subarray(0, bytes);
   }
 
   /** The server says why it does not answer yet. */

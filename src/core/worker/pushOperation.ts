@@ -113,6 +113,8 @@ export class PushStream implements OutgoingStream {
   readonly #chunkBytes: number;
   #offset = 0;
   #isBegun = false;
+  /** Memory for chunks that span arrays, which the system has taken. */
+  readonly #free: Uint8Array[] = [];
 
   constructor(id: number, push: PushOperation, chunkBytes: number) {
     this.id = id;
@@ -121,9 +123,20 @@ export class PushStream implements OutgoingStream {
   }
 
   next(): OutgoingPart | undefined {
+    // A chunk that spans arrays is copied to memory of its own: the system may take it after the next one is asked for.
+    let copied: Uint8Array | undefined;
+    const scratch = (): Uint8Array => {
+      copied = this.#free.pop() ?? new Uint8Array(this.#chunkBytes);
+      return copied;
+    };
+    const part = this.#part(scratch);
+    const memory = copied;
+    if (part === undefined || memory === undefined) return part;
+    return { ...part, release: () => this.#free.push(memory) };
+  }
+
+  #part(scratch: () => Uint8Array): OutgoingPart | undefined {
     const push = this.#push;
-    // A chunk that spans tensors is memory of its own: the system may take it after the next one is asked for.
-    const scratch = () => new Uint8Array(this.#chunkBytes);
     if (!this.#isBegun) {
       this.#isBegun = true;
       // Of several chunks the first message brings none: then every payload has its place when it comes.

@@ -100,19 +100,21 @@ export class Outbox {
     return this.#untakenParts === 0 || this.#transport.bufferedBytes < this.#windowBytes;
   }
 
-  #sendPart(sending: Sending, { message, payload }: OutgoingPart): void {
+  #sendPart(sending: Sending, { message, payload, release }: OutgoingPart): void {
     this.#untakenParts++;
     if (this.#transport.sendMessage === undefined) {
       this.#transport.send(encodeFrame(message, payload), () => {
         this.#untakenParts--;
         this.#pump();
       });
+      release?.();
       return;
     }
     sending.untaken++;
     this.#transport.sendMessage(message, payload, true, () => {
       this.#untakenParts--;
       sending.untaken--;
+      release?.();
       this.#endIfTaken(sending);
       this.#pump();
     });

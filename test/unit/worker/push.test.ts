@@ -283,3 +283,19 @@ describe('giving up a push', () => {
     expect(h.outcome(close)).toEqual({ value: undefined });
   });
 });
+
+describe('a push of several arrays', () => {
+  it('copies chunks that span them to memory that is used again once it is taken, and not before', () => {
+    const h = opened({ chunkBytes: 16 });
+    h.push(2);
+    const stream = h.streams[0];
+    if (stream === undefined) throw new Error('no stream');
+    stream.next();
+    const parts = [];
+    for (let part = stream.next(); part !== undefined; part = stream.next()) parts.push(part);
+    const spanning = parts.filter(({ release }) => release !== undefined);
+    expect(spanning.length).toBeGreaterThan(0);
+    expect(new Set(spanning.map(({ payload }) => payload.buffer)).size).toBe(spanning.length);
+    for (const { payload } of parts) expect(new Set(floatsOf(payload))).toEqual(new Set([2]));
+  });
+});

@@ -4,24 +4,15 @@
  * subprotocol `pslib.v1.stream`. The socket has this one owner from its first byte.
  */
 import type { Duplex } from 'node:stream';
-import { encodeHead } from '../../../core/protocol/codec.js';
-import { MAX_HEADER_BYTES } from '../../../core/protocol/limits.js';
 import type { Message } from '../../../core/protocol/messages.js';
 import { truncateReason } from '../closeReason.js';
 import type { StreamHandlers, Transport } from '../transport.js';
 import { FrameReader, type FrameSink, OPCODE } from './frameReader.js';
+import { FrameWriter } from './frameWriter.js';
 import { readInto } from './socketReads.js';
 
 /** How long the other end may take to answer a close frame. */
 const CLOSE_TIMEOUT_MS = 2000;
-/** Four zero bytes: a client must mask (RFC 6455, section 5.3), and this mask changes nothing. */
-const MASK_BYTES = 4;
-/** Room for the longest header of a frame. */
-const HEADER_ROOM = 16;
-/** A payload up to this is copied behind its header: that costs less than a write in two parts. */
-const COPIED_BYTES = 32_768;
-const OUT_BYTES = HEADER_ROOM + 64 + MAX_HEADER_BYTES + COPIED_BYTES;
-const NO_BYTES = new Uint8Array(0);
 
 /** What an end is. */
 export interface StreamEnd {
@@ -32,11 +23,9 @@ export interface StreamEnd {
 /** Frames on a raw socket. */
 export class StreamTransport implements Transport {
   readonly #socket: Duplex;
-  readonly #isServer: boolean;
+  readonly #writer: FrameWriter;
   readonly #handlers: StreamHandlers;
   readonly #reader: FrameReader;
-  /** What is sent is put together here. */
-  #out = new Uint8Array(OUT_BYTES);
   #closeCode = 1006;
   #closeReason = '';
   #hasSentClose = false;
@@ -45,7 +34,6 @@ export class StreamTransport implements Transport {
 
   /** `head`: bytes that came with the handshake. The socket belongs to the transport from now on. */
   constructor(socket: Duplex, head: Uint8Array, end: StreamEnd, handlers: StreamHandlers) {
-    this.#isServer = end.isServer;
     this.#handlers = handlers;
     const sink: FrameSink = {
       place: (message, bytes) => handlers.place(message, bytes),
@@ -59,6 +47,7 @@ export class StreamTransport implements Transport {
     if (head.length > 0) process.nextTick(() => this.#reader.feed(head));
     const own = readInto(socket, this.#reader);
     this.#socket = own;
+    this.#writer = new FrameWriter(own, end.isServer);
     own.on('error', (error) => {
       if (this.#closeReason === '') this.#closeReason = error.message;
     });
@@ -67,13 +56,11 @@ export class StreamTransport implements Transport {
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength;
+    return this.#writer.bufferedBytes;
   }
 
   send(frame: Uint8Array, whenTaken?: () => void): void {
-    if (!this.#maySend(whenTaken)) return;
-    const begin = this.#writeFrameHeader(OPCODE.binary, frame.length);
-    this.#sendBoth(this.#out.slice(begin, HEADER_ROOM), frame, whenTaken);
+    if (this.#maySend(whenTaken)) this.#writer.frame(frame, whenTaken);
   }
 
   sendMessage(
@@ -82,16 +69,7 @@ export class StreamTransport implements Transport {
     mayKeep: boolean,
     whenTaken?: () => void,
   ): void {
-    if (!this.#maySend(whenTaken)) return;
-    const payloadBytes = payload?.length ?? 0;
-    const end = encodeHead(message, payloadBytes, this.#out, HEADER_ROOM);
-    const begin = this.#writeFrameHeader(OPCODE.binary, end - HEADER_ROOM + payloadBytes);
-    if (payload === undefined || payloadBytes <= COPIED_BYTES) {
-      if (payload !== undefined) this.#out.set(payload, end);
-      this.#sendOut(begin, end + payloadBytes, whenTaken);
-    } else {
-      this.#sendBoth(this.#out.slice(begin, end), mayKeep ? payload : payload.slice(), whenTaken);
-    }
+    if (this.#maySend(whenTaken)) this.#writer.message(message, payload, mayKeep, whenTaken);
   }
 
   /** Whether anything can be sent; if not, nothing is needed any more. */
@@ -99,24 +77,6 @@ export class StreamTransport implements Transport {
     if (!this.#hasSentClose && this.#socket.writable) return true;
     if (whenTaken !== undefined) queueMicrotask(whenTaken);
     return false;
-  }
-
-  /** Sends what stands in `#out`, which is used again as soon as the system has all of it: mostly at once. */
-  #sendOut(begin: number, end: number, whenTaken: (() => void) | undefined): void {
-    this.#socket.write(this.#out.subarray(begin, end));
-    if (this.#socket.writableLength === 0) {
-      whenTaken?.();
-      return;
-    }
-    this.#out = new Uint8Array(OUT_BYTES);
-    if (whenTaken !== undefined) this.#socket.write(NO_BYTES, whenTaken);
-  }
-
-  #sendBoth(head: Uint8Array, payload: Uint8Array, whenTaken: (() => void) | undefined): void {
-    this.#socket.cork();
-    this.#socket.write(head);
-    this.#socket.write(payload, whenTaken);
-    this.#socket.uncork();
   }
 
   pause(): void {
@@ -146,12 +106,13 @@ export class StreamTransport implements Transport {
 
   #control(opcode: number, data: Uint8Array): void {
     if (opcode === OPCODE.ping) {
-      if (!this.#hasSentClose && this.#socket.writable) this.#sendControl(OPCODE.pong, data);
+      if (!this.#hasSentClose && this.#socket.writable) this.#writer.control(OPCODE.pong, data);
     } else if (opcode === OPCODE.close) {
       const code = data.length >= 2 ? ((data[0] as number) << 8) | (data[1] as number) : 1005;
       this.#setReason(code, new TextDecoder().decode(data.subarray(2)));
       this.#reader.stop();
       if (!this.#hasSentClose) this.#sendClose(code === 1005 ? 1000 : code, '');
+      this.#writer.flush();
       this.#socket.end();
       this.#socket.resume();
       this.#closeTimer ??= setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT_MS);
@@ -166,30 +127,8 @@ export class StreamTransport implements Transport {
     data[0] = code >> 8;
     data[1] = code & 255;
     data.set(text, 2);
-    this.#sendControl(OPCODE.close, data);
-  }
-
-  #sendControl(opcode: number, data: Uint8Array): void {
-    const begin = this.#writeFrameHeader(opcode, data.length);
-    this.#out.set(data, HEADER_ROOM);
-    this.#sendOut(begin, HEADER_ROOM + data.length, undefined);
-  }
-
-  /** Writes the header of a frame of `bytes` to `#out`, so that it ends at `HEADER_ROOM`; returns where it begins. */
-  #writeFrameHeader(opcode: number, bytes: number): number {
-    const out = this.#out;
-    const mask = this.#isServer ? 0 : MASK_BYTES;
-    const extended = bytes < 126 ? 0 : bytes < 65_536 ? 2 : 8;
-    const begin = HEADER_ROOM - mask - extended - 2;
-    out[begin] = 0x80 | opcode;
-    out[begin + 1] = (mask === 0 ? 0 : 0x80) | (extended === 0 ? bytes : extended === 2 ? 126 : 127);
-    let rest = bytes;
-    for (let at = begin + 1 + extended; at >= begin + 2; at--) {
-      out[at] = rest % 256;
-      rest = Math.floor(rest / 256);
-    }
-    out.fill(0, HEADER_ROOM - mask, HEADER_ROOM);
-    return begin;
+    this.#writer.control(OPCODE.close, data);
+    this.#writer.flush();
   }
 
   #setReason(code: number, reason: string): void {
@@ -202,6 +141,7 @@ export class StreamTransport implements Transport {
     this.#isOver = true;
     clearTimeout(this.#closeTimer);
     this.#reader.stop();
+    this.#writer.flush();
     this.#handlers.onClose(this.#closeCode, this.#closeReason);
   }
 }

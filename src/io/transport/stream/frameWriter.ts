@@ -1,0 +1,144 @@
+/**
+ * Writes RFC 6455 frames to a raw socket. Small messages are put together in one piece of memory and written at the end
+ * of the turn, all of one turn by one call of the system, which costs more than everything else about them. That
+ * memory is used again as soon as the system has it: mostly at once. Large payloads are sent from where they are.
+ */
+import type { Duplex } from 'node:stream';
+import { encodeHead } from '../../../core/protocol/codec.js';
+import { MAX_HEADER_BYTES } from '../../../core/protocol/limits.js';
+import type { Message } from '../../../core/protocol/messages.js';
+import { OPCODE } from './frameReader.js';
+
+/** Four zero bytes: a client must mask (RFC 6455, section 5.3), and this mask changes nothing. */
+const MASK_BYTES = 4;
+/** Room for the longest header of a frame. */
+const HEADER_ROOM = 16;
+/** A payload up to this is copied behind its header: that costs less than a write in two parts. */
+const COPIED_BYTES = 32_768;
+/** All of a message but its payload takes no more. */
+const HEAD_BYTES = HEADER_ROOM + 64 + MAX_HEADER_BYTES;
+const OUT_BYTES = 2 * (HEAD_BYTES + COPIED_BYTES);
+const NO_BYTES = new Uint8Array(0);
+
+/** The way out of one socket. */
+export class FrameWriter {
+  readonly #socket: Duplex;
+  readonly #isServer: boolean;
+  #out: Uint8Array = new Uint8Array(OUT_BYTES);
+  /** So much of `#out` is waiting for the end of the turn. */
+  #pending = 0;
+  #isFlushDue = false;
+  #whenTaken: (() => void)[] = [];
+
+  constructor(socket: Duplex, isServer: boolean) {
+    this.#socket = socket;
+    this.#isServer = isServer;
+  }
+
+  /** Bytes that the system has not taken. */
+  get bufferedBytes(): number {
+    return this.#socket.writableLength + this.#pending;
+  }
+
+  /** Sends one message; see `Transport.sendMessage`. */
+  message(
+    message: Message,
+    payload: Uint8Array | undefined,
+    mayKeep: boolean,
+    whenTaken: (() => void) | undefined,
+  ): void {
+    const payloadBytes = payload?.length ?? 0;
+    const isCopied = payload === undefined || payloadBytes <= COPIED_BYTES;
+    this.#makeRoom(HEAD_BYTES + (isCopied ? payloadBytes : 0));
+    const start = this.#pending + HEADER_ROOM;
+    const end = encodeHead(message, payloadBytes, this.#out, start);
+    const begin = this.#writeHeader(OPCODE.binary, end - start + payloadBytes, start);
+    if (!isCopied) {
+      this.#sendBoth(this.#out.slice(begin, end), mayKeep ? payload : payload.slice(), whenTaken);
+      return;
+    }
+    if (payload !== undefined) this.#out.set(payload, end);
+    this.#append(begin, end + payloadBytes, whenTaken);
+  }
+
+  /** Sends the content of a message from where it is. */
+  frame(content: Uint8Array, whenTaken: (() => void) | undefined): void {
+    this.#makeRoom(HEADER_ROOM);
+    const start = this.#pending + HEADER_ROOM;
+    const begin = this.#writeHeader(OPCODE.binary, content.length, start);
+    this.#sendBoth(this.#out.slice(begin, start), content, whenTaken);
+  }
+
+  /** Sends a control frame. */
+  control(opcode: number, data: Uint8Array): void {
+    this.#makeRoom(HEADER_ROOM + data.length);
+    const start = this.#pending + HEADER_ROOM;
+    const begin = this.#writeHeader(opcode, data.length, start);
+    this.#out.set(data, start);
+    this.#append(begin, start + data.length, undefined);
+  }
+
+  /** Writes what waits for the end of the turn. Harmless when the socket has ended: then nothing is needed any more. */
+  flush(): void {
+    if (this.#pending === 0) return;
+    const bytes = this.#out.subarray(0, this.#pending);
+    const whenTaken = this.#whenTaken;
+    this.#pending = 0;
+    this.#whenTaken = [];
+    const socket = this.#socket;
+    const isOpen = socket.writable;
+    if (isOpen) socket.write(bytes);
+    if (isOpen && socket.writableLength > 0) {
+      this.#out = new Uint8Array(OUT_BYTES);
+      if (whenTaken.length > 0) socket.write(NO_BYTES, () => callAll(whenTaken));
+    } else {
+      callAll(whenTaken);
+    }
+  }
+
+  /** A frame stands in [begin, end) of `#out`: it moves up to those before it. */
+  #append(begin: number, end: number, whenTaken: (() => void) | undefined): void {
+    this.#out.copyWithin(this.#pending, begin, end);
+    this.#pending += end - begin;
+    if (whenTaken !== undefined) this.#whenTaken.push(whenTaken);
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    queueMicrotask(() => {
+      this.#isFlushDue = false;
+      this.flush();
+    });
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#pending + bytes > OUT_BYTES) this.flush();
+  }
+
+  #sendBoth(head: Uint8Array, payload: Uint8Array, whenTaken: (() => void) | undefined): void {
+    this.flush();
+    this.#socket.cork();
+    this.#socket.write(head);
+    this.#socket.write(payload, whenTaken);
+    this.#socket.uncork();
+  }
+
+  /** Writes the header of a frame of `bytes` so that it ends before `start`; returns where it begins. */
+  #writeHeader(opcode: number, bytes: number, start: number): number {
+    const out = this.#out;
+    const mask = this.#isServer ? 0 : MASK_BYTES;
+    const extended = bytes < 126 ? 0 : bytes < 65_536 ? 2 : 8;
+    const begin = start - mask - extended - 2;
+    out[begin] = 0x80 | opcode;
+    out[begin + 1] = (mask === 0 ? 0 : 0x80) | (extended === 0 ? bytes : extended === 2 ? 126 : 127);
+    let rest = bytes;
+    for (let at = begin + 1 + extended; at >= begin + 2; at--) {
+      out[at] = rest % 256;
+      rest = Math.floor(rest / 256);
+    }
+    out.fill(0, start - mask, start);
+    return begin;
+  }
+}
+
+function callAll(actions: readonly (() => void)[]): void {
+  for (const action of actions) action();
+}
