@@ -30,7 +30,8 @@ const ECHO = 'bare ws echo';
 
 const OPTIMIZERS = ['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'ftrl'];
 const PINNED_VERSIONS = 2;
-const STAGING_AREAS = 2;
+/** The staging pool's default where the model is smaller. */
+const STAGING_MIB = 1024;
 
 const TARGETS: readonly Target[] = [
   ...[
@@ -105,7 +106,12 @@ const TARGETS: readonly Target[] = [
  * gradients under way, and what a connection needs.
  */
 function memoryLimit(modelMiB: number, workers: number): number {
-  return 80 + modelMiB * (1 + PINNED_VERSIONS) + modelMiB * Math.min(workers, STAGING_AREAS) + 8 * workers;
+  return (
+    80 +
+    modelMiB * (1 + PINNED_VERSIONS) +
+    Math.min(modelMiB * workers, Math.max(modelMiB, STAGING_MIB)) +
+    8 * workers
+  );
 }
 
 /** The targets that `rows` say something about. */
