@@ -1,14 +1,16 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-// Four projects by what a test needs:
+// Five projects by what a test needs:
 // - core: pure logic, no sockets and no timers; fast, in threads.
 // - process: real sockets, files and child processes, in processes of their own; 90 s guard against hangs.
+// - simulation: thousands of simulated runs, and the planted bugs that they must find (`npm run test:simulation`).
 // - browser: a real Chromium, where there is one (`npm run test:browser`).
 // - package: the packed tarball in an empty project (`npm run test:package`).
 // Every kind of test has a folder under test/; `npx vitest run test/unit` runs one of them.
 
 const isCi = Boolean(process.env.CI);
 const sockets = ['integration', 'fault', 'docs', 'checks'];
+const simulation = ['property/simulation', 'fault/mutants'];
 
 /** The test files in the given folders of test/. */
 function inFolders(folders: readonly string[]): string[] {
@@ -28,7 +30,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'core',
           include: ['test/**/*.test.ts'],
-          exclude: inFolders([...sockets, 'package', 'browser']),
+          exclude: inFolders([...sockets, ...simulation, 'package', 'browser']),
           pool: 'threads',
           testTimeout: 90_000,
         },
@@ -38,9 +40,20 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'process',
           include: inFolders(sockets),
+          exclude: inFolders(simulation),
           pool: 'forks',
           testTimeout: 90_000,
           hookTimeout: 90_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'simulation',
+          include: inFolders(simulation),
+          pool: 'forks',
+          // Of one file: each mutant is searched in a process of its own.
+          maxConcurrency: 2,
         },
       },
       {

@@ -2,7 +2,7 @@
  * Searches of the simulator as tests: so many schedules, each from a seed, every rule checked in every turn
  * (`src/testing/check`). Each worker adds 1 to a cell of its own and to a shared one per clock; at clock i it
  * must see every other cell at i − s at least and its own at i; at the end cells equal acknowledged pushes.
- * `PSLIB_SIM_FACTOR=10 npx vitest run test/property/simulation` runs ten times as many.
+ * `PSLIB_SIM_FACTOR=10 npm run test:simulation` runs ten times as many.
  */
 import { expect } from 'vitest';
 import { faultKindsOf } from '../../../src/testing/faults/faults.js';
