@@ -169,8 +169,8 @@ export const MUTANTS: readonly Mutant[] = [
     bug: 'a pull gets an old version without the worker’s own pushes',
     patches: [
       {
-        file: 'core/server/pulls.ts',
-        find: 'const least = Math.max(session.ownVersion, this.#leastVersion(message));',
+        file: 'core/server/pullAnswers.ts',
+        find: 'const least = Math.max(pull.session.ownVersion, this.#leastVersion(message));',
         replace: 'const least = this.#leastVersion(message);',
       },
     ],
@@ -192,10 +192,9 @@ export const MUTANTS: readonly Mutant[] = [
     bug: 'a pull that waits for a version to read is not looked at when one is released',
     patches: [
       {
-        file: 'core/server/pulls.ts',
-        find: 'if (stream.answer.pin !== undefined) this.#context.state.table.versions.release(stream.answer.pin);\n    this.#context.isDirty = true;',
-        replace:
-          'if (stream.answer.pin !== undefined) this.#context.state.table.versions.release(stream.answer.pin);',
+        file: 'core/server/pullAnswers.ts',
+        find: 'stream.answer.release();\n    this.#context.isDirty = true;',
+        replace: 'stream.answer.release();',
       },
     ],
   },
