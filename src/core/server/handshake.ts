@@ -81,6 +81,10 @@ export class Handshake {
       throw new PsError('PS_ID_IN_USE', message, { details: { retryAfterMs } });
     }
     if (known !== undefined) this.#membership.leave(known, 'replaced');
+    const { maxSessions } = options.limits;
+    if (known === undefined && state.sessions.size >= maxSessions) {
+      throw new PsError('PS_LIMIT', `${maxSessions} workers are remembered already: no room for another id`);
+    }
     const epoch = (known?.epoch ?? 0) + 1;
     decide(this.#context, { kind: 'session', worker: hello.worker, key: hello.session, epoch });
     return { session: state.session(hello.worker), isResumed: false };

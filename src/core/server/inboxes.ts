@@ -2,6 +2,8 @@
  * Works through the inboxes of all sessions: each in its order, a push that is still arriving or waits for its
  * turn holding back what is behind it.
  */
+import { PsError } from '../base/errors.js';
+import { faultOf } from '../protocol/faults.js';
 import { MessageType } from '../protocol/messages.js';
 import { JobThen } from '../table/job.js';
 import type { CoreContext } from './context.js';
@@ -34,6 +36,15 @@ export class Inboxes {
 
   /** A request has arrived. */
   add(session: Session, message: OrderedRequest): void {
+    const { context } = this.#parts;
+    if (session.inbox.length >= context.options.limits.maxRequests) {
+      const error = new PsError('PS_LIMIT', `${session.inbox.length} requests wait behind a push`);
+      const fault = { ...faultOf(error), request: message.request };
+      context.observe({ kind: 'rejected', id: session.id, error });
+      if (session.connection !== undefined)
+        context.emit({ kind: 'send', connection: session.connection, message: fault });
+      return;
+    }
     session.inbox.push({ kind: 'request', message });
     this.drain(session);
   }

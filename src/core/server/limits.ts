@@ -25,6 +25,10 @@ export interface ServerLimits {
   readonly maxConnections: number;
   /** Connections from one address; those of this machine and those that `auth` has let in don't count. */
   readonly maxConnectionsPerAddress: number;
+  /** Requests of one connection that are not answered; more are refused. */
+  readonly maxRequests: number;
+  /** Workers that are remembered, those that are away too; more are refused. */
+  readonly maxSessions: number;
   /** Fragments of one WebSocket message. */
   readonly maxFragments: number;
   /** A session that is silent for so long is forgotten. */
@@ -38,7 +42,9 @@ export interface ServerLimits {
   /** A transfer that is slower than this over `rateWindowMs` is cut off; bytes per second. */
   readonly minRateBytesPerS: number;
   readonly rateWindowMs: number;
-  /** Bytes that may wait to be read by one connection. */
+  /** Bytes that wait to be read by one connection; with more it is not read from. */
+  readonly pauseOutboundBytes: number;
+  /** Bytes that may wait to be read by one connection; with more it is cut off. */
   readonly maxOutboundBytes: number;
   /** Longest input or result of a generic task. */
   readonly maxTaskBytes: number;
@@ -60,6 +66,8 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   reauthenticateMs: 300_000,
   maxConnections: 1024,
   maxConnectionsPerAddress: 64,
+  maxRequests: 256,
+  maxSessions: 65_536,
   maxFragments: 64,
   sessionExpiryMs: 86_400_000,
   chunkBytes: 1_048_576,
@@ -67,6 +75,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   maxProtocolErrors: 5,
   minRateBytesPerS: 16_384,
   rateWindowMs: 10_000,
+  pauseOutboundBytes: 8_388_608,
   maxOutboundBytes: 67_108_864,
   maxTaskBytes: 67_108_864,
   pinnedVersions: 2,

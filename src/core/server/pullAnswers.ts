@@ -120,6 +120,14 @@ export class PullAnswers {
     }
   }
 
+  /** Answers that are being sent on `connection`. Looks no further if all connections' are fewer than `enough`. */
+  countOf(connection: number, enough: number): number {
+    if (this.#streams.size < enough) return 0;
+    let count = 0;
+    for (const stream of this.#streams.values()) if (stream.connection === connection) count++;
+    return count;
+  }
+
   /** Whether stream `id` is an answer to a pull. */
   hasStream(id: number): boolean {
     return this.#streams.has(id);

@@ -88,6 +88,15 @@ export class PullDesk {
     pull.reason = reason ?? 'version';
     this.#charge(pull, reason);
     this.#waiting.add(pull);
+    pull.session.waitingPulls++;
+  }
+
+  /** Throws `PS_LIMIT` if a connection has asked for too much that is not answered. */
+  checkRoom({ waitingPulls }: Session, connection: number): void {
+    const { maxRequests } = this.#context.options.limits;
+    const open = waitingPulls + this.#answers.countOf(connection, maxRequests - waitingPulls);
+    if (open >= maxRequests)
+      throw new PsError('PS_LIMIT', `${open} pulls of this connection are not answered`);
   }
 
   /** Looks at every waiting pull again, oldest first. */
@@ -194,6 +203,7 @@ export class PullDesk {
   /** `pull` waits no longer. */
   #remove(pull: WaitingPull): void {
     this.#waiting.delete(pull);
+    pull.session.waitingPulls--;
     this.#charge(pull, undefined);
     if (pull.message.training) pull.session.waitedMs += this.#context.now - pull.since;
   }

@@ -49,6 +49,7 @@ export class RequestDesk {
       }
       // All of them at first: what is refused changes nothing.
       rows.words();
+      this.#pulls.checkRoom(session, connection);
       if (message.training) this.#train(session);
       this.#pulls.askRows(session, connection, rows);
     } catch (error) {
@@ -64,6 +65,7 @@ export class RequestDesk {
 
   #pull(session: Session, connection: number, message: Pull): void {
     this.#context.state.table.catalogue.select(message.tensors);
+    this.#pulls.checkRoom(session, connection);
     if (message.training) this.#train(session);
     this.#pulls.ask(session, connection, message);
   }

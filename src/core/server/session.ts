@@ -66,6 +66,8 @@ export class Session {
   waitedMs = 0;
   /** How long pulls of others have waited for it; a wait for two is shared. */
   awaitedMs = 0;
+  /** Its pulls that wait. */
+  waitingPulls = 0;
   /** Messages whose order matters and that are not handled yet. */
   readonly inbox: OrderedMessage[] = [];
   /** The head of the inbox waits for a decision. */

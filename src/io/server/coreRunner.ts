@@ -6,7 +6,12 @@
 import { PsError } from '../../core/base/errors.js';
 import { decodeFrame } from '../../core/protocol/codec.js';
 import { MAX_HEADER_BYTES } from '../../core/protocol/limits.js';
-import { type Message, MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
+import {
+  type Message,
+  MessageType,
+  type ServerMessage,
+  type WorkerMessage,
+} from '../../core/protocol/messages.js';
 import type { Observation, Principal, ServerEffect, ServerEvent } from '../../core/server/events.js';
 import type { JournalRecord } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
@@ -14,6 +19,7 @@ import { monotonicNow } from '../time.js';
 import { Outbox } from '../transport/outbox.js';
 import type { StreamHandlers, Transport } from '../transport/transport.js';
 import { LinkWatch, type RateLimits, type Wire } from './linkWatch.js';
+import { Reading } from './reading.js';
 
 /** Transfers to one connection that the system has not taken: about so many bytes at a time. */
 const WINDOW_BYTES = 2_097_152;
@@ -28,9 +34,10 @@ type AskEffect = Extract<ServerEffect, { kind: 'ask' }>;
 interface Link {
   readonly transport: Transport;
   readonly outbox: Outbox;
-  readonly wire: Wire;
   readonly watch: LinkWatch;
   readonly onClosed: (connection: number) => void;
+  readonly wire: Wire;
+  readonly reading: Reading;
 }
 
 /** What has passed through, for `stats()`. */
@@ -130,18 +137,15 @@ export class CoreRunner {
         isFromWorker(message) ? this.#core.placeOf(connection, message, bytes) : undefined,
       onText: () =>
         this.#onMalformed(connection, new PsError('PS_PROTOCOL', 'text messages are not spoken here')),
+      onControl: () => this.#links.get(connection)?.reading.messageEnded(),
       onClose: () => this.#onClose(connection),
     });
     const outbox = new Outbox(transport, WINDOW_BYTES, (stream) =>
       this.dispatch({ kind: 'streamEnded', stream, now: monotonicNow() }),
     );
-    this.#links.set(connection, {
-      transport,
-      outbox,
-      wire,
-      watch: new LinkWatch(wire, this.#rates),
-      onClosed,
-    });
+    const watch = new LinkWatch(wire, this.#rates);
+    const reading = new Reading(transport, outbox, wire, this.#rates.pauseOutboundBytes);
+    this.#links.set(connection, { transport, outbox, watch, onClosed, wire, reading });
     if (this.#failure !== undefined) transport.terminate();
     this.dispatch({ kind: 'connected', connection, principal, now: monotonicNow() });
     return connection;
@@ -216,10 +220,19 @@ export class CoreRunner {
 
   #watch(now: number): void {
     this.#watchAt = now + WATCH_MS;
-    for (const [connection, { transport, outbox, watch }] of this.#links) {
+    for (const [connection, link] of this.#links) {
+      const { transport, outbox, watch, reading } = link;
+      reading.look();
       const { bufferedBytes, pendingStreams } = outbox;
       const isSending = pendingStreams > 0 || bufferedBytes > 0;
-      const fault = watch.look(now, { bufferedBytes, isSending, ...this.#core.statusOf(connection) });
+      const { isReceiving, isComputing } = this.#core.statusOf(connection);
+      const state = {
+        bufferedBytes,
+        isSending,
+        isReceiving: isReceiving || reading.isInMessage,
+        isComputing,
+      };
+      const fault = watch.look(now, state);
       if (fault === undefined) continue;
       this.#observe({ kind: 'warning', message: `a connection is cut off: it ${fault}` });
       transport.terminate();
@@ -238,6 +251,7 @@ export class CoreRunner {
   }
 
   #onMessage(connection: number, message: Message, payload: Uint8Array): void {
+    this.#links.get(connection)?.reading.messageEnded();
     this.traffic.receivedBytes += payload.length;
     this.traffic.receivedMessages++;
     if (isFromWorker(message)) {
@@ -248,6 +262,7 @@ export class CoreRunner {
   }
 
   #onMalformed(connection: number, error: PsError): void {
+    this.#links.get(connection)?.reading.messageEnded();
     this.dispatch({ kind: 'malformed', connection, error, now: monotonicNow() });
   }
 
@@ -262,10 +277,17 @@ export class CoreRunner {
     if (this.#links.size === 0) this.#onDrained?.();
   }
 
+  #send(connection: number, message: ServerMessage, payload: Uint8Array | undefined): void {
+    const link = this.#links.get(connection);
+    if (link === undefined) return;
+    link.outbox.send(message, payload);
+    link.reading.look();
+  }
+
   #carryOut(effect: ServerEffect): void {
     switch (effect.kind) {
       case 'send':
-        this.#links.get(effect.connection)?.outbox.send(effect.message, effect.payload);
+        this.#send(effect.connection, effect.message, effect.payload);
         break;
       case 'stream': {
         const link = this.#links.get(effect.connection);
@@ -277,10 +299,10 @@ export class CoreRunner {
         this.#links.get(effect.connection)?.transport.close(effect.code, effect.reason);
         break;
       case 'pause':
-        this.#links.get(effect.connection)?.transport.pause();
+        this.#links.get(effect.connection)?.reading.hold(true);
         break;
       case 'resume':
-        this.#links.get(effect.connection)?.transport.resume();
+        this.#links.get(effect.connection)?.reading.hold(false);
         break;
       case 'continue':
         setImmediate(() => this.dispatch({ kind: 'continue', now: monotonicNow() }));

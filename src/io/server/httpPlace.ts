@@ -23,7 +23,7 @@ type HandleRequest = (request: IncomingMessage, response: ServerResponse) => boo
 
 /** The source of upgrade requests of one `ParameterServer`. */
 export class HttpPlace {
-  readonly #options: Pick<CheckedServerOptions, 'place' | 'path'>;
+  readonly #options: Pick<CheckedServerOptions, 'place' | 'path' | 'core'>;
   readonly #handle: HandleUpgrade;
   readonly #health: () => Health;
   readonly #handleRequest: HandleRequest;
@@ -33,7 +33,7 @@ export class HttpPlace {
   };
 
   constructor(
-    options: Pick<CheckedServerOptions, 'place' | 'path'>,
+    options: Pick<CheckedServerOptions, 'place' | 'path' | 'core'>,
     handle: HandleUpgrade,
     health: () => Health,
     handleRequest: HandleRequest,
@@ -52,7 +52,19 @@ export class HttpPlace {
     const answer: RequestListener = (request, response) => {
       if (!this.#handleRequest(request, response)) answerPlain(request, response, this.#health());
     };
-    const own = place.tls === undefined ? createServer(answer) : createTlsServer(place.tls, answer);
+    const { helloTimeoutMs, maxConnections } = this.#options.core.limits;
+    // Whoever opens a socket and sends no request, or a bit of one, is gone by then.
+    const bounds = {
+      headersTimeout: helloTimeoutMs,
+      requestTimeout: helloTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, helloTimeoutMs),
+    };
+    const own =
+      place.tls === undefined
+        ? createServer(bounds, answer)
+        : createTlsServer({ ...bounds, ...place.tls }, answer);
+    // Sockets that are no connections yet need room too, and may not take that of others.
+    own.maxConnections = 2 * maxConnections;
     own.on('upgrade', (request, socket, head) => {
       if (!this.#handle(request, socket, head)) refuse(socket, '404 Not Found');
     });

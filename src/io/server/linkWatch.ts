@@ -17,7 +17,9 @@ export interface RateLimits {
   readonly minRateBytesPerS: number;
   /** Over how long the rate is taken. */
   readonly rateWindowMs: number;
-  /** Bytes for one connection that the system has not taken; with more it is cut off. */
+  /** Bytes for one connection that the system has not taken; with more it is not read from. */
+  readonly pauseOutboundBytes: number;
+  /** The same; with more it is cut off. */
   readonly maxOutboundBytes: number;
 }
 
@@ -27,7 +29,7 @@ export interface LinkState {
   readonly bufferedBytes: number;
   /** Something is being sent to it. */
   readonly isSending: boolean;
-  /** A push of its is arriving, and the server reads. */
+  /** A message or a push of its is arriving, and the server reads. */
   readonly isReceiving: boolean;
   /** It announced that its event loop is busy: it can neither read nor send now. */
   readonly isComputing: boolean;

@@ -3,6 +3,7 @@
  * `allowedOrigins`, `insecure`, and their checks.
  */
 import type { Server as HttpServer } from 'node:http';
+import type { Http2SecureServer } from 'node:http2';
 import type { Server as HttpsServer, ServerOptions as TlsOptions } from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { invalidArgument } from '../../core/base/errors.js';
@@ -13,8 +14,8 @@ import { type Auth, type Authenticate, authenticateBy } from './auth.js';
 export interface PlaceOptions {
   /** Listen on a port of its own; 0: any free one. */
   readonly port?: number;
-  /** Attach to this HTTP(S) server, which stays yours: it is neither made to listen nor closed. */
-  readonly server?: HttpServer | HttpsServer;
+  /** Attach to this HTTP(S) server (HTTP/2 with `allowHTTP1`), which stays yours: it is neither made to listen nor closed. */
+  readonly server?: HttpServer | HttpsServer | Http2SecureServer;
   /** Listen nowhere: upgrade requests come through `handleUpgrade`. */
   readonly noServer?: boolean;
   /** With `port`: the address. Default `'127.0.0.1'`. One that others can reach needs `auth`, or `insecure`. */
@@ -40,7 +41,7 @@ export interface CheckedPlaceOptions {
         readonly host: string;
         readonly tls: TlsOptions | undefined;
       }
-    | { readonly kind: 'server'; readonly server: HttpServer | HttpsServer }
+    | { readonly kind: 'server'; readonly server: HttpServer }
     | { readonly kind: 'noServer' };
   readonly path: string;
   readonly allowedOrigins: ReadonlySet<string>;
@@ -81,7 +82,8 @@ function checkPlace(options: PlaceOptions): CheckedPlaceOptions['place'] {
   if (noServer) return { kind: 'noServer' };
   const { server } = options;
   if (typeof server?.on !== 'function') throw invalidArgument('server', server, 'an http.Server');
-  return { kind: 'server', server };
+  // An HTTP/2 server tells of the upgrades of HTTP/1 in the same way.
+  return { kind: 'server', server: server as HttpServer };
 }
 
 function checkAddress({ port, host = '127.0.0.1', insecure = false, auth }: PlaceOptions): {

@@ -69,6 +69,7 @@ export class UpgradeDesk {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
+      autoPong: false,
       maxPayload: options.maxMessageBytes,
       maxFragments: options.maxFragments,
       closeTimeout: CLOSE_TIMEOUT_MS,

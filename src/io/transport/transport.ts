@@ -41,6 +41,8 @@ export interface TransportHandlers {
   onFrame(frame: Uint8Array): void;
   /** A text message: never valid in this protocol. */
   onText(): void;
+  /** A ping or pong of WebSocket's own has come: bytes that are no message. */
+  onControl?(): void;
   onClose(code: number, reason: string): void;
 }
 

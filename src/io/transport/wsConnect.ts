@@ -23,6 +23,7 @@ export const wsConnect: Connect = (url, options, handlers) => {
   const clientOptions: ClientOptions & { closeTimeout: number } = {
     ...(url.startsWith('wss:') ? options.tls : {}),
     perMessageDeflate: false,
+    autoPong: false,
     maxPayload: options.maxMessageBytes,
     closeTimeout: CLOSE_TIMEOUT_MS,
     ...(options.token === undefined ? {} : { headers: { Authorization: `Bearer ${options.token}` } }),

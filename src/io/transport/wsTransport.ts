@@ -8,8 +8,10 @@ import { FrameGate } from './frameGate.js';
 import type { Transport, TransportHandlers } from './transport.js';
 
 const OPEN = 1;
+/** With more to be read by the other end, its pings are not answered: one that does not read gets no more. */
+const MAX_PONG_BACKLOG = 65_536;
 
-/** A transport over an open WebSocket. */
+/** A transport over an open WebSocket, which must not answer pings by itself (`autoPong: false`). */
 export class WsTransport implements Transport {
   readonly #socket: WebSocket;
   readonly #frames: FrameGate<Uint8Array>;
@@ -26,6 +28,11 @@ export class WsTransport implements Transport {
       if (isBinary) this.#frames.push(new Uint8Array(data as ArrayBuffer));
       else handlers.onText();
     });
+    socket.on('ping', (data) => {
+      handlers.onControl?.();
+      if (socket.bufferedAmount < MAX_PONG_BACKLOG) socket.pong(data);
+    });
+    socket.on('pong', () => handlers.onControl?.());
     socket.on('error', (error) => {
       this.#failure = error.message;
     });

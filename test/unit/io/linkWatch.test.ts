@@ -2,7 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { type LinkState, LinkWatch } from '../../../src/io/server/linkWatch.js';
 
-const LIMITS = { minRateBytesPerS: 1000, rateWindowMs: 10_000, maxOutboundBytes: 1_000_000 };
+const LIMITS = {
+  minRateBytesPerS: 1000,
+  rateWindowMs: 10_000,
+  pauseOutboundBytes: 100_000,
+  maxOutboundBytes: 1_000_000,
+};
 const IDLE: LinkState = { bufferedBytes: 0, isSending: false, isReceiving: false, isComputing: false };
 
 function setUp() {

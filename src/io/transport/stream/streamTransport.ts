@@ -13,6 +13,8 @@ import { readInto } from './socketReads.js';
 
 /** How long the other end may take to answer a close frame. */
 const CLOSE_TIMEOUT_MS = 2000;
+/** With more to be read by the other end, its pings are not answered: one that does not read gets no more. */
+const MAX_PONG_BACKLOG = 65_536;
 
 /** What an end is. */
 export interface StreamEnd {
@@ -105,8 +107,10 @@ export class StreamTransport implements Transport {
   }
 
   #control(opcode: number, data: Uint8Array): void {
+    this.#handlers.onControl?.();
     if (opcode === OPCODE.ping) {
-      if (!this.#hasSentClose && this.#socket.writable) this.#writer.control(OPCODE.pong, data);
+      const mayAnswer = this.#socket.writable && this.bufferedBytes < MAX_PONG_BACKLOG;
+      if (!this.#hasSentClose && mayAnswer) this.#writer.control(OPCODE.pong, data);
     } else if (opcode === OPCODE.close) {
       const code = data.length >= 2 ? ((data[0] as number) << 8) | (data[1] as number) : 1005;
       this.#setReason(code, new TextDecoder().decode(data.subarray(2)));

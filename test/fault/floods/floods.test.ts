@@ -1,0 +1,304 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { decodeFrame, encodeFrame } from '../../../src/core/protocol/codec.js';
+import { type Message, MessageType } from '../../../src/core/protocol/messages.js';
+import type { ParameterServer } from '../../../src/io/server/parameterServer.js';
+import type { ParameterServerOptions } from '../../../src/io/server/serverOptions.js';
+import { Worker } from '../../../src/io/worker/node/worker.js';
+import { CORPUS } from '../../fuzz/mutate.js';
+import { atEnd, listeningServer, RawClient } from '../../integration/server/rawClient.js';
+import { helloOf, openRaw, wsFrame } from '../../integration/server/rawSocket.js';
+
+// Every limit is reached by somebody who means harm, while two workers train; they finish, with sums that are exact,
+// and what the server holds for the others stays bounded. How fast they are meanwhile is for the benchmark.
+
+const STEPS = 50;
+const SUBPROTOCOLS = ['pslib.v1', 'pslib.v1.stream'] as const;
+const MIB = 1_048_576;
+
+/** A server whose first two workers train when they are told to. */
+async function newScene(options: Partial<ParameterServerOptions> = {}) {
+  const errors: unknown[] = [];
+  const warnings: string[] = [];
+  const server = await listeningServer(options);
+  server.on('error', (error: unknown) => errors.push(error));
+  server.on('warning', ({ message }) => warnings.push(message));
+  const workers = ['a', 'b'].map((id) => new Worker(server.url, { id, reconnect: false }));
+  for (const worker of workers) atEnd(() => worker.close());
+  await Promise.all(workers.map((worker) => worker.connect()));
+  const finish = async (): Promise<void> => {
+    const ones = () => ({ w: Float32Array.of(-1, -1, -1, -1) });
+    await Promise.all(workers.map((worker) => worker.run(() => ({ gradients: ones() }), { steps: STEPS })));
+    const { tensors } = await server.parameters();
+    expect([...(tensors.w?.data ?? [])]).toEqual(Array(4).fill(2 * STEPS));
+    expect(errors).toEqual([]);
+  };
+  return { server, finish, warnings };
+}
+
+const message = (each: Message, payload?: Uint8Array): Buffer => wsFrame(encodeFrame(each, payload));
+const pull = (request: number, wait = false): Message => ({
+  t: MessageType.pull,
+  request,
+  training: false,
+  clock: 0,
+  wait,
+  consistent: true,
+});
+
+/** A greeted socket that is read only if the test does. */
+async function joinRaw(url: string, id: string, subprotocol: string, readOnly = false): Promise<Socket> {
+  const socket = await openRaw(url, { subprotocol });
+  socket.pause();
+  socket.write(helloOf(id, readOnly));
+  return socket;
+}
+
+/** The close code in what comes on `socket`, or what else ended it. */
+async function endOf(socket: Socket): Promise<string> {
+  let bytes: Buffer = Buffer.alloc(0);
+  try {
+    for await (const part of socket) bytes = Buffer.concat([bytes, part as Buffer]);
+  } catch {
+    return 'reset';
+  }
+  for (let at = 0; at + 4 <= bytes.length; ) {
+    const short = (bytes[at + 1] as number) & 127;
+    const head = short < 126 ? 2 : short === 126 ? 4 : 10;
+    const length =
+      short < 126
+        ? short
+        : short === 126
+          ? bytes.readUInt16BE(at + 2)
+          : Number(bytes.readBigUInt64BE(at + 2));
+    if (((bytes[at] as number) & 15) === 8) return String(bytes.readUInt16BE(at + head));
+    at += head + length;
+  }
+  return 'cut off';
+}
+
+const connectionsOf = (server: ParameterServer, count: number) =>
+  expect.poll(() => server.stats().connections, { timeout: 30_000 }).toBe(count);
+
+describe('readers that do not read', () => {
+  it('fifty of them: two versions are held, all are cut off, the workers finish', async () => {
+    const { server, finish, warnings } = await newScene({
+      parameters: { w: { shape: [4] }, ballast: { shape: [MIB / 2] } },
+      limits: { rateWindowMs: 1000, pinnedVersions: 2 },
+    });
+    const before = process.memoryUsage().arrayBuffers;
+    await Promise.all(
+      Array.from({ length: 50 }, async (_, i) => {
+        const socket = await joinRaw(server.url, `slow-${i}`, SUBPROTOCOLS[i % 2] as string, true);
+        // More than a socket takes: the answers are 2 MiB each.
+        for (let request = 1; request <= 8; request++) socket.write(message(pull(request)));
+      }),
+    );
+    await finish();
+    expect(server.stats().pinnedVersions).toBeLessThanOrEqual(2);
+    // A window of 2 MiB and a chunk for each, and what the versions take.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(50 * 4 * MIB + 64 * MIB);
+    await connectionsOf(server, 2);
+    expect(warnings.filter((each) => each.includes('reads too slowly'))).toHaveLength(50);
+  });
+});
+
+describe.each(SUBPROTOCOLS)('over %s', (subprotocol) => {
+  it('frames that are begun and never finished are cut off, drip by drip', async () => {
+    const { server, finish, warnings } = await newScene({ limits: { rateWindowMs: 500 } });
+    const frame = wsFrame(new Uint8Array(MIB)).subarray(0, 100_000);
+    const sockets = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => joinRaw(server.url, `drip-${i}`, subprotocol)),
+    );
+    for (const socket of sockets) socket.write(frame);
+    const drip = setInterval(() => sockets.forEach((socket) => void socket.write('x')), 20);
+    atEnd(() => clearInterval(drip));
+    await finish();
+    await connectionsOf(server, 2);
+    expect(warnings.filter((each) => each.includes('sends too slowly'))).toHaveLength(20);
+  });
+
+  it('a flood of messages whose answers nobody reads is not read any more', async () => {
+    const { server, finish } = await newScene({ limits: { pauseOutboundBytes: 65_536 } });
+    const before = process.memoryUsage().arrayBuffers;
+    const socket = await joinRaw(server.url, 'flood', subprotocol);
+    const pings = Buffer.concat(Array(1000).fill(message({ t: MessageType.ping })));
+    const count = 400_000;
+    for (let sent = 0; sent < count; sent += 1000) {
+      socket.write(pings);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await finish();
+    // Most of it still waits on the other side.
+    expect(server.stats().receivedMessages).toBeLessThan(count / 2);
+    expect(socket.writableLength).toBeGreaterThan(0);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * MIB);
+  });
+
+  it('a flood of pings of WebSocket’s own is not answered without end', async () => {
+    const { server, finish } = await newScene();
+    const socket = await joinRaw(server.url, 'pings', subprotocol);
+    const ping = wsFrame(new Uint8Array(125), 0x89);
+    const pings = Buffer.concat(Array(2000).fill(ping));
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 100; i++) if (!socket.write(pings)) await once(socket, 'drain');
+    await finish();
+    // 26 MB of pings, and what a process takes anyway.
+    expect(process.memoryUsage().rss - before).toBeLessThan(150 * MIB);
+  });
+
+  it('large frames before Hello are refused, and hold nothing', async () => {
+    const { server, finish } = await newScene({ limits: { helloTimeoutMs: 2000 } });
+    const big = message({ t: MessageType.push, seq: 1, clock: 0, bytes: MIB }, new Uint8Array(MIB));
+    const ends = Array.from({ length: 20 }, async (_, i) => {
+      const socket = await openRaw(server.url, { subprotocol });
+      // Half of them never finish.
+      socket.write(i % 2 === 0 ? big : big.subarray(0, MIB / 2));
+      return endOf(socket);
+    });
+    await finish();
+    expect(new Set(await Promise.all(ends))).toEqual(new Set(['1008', '4308']));
+    expect(server.stats().stagingBytes).toBe(0);
+  });
+
+  it('one that says nothing is closed after helloTimeoutMs', async () => {
+    const { server } = await newScene({ limits: { helloTimeoutMs: 100 } });
+    expect(await endOf(await openRaw(server.url, { subprotocol }))).toBe('4308');
+  });
+
+  it('half-open sockets are let go when their lease ends', async () => {
+    const { server, finish } = await newScene({ limits: { leaseMs: 1000, pingMs: 200 } });
+    await Promise.all(Array.from({ length: 30 }, (_, i) => joinRaw(server.url, `gone-${i}`, subprotocol)));
+    await finish();
+    // They never read the close frame, nor answer it.
+    await connectionsOf(server, 2);
+  });
+
+  it('bombs are refused one by one, and the fifth ends the connection', async () => {
+    const { server, finish } = await newScene();
+    const bombs = CORPUS.filter(({ name }) => name.startsWith('bomb'));
+    const ends = Array.from({ length: 10 }, async (_, i) => {
+      const socket = await joinRaw(server.url, `bomber-${i}`, subprotocol);
+      for (let k = 0; k < 5; k++) socket.write(wsFrame(bombs[k % bombs.length]?.bytes ?? new Uint8Array(0)));
+      return endOf(socket);
+    });
+    await finish();
+    expect(new Set(await Promise.all(ends))).toEqual(new Set(['1008']));
+  });
+
+  it('compressed frames, that nobody agreed on, end the connection', async () => {
+    const { server } = await newScene();
+    const socket = await joinRaw(server.url, 'deflate', subprotocol);
+    socket.write(wsFrame(Buffer.from('4a4a04', 'hex'), 0xc2));
+    expect(await endOf(socket)).toBe('1002');
+  });
+
+  it('fragments are bounded', async () => {
+    const { server, finish } = await newScene();
+    const socket = await joinRaw(server.url, 'pieces', subprotocol);
+    socket.write(wsFrame(new Uint8Array(1), 0x02));
+    for (let i = 0; i < 64; i++) socket.write(wsFrame(new Uint8Array(1), 0x00));
+    expect(await endOf(socket)).toBe(subprotocol === 'pslib.v1' ? '1008' : '1002');
+    await finish();
+  });
+
+  it('requests without an answer are bounded, those that wait and those behind a push', async () => {
+    const { server, finish } = await newScene({ limits: { maxRequests: 10 } });
+    for (const isBehindPush of [false, true]) {
+      const client = await RawClient.open(server.url);
+      const { incarnation } = await client.hello(`asks-${isBehindPush}`);
+      if (isBehindPush) {
+        client.send({ t: MessageType.push, seq: 1, clock: 0, bytes: MIB }, new Uint8Array(8));
+      }
+      const ifNewerThan = { incarnation, version: 1000 };
+      for (let request = 1; request <= 15; request++)
+        client.send({ ...pull(request, true), ifNewerThan } as Message);
+      const refused = [];
+      for (let i = 0; i < (isBehindPush ? 6 : 5); i++) refused.push((await client.next()).message);
+      expect(refused.map((each) => 'request' in each && each.request)).toEqual(
+        isBehindPush ? [10, 11, 12, 13, 14, 15] : [11, 12, 13, 14, 15],
+      );
+      client.socket.terminate();
+    }
+    await finish();
+  });
+});
+
+describe('connections', () => {
+  it('beyond maxConnections are answered 503, and taken when there is room', async () => {
+    const { server, finish } = await newScene({ limits: { maxConnections: 4 } });
+    const [first] = [await openRaw(server.url), await openRaw(server.url)];
+    await expect(openRaw(server.url)).rejects.toThrow('HTTP 503');
+    const late = new Worker(server.url, { reconnect: { minDelayMs: 1, maxDelayMs: 10 } });
+    atEnd(() => late.close());
+    const connected = late.connect();
+    await finish();
+    first?.destroy();
+    await connected;
+  });
+
+  it('2,000 that are idle, half of them not even upgraded, keep nobody out for long', async () => {
+    const { server, finish } = await newScene({ limits: { helloTimeoutMs: 3000 } });
+    const { hostname, port } = new URL(server.url);
+    const sockets: Socket[] = [];
+    atEnd(() => sockets.forEach((each) => void each.destroy()));
+    for (let i = 0; i < 1000; i++) {
+      const socket = connect({ host: hostname, port: Number(port) });
+      socket.on('error', () => {});
+      sockets.push(socket);
+    }
+    const upgraded = await Promise.allSettled(Array.from({ length: 1000 }, () => openRaw(server.url)));
+    expect(upgraded.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
+    await finish();
+    const late = new Worker(server.url, { reconnect: { minDelayMs: 10, maxDelayMs: 100 } });
+    atEnd(() => late.close());
+    await late.connect();
+    expect((await late.pull(['w'])).version).toBe(2 * STEPS);
+    await Promise.all(sockets.map((each) => each.destroyed || once(each.resume(), 'close')));
+  });
+
+  it('of more workers than maxSessions are refused, whoever is known is not', async () => {
+    const { server, finish } = await newScene({ limits: { maxSessions: 2 } });
+    const third = await RawClient.open(server.url);
+    third.send({ t: MessageType.hello, protocol: 1, worker: 'c', session: 'c', readOnly: false });
+    expect((await third.next()).message).toMatchObject({ t: MessageType.fault, code: 9 });
+    await finish();
+  });
+});
+
+describe('requests of HTTP', () => {
+  async function answerTo(server: ParameterServer, text: string): Promise<string> {
+    const { hostname, port } = new URL(server.url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    atEnd(() => socket.destroy());
+    socket.on('error', () => {});
+    socket.write(text);
+    let all = '';
+    try {
+      for await (const part of socket) all += String(part);
+    } catch {}
+    return all.slice(9, 12);
+  }
+
+  it('with headers without end are answered 431', async () => {
+    const { server, finish } = await newScene();
+    const flood = `GET / HTTP/1.1\r\n${'X-Flood: 0123456789\r\n'.repeat(5000)}`;
+    const answers = Promise.all(Array.from({ length: 10 }, () => answerTo(server, flood)));
+    await finish();
+    expect(new Set(await answers)).toEqual(new Set(['431']));
+  });
+
+  it('that are never whole are answered 408 when helloTimeoutMs is over', async () => {
+    const { server, finish } = await newScene({ limits: { helloTimeoutMs: 300 } });
+    const answers = Promise.all(
+      Array.from({ length: 10 }, () => answerTo(server, 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ')),
+    );
+    await finish();
+    expect(new Set(await answers)).toEqual(new Set(['408']));
+  });
+});
+
+it('what the flood helpers send are frames of the protocol', () => {
+  expect(decodeFrame(encodeFrame(pull(1))).message).toEqual(pull(1));
+});
