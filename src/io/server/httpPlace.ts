@@ -10,7 +10,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PsError } from '../../core/base/errors.js';
 import { answerPlain, type Health } from './httpAnswers.js';
@@ -50,6 +50,7 @@ export class HttpPlace {
     if (place.kind === 'server') place.server.on('upgrade', this.#onAttached);
     if (place.kind !== 'port') return;
     const answer: RequestListener = (request, response) => {
+      request.socket.setTimeout(0);
       if (!this.#handleRequest(request, response)) answerPlain(request, response, this.#health());
     };
     const { helloTimeoutMs, maxConnections } = this.#options.core.limits;
@@ -58,11 +59,16 @@ export class HttpPlace {
       headersTimeout: helloTimeoutMs,
       requestTimeout: helloTimeoutMs,
       connectionsCheckingInterval: Math.min(1000, helloTimeoutMs),
+      handshakeTimeout: helloTimeoutMs,
     };
     const own =
       place.tls === undefined
         ? createServer(bounds, answer)
         : createTlsServer({ ...bounds, ...place.tls }, answer);
+    own.on(place.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
+      // Later than an answer 408 would come.
+      socket.setTimeout(2 * helloTimeoutMs),
+    );
     // Sockets that are no connections yet need room too, and may not take that of others.
     own.maxConnections = 2 * maxConnections;
     own.on('upgrade', (request, socket, head) => {
