@@ -103,6 +103,16 @@ describe.skipIf(!hasChromium())('in Chromium', () => {
     expect(server.stats().version).toBe(0);
   });
 
+  test('a page with a token trains; with a wrong one, or none, it is told so', async () => {
+    const server = await serve({ auth: { 'the-right-one': { role: 'worker' } } });
+    const tab = await open('/lines.html');
+    const trainWith = (token: string) => tab.evaluate(`train('${server.url}', 20, { token: ${token} })`);
+    expect(await trainWith("'the-right-one'")).toBe('20 steps');
+    expect(await trainWith("'another'")).toMatch(/^PS_UNAUTHORIZED: /);
+    expect(await trainWith('undefined')).toMatch(/^PS_UNAUTHORIZED: /);
+    expect(await lineOf(server)).toEqual(new Set([20]));
+  });
+
   test('a model of 100 MB is pulled again and again within bounded memory', async () => {
     const MB = 1e6;
     const server = await serve({ consistency: asp() }, 25 * MB);

@@ -124,6 +124,17 @@ test(
 );
 
 test(
+  'tfjs: two worker processes train a model of TensorFlow.js',
+  async () => {
+    const lines = await outputOf(start('examples/tfjs/main.ts'));
+    expect(lines.filter((line) => line.startsWith('tfjs-'))).toHaveLength(2);
+    expect(lines.at(-1)).toMatch(/^accuracy 0\.\d{3}$/);
+    expect(Number(lines.at(-1)?.split(' ')[1])).toBeGreaterThan(0.85);
+  },
+  PATIENCE_MS,
+);
+
+test(
   'embedded --once: predictions, chat and training share one port, and it ends by itself',
   async () => {
     const lines = await outputOf(start('examples/embedded/main.ts', '--once'));

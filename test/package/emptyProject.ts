@@ -16,6 +16,8 @@ export interface EmptyProject {
   readonly packedFiles: readonly string[];
   write(path: string, text: string): void;
   copy(from: string, to: string): void;
+  /** A package of the repository's, as if it were installed. */
+  link(name: string): void;
   /** Runs Node in the project. */
   node(...args: string[]): Promise<Finished>;
   /** Type-checks or compiles with the given compiler options and files; prints errors, if any. */
@@ -94,8 +96,12 @@ export async function installIntoEmptyProject(): Promise<EmptyProject> {
   write('package.json', JSON.stringify({ name: 'empty', private: true, type: 'module' }));
   const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline', '--loglevel=error'];
   await npm(['install', `./${tarball}`, ...quiet], folder);
-  mkdirSync(join(folder, 'node_modules/@types'), { recursive: true });
-  symlinkSync(join(root, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'), 'junction');
+  const link = (name: string): void => {
+    const place = join(folder, 'node_modules', name);
+    mkdirSync(dirname(place), { recursive: true });
+    symlinkSync(join(root, 'node_modules', name), place, 'junction');
+  };
+  link('@types/node');
   const listing = await run('tar', ['-tzf', tarball], folder);
   return {
     folder,
@@ -106,6 +112,7 @@ export async function installIntoEmptyProject(): Promise<EmptyProject> {
       .sort(),
     write,
     copy: (from, to) => cpSync(join(root, from), join(folder, to), { recursive: true }),
+    link,
     node: (...args) => run(process.execPath, args, folder),
     tsc: (compilerOptions, files) => {
       write('tsconfig.json', JSON.stringify({ compilerOptions, files }));
