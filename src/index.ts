@@ -31,7 +31,13 @@ export { clientCertificate } from './io/server/auth.js';
 export type { ParameterServerEvents } from './io/server/serverEvents.js';
 export type { LimitOptions, ParameterServerOptions } from './io/server/serverOptions.js';
 export type { Snapshot } from './io/server/snapshot.js';
-export type { ServerReport, ServerStats, TableStats, WorkerInfo } from './io/serverReport.js';
+export type {
+  RecordReport,
+  ServerReport,
+  ServerStats,
+  TableStats,
+  WorkerInfo,
+} from './io/serverReport.js';
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
 export type { BatchData } from './io/worker/batchSource.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';

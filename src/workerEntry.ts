@@ -7,7 +7,7 @@ export type { RowIdList } from './core/tensor/rowIds.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
 export type { RowGradients } from './core/worker/gradients.js';
 export type { Logger } from './io/logger.js';
-export type { ServerReport, ServerStats, WorkerInfo } from './io/serverReport.js';
+export type { RecordReport, ServerReport, ServerStats, WorkerInfo } from './io/serverReport.js';
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
 export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';

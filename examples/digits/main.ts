@@ -30,11 +30,13 @@ const server = new ParameterServer({
   // On one machine a connection that is lost means a process that died: nobody waits long for it.
   limits: { disconnectGraceMs: 1_000 },
   port: 0,
+  dashboard: true,
 });
 await server.listen();
 console.log(
   `Server at ${server.url}: ${options.workers} workers, ${options.steps} steps each, ${options.consistency.name}`,
 );
+console.log(`Watch it at ${dashboardUrl()}${options.stay ? '' : ' (--stay keeps it open at the end)'}`);
 
 const progress = startProgress(options.steps);
 /** When the first update was applied, which is after all workers have joined. */
@@ -77,11 +79,24 @@ try {
     `${finished} of ${options.workers} workers finished; ${version} updates in ${seconds.toFixed(1)} s`,
   );
   console.log(`accuracy ${(await testAccuracy()).toFixed(3)}`);
+  if (options.stay) await stayOpen();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 } finally {
   await server.close();
+}
+
+/** Where a browser finds the curves. */
+function dashboardUrl(): string {
+  return new URL('dashboard/', server.url.replace('ws:', 'http:')).href;
+}
+
+/** Until Ctrl-C. */
+async function stayOpen(): Promise<void> {
+  console.log(`The dashboard stays open at ${dashboardUrl()} until Ctrl-C.`);
+  if (interruption.signal.aborted) return;
+  await new Promise((resolve) => interruption.signal.addEventListener('abort', resolve));
 }
 
 /** Accuracy of the parameters as they are now. */

@@ -17,6 +17,8 @@ export interface DemoOptions {
   readonly learningRate: number;
   /** Train with a part of the training digits, and be judged by the others instead of the test digits. */
   readonly validation: boolean;
+  /** Keep the dashboard open when training is over. */
+  readonly stay: boolean;
   /** `--consistency ssp|bsp|asp` with `--staleness` (ssp only); ssp with 3. */
   readonly consistency: Consistency;
 }
@@ -29,7 +31,8 @@ const USAGE = `Options of the demo (default):
   --seed N           decides the initial parameters and the order of the digits (1)
   --learning-rate X  step size of the optimizer at the start, above 0 (${LEARNING_RATE})
   --validation       hold out a part of the training digits and measure the accuracy on
-                     these, not on the test digits: for choosing the other options`;
+                     these, not on the test digits: for choosing the other options
+  --stay             keep the dashboard open when training is over, until Ctrl-C`;
 
 /** Reads the command line; ends the process after --help or a wrong option. */
 export function readOptions(): DemoOptions {
@@ -43,6 +46,7 @@ export function readOptions(): DemoOptions {
         seed: { type: 'string', default: '1' },
         'learning-rate': { type: 'string', default: `${LEARNING_RATE}` },
         validation: { type: 'boolean', default: false },
+        stay: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });
@@ -56,6 +60,7 @@ export function readOptions(): DemoOptions {
       seed: integer('seed', values.seed, 0, 2 ** 31 - 1),
       learningRate: positive('learning-rate', values['learning-rate']),
       validation: values.validation,
+      stay: values.stay,
       consistency: consistencyNamed(values.consistency, integer('staleness', values.staleness, 0, 1_000_000)),
     };
   } catch (error) {

@@ -33,6 +33,23 @@ export interface ServerStats {
   readonly shard: { readonly index: number; readonly count: number };
   /** The sparse tables. */
   readonly tables: readonly TableStats[];
+  /** The data set that workers go through, or went through last; undefined: there was none. */
+  readonly data?:
+    | {
+        /** From 0. */
+        readonly epoch: number;
+        readonly epochs: number;
+        /** Of the present epoch, counted. */
+        readonly examples: number;
+        /** Examples in an epoch. */
+        readonly size: number;
+        /** Data shards that workers hold. */
+        readonly leasedDataShards: number;
+        readonly isEnded: boolean;
+      }
+    | undefined;
+  /** Generic tasks: those that wait for a worker, and those that workers hold. */
+  readonly tasks: { readonly waiting: number; readonly leased: number };
 }
 
 /** Counts of one sparse table. */

@@ -99,7 +99,7 @@ export class ServerCore {
   }
 
   /** The parts that the shell may look at. */
-  get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging' | 'isQuiet'> {
+  get view(): Pick<Dispatcher, 'membership' | 'pulls' | 'staging' | 'tasks' | 'isQuiet'> {
     return this.#dispatcher;
   }
 

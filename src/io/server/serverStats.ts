@@ -29,7 +29,18 @@ export function statsOf(core: ServerCore, runner: CoreRunner): ServerStats {
       name: spec.name,
       ...{ rows, bytes, ...counts },
     })),
+    data: dataOf(core),
+    tasks: { waiting: view.tasks.generic.pool.waiting, leased: view.tasks.generic.pool.leases.size },
   };
+}
+
+function dataOf({ state: { data } }: ServerCore): ServerStats['data'] {
+  const { current } = data;
+  if (current === undefined) return undefined;
+  const { epoch, dataSet, isEnded } = current;
+  const { epochs, size } = dataSet;
+  const leasedDataShards = data.leases.size;
+  return { epoch, epochs, examples: data.countedExamples, size, leasedDataShards, isEnded };
 }
 
 function rateNow({ state }: ServerCore): number | null {

@@ -58,6 +58,11 @@ export const METRICS: readonly MetricRow[] = [
     'Records that are not as durable yet as promised.',
     (s) => s.uncommittedRecords,
   ),
+  ofData('epoch', 'The present epoch of the data set, from 0.', ({ epoch }) => epoch),
+  ofData('epoch_examples', 'Examples of the present epoch that are counted.', ({ examples }) => examples),
+  ofData('leased_data_shards', 'Data shards that workers hold.', ({ leasedDataShards }) => leasedDataShards),
+  gauge('waiting_tasks', 'Generic tasks that wait for a worker.', ({ tasks }) => tasks.waiting),
+  gauge('leased_tasks', 'Generic tasks that workers hold.', ({ tasks }) => tasks.leased),
   counter('received_bytes_total', 'Payload bytes received.', ({ stats }) => [[stats.receivedBytes]]),
   counter('received_messages_total', 'Messages received.', ({ stats }) => [[stats.receivedMessages]]),
   counter('sent_bytes_total', 'Bytes written to sockets.', ({ stats }) => [[stats.sentBytes]]),
@@ -142,6 +147,20 @@ export const HISTOGRAMS: readonly HistogramRow[] = [
 
 function gauge(name: string, help: string, read: (stats: ServerStats) => number): MetricRow {
   return { name: `pslib_${name}`, type: 'gauge', help, read: ({ stats }) => [[read(stats)]] };
+}
+
+/** Of the data set: no line where there is none. */
+function ofData(
+  name: string,
+  help: string,
+  read: (data: NonNullable<ServerStats['data']>) => number,
+): MetricRow {
+  return {
+    name: `pslib_${name}`,
+    type: 'gauge',
+    help,
+    read: ({ stats: { data } }) => (data === undefined ? [] : [[read(data)]]),
+  };
 }
 
 function counter(name: string, help: string, read: MetricRow['read'], label?: string): MetricRow {

@@ -17,7 +17,7 @@ const MAX_CHECKPOINTS = 5;
 /** Rates are sampled so often. */
 const SAMPLE_MS = 1000;
 
-const COUNTS = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512];
+const COUNTS = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 4096];
 const WAIT_MS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000];
 const APPLY_MS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
@@ -125,16 +125,21 @@ export class Recorder implements ServerWatch {
 
   #note(observation: Observation, now: number): void {
     switch (observation.kind) {
-      case 'join':
+      case 'join': {
         this.joins++;
-        this.#say(now, 'info', `${observation.role} ${observation.id} joined`);
+        const as = observation.role === 'reader' ? ' as a reader' : '';
+        this.#say(now, 'info', `${observation.id} joined${as}`);
         break;
+      }
       case 'leave': {
         raise(this.leaves, observation.reason, 1);
         const isUsual = observation.reason === 'goodbye';
         this.#say(now, isUsual ? 'info' : 'warning', `${observation.id} left: ${observation.reason}`);
         break;
       }
+      case 'epoch':
+        this.#say(now, 'info', `epoch ${observation.epoch} is done`);
+        break;
       case 'dropped':
         raise(this.outcomes, 'dropped', 1);
         break;

@@ -95,8 +95,10 @@ export function verdictOf(rows: readonly WorkerRow[]): Verdict {
   }
   const isSilent = state === 'disconnected' || lastSeenMs > 3000;
   const silence = isSilent ? `, and was last heard ${Math.round(lastSeenMs / 1000)} s ago` : '';
-  const part = Math.round(awaitedShare * 100);
-  const text = `${id} holds the others up: ${part} % of all waiting is for it${silence}. Workers spend ${Math.round(share * 100)} % of their time waiting.`;
+  const percent = (part: number): string => `${Math.round(part * 100)}\u00a0%`;
+  const text =
+    `${id} holds the others up: ${percent(awaitedShare)} of all waiting is for it${silence}. ` +
+    `Workers spend ${percent(share)} of their time waiting.`;
   return { id, text, isTrouble: share >= TROUBLE };
 }
 

@@ -179,7 +179,7 @@ describe('what a server tells of its life', () => {
       [1, 0.25],
     ]);
     expect(record?.histograms.delay.counts[0]).toBe(2);
-    expect(record?.events[0]?.text).toBe('worker ann joined');
+    expect(record?.events[0]?.text).toBe('ann joined');
     const later = await watcher.stats({ after: record?.nowMs });
     expect(later.record?.metrics).toEqual({ loss: [] });
   });

@@ -50,7 +50,7 @@ describe('the screen', () => {
   it('says who holds the others up, the figures, the curve and the workers', () => {
     expect(screenOf([shard], options)).toEqual([
       'ws://host  SSP, staleness 3 · adam, learning rate 0.01 · up 9 s',
-      'slow holds the others up: 100 % of all waiting is for it. Workers spend 40 % of their time waiting.',
+      'slow holds the others up: 100\u00a0% of all waiting is for it. Workers spend 40\u00a0% of their time waiting.',
       'loss 1   minClock 47   updates 302 (–)   training 2   waiting 40 %   in –   out –',
       '',
       'loss █▁  2 … 1',

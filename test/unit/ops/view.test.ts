@@ -113,7 +113,7 @@ describe('the verdict', () => {
   it('names the one that most waiting is for', () => {
     expect(later({ waitedMs: 800 }, { awaitedMs: 800 })).toEqual({
       id: 'b',
-      text: 'b holds the others up: 100 % of all waiting is for it. Workers spend 40 % of their time waiting.',
+      text: 'b holds the others up: 100\u00a0% of all waiting is for it. Workers spend 40\u00a0% of their time waiting.',
       isTrouble: true,
     });
   });

@@ -120,7 +120,7 @@ export class Chart {
       cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
       scales: {
         x: { time: false },
-        y: fromZero ? { range: (_plot, _min, max) => [0, Math.max(max * 1.08, 1e-9)] } : {},
+        y: fromZero ? { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] } : {},
       },
       axes: [
         {
@@ -139,7 +139,8 @@ export class Chart {
           label,
           stroke: strokes[i] as string,
           width: 1.75,
-          points: { show: false },
+          // A curve of one point would not be seen.
+          points: { show: (plot: uPlot) => (plot.data[0]?.length ?? 0) < 3 },
         })),
       ],
       hooks: { setCursor: [(plot) => this.#showCursor(plot)] },

@@ -71,5 +71,9 @@ export class HistogramView {
 }
 
 function summaryOf(histogram: HistogramReport, format: (value: number) => string): string {
-  return `half ≤ ${format(quantile(histogram, 0.5))}, 99 % ≤ ${format(quantile(histogram, 0.99))}`;
+  const bound = (share: number): string => {
+    const value = quantile(histogram, share);
+    return Number.isFinite(value) ? `≤ ${format(value)}` : `> ${format(histogram.bounds.at(-1) ?? 0)}`;
+  };
+  return `half ${bound(0.5)}, 99 % ${bound(0.99)}`;
 }

@@ -9,7 +9,7 @@ import { Controls } from './controls.js';
 import { element, setData, setText } from './dom.js';
 import { HistogramView } from './histogramView.js';
 import { explain, hideNotice, showTokenForm } from './notice.js';
-import { showDurability, showEvents, showSummary } from './summaryView.js';
+import { showDurability, showEvents, showSummary, showTasks } from './summaryView.js';
 import { TrainingView } from './trainingView.js';
 import { WorkersView } from './workersView.js';
 
@@ -75,6 +75,7 @@ function onReport(report: ServerReport): void {
   }
   showSummary(report, rows, verdict, training.headline);
   workers.show(rows, verdict.id, report.role === 'admin');
+  showTasks(report);
   showDurability(report);
   showEvents(report);
   controls.show(report);

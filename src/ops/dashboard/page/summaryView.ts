@@ -77,6 +77,25 @@ export function showDurability({ stats, record }: ServerReport): void {
   ]);
 }
 
+/** Shows data sets and tasks, where there are any. */
+export function showTasks({ stats: { data, tasks } }: ServerReport): void {
+  const facts: [term: string, text: string][] = [];
+  if (data !== undefined) {
+    const { epoch, epochs, examples, size, leasedDataShards, isEnded } = data;
+    const state = isEnded ? ', at its end' : '';
+    facts.push(
+      ['epoch', `${count(epoch + 1)}${Number.isFinite(epochs) ? ` of ${count(epochs)}` : ''}${state}`],
+      ['examples', `${count(examples)} of ${count(size)}, ${percent(examples / size)}`],
+      ['data shards out', count(leasedDataShards)],
+    );
+  }
+  if (tasks.waiting + tasks.leased > 0) {
+    facts.push(['tasks', `${count(tasks.leased)} with workers, ${count(tasks.waiting)} wait`]);
+  }
+  element('tasks-section').hidden = facts.length === 0;
+  setFacts(element('tasks'), facts);
+}
+
 /** A duration in its largest unit alone. */
 function ago(milliseconds: number): string {
   return milliseconds < 60_000
