@@ -12,6 +12,7 @@ export function serveCommand(): Command {
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--data-dir <dir>', 'keep the state there (default: in memory)')
     .option('--shard <index/count>', 'be one of several servers of the model', shardArgument)
+    .option('--dashboard', 'serve a page that shows training')
     .option('--insecure', 'listen beyond this machine without authentication')
     .option('--drain-timeout <s>', 'seconds for pushes that are under way at the end', secondsArgument, 30)
     .addHelpText(

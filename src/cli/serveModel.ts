@@ -15,6 +15,7 @@ export interface ServeFlags {
   readonly host?: string;
   readonly dataDir?: string;
   readonly shard?: { readonly index: number; readonly count: number };
+  readonly dashboard?: boolean;
   readonly insecure?: boolean;
   readonly drainTimeout: number;
 }
@@ -30,6 +31,7 @@ export async function serve(file: string, flags: ServeFlags): Promise<number> {
   const signalled = firstSignal();
   await server.listen();
   lines.info(describeServer(server, options));
+  if (options.dashboard === true) lines.info(`watch it at ${dashboardUrl(server.url)}`);
   const stopReports = reportProgress(server);
   const signal = await signalled;
   stopReports();
@@ -70,6 +72,11 @@ function describeServer(server: ParameterServer, { parameters, shard, dataDir }:
     dataDir === undefined ? 'in memory' : `state in ${dataDir}, version ${server.stats().version}`,
   ];
   return `serving ${parts.join('; ')}`;
+}
+
+/** Where the page is: below the path of the WebSocket. */
+function dashboardUrl(url: string): string {
+  return `${url.replace(/^ws/, 'http').replace(/\/$/, '')}/dashboard/`;
 }
 
 /** Says how far training is, when it has moved. Returns what ends that. */

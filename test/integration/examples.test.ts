@@ -93,6 +93,23 @@ test(
 );
 
 test(
+  'digits: what watches it stays there when training is over, if that is asked for',
+  async () => {
+    const demo = start('examples/digits/main.ts', '--workers', '2', '--steps', '20', '--stay');
+    const ended = once(demo, 'exit');
+    const lines = createInterface(demo.stdout)[Symbol.asyncIterator]();
+    let line = '';
+    while (!line.startsWith('The dashboard stays open at ')) line = (await lines.next()).value;
+    const page = /http:\S+/.exec(line)?.[0] ?? '';
+    const metrics = await (await fetch(new URL('../metrics', page))).text();
+    expect(metrics).toContain('pslib_updates_total{shard="0"} 40');
+    demo.kill('SIGINT');
+    expect(await ended).toEqual([0, null]);
+  },
+  PATIENCE_MS,
+);
+
+test(
   'digits: the single process that the demo is compared with learns too',
   async () => {
     const lines = await outputOf(start('examples/digits/singleProcess.ts', '--seeds', '2', '--steps', '120'));

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { asp, bsp, ssp } from '../../../src/core/consistency/consistency.js';
 import type { WorkerInfo } from '../../../src/io/serverReport.js';
 import * as format from '../../../src/ops/view/format.js';
 import { quantile, trimmed } from '../../../src/ops/view/quantile.js';
+import { describeConsistency } from '../../../src/ops/view/settings.js';
 import { sorted, verdictOf, WorkerHistory } from '../../../src/ops/view/workerRows.js';
 
 function worker(id: string, change: Partial<WorkerInfo> = {}): WorkerInfo {
@@ -40,6 +42,23 @@ describe('numbers', () => {
     [format.duration(245_000), '4 min 5 s'],
     [format.duration(11_520_000), '3 h 12 min'],
   ])('%s is %s', (given, expected) => expect(given).toBe(expected));
+});
+
+it('a consistency model is described in words', () => {
+  const models = [
+    ssp({ staleness: 3 }),
+    asp(),
+    bsp(),
+    bsp({ backupWorkers: 2 }),
+    bsp({ aggregate: 'trimmedMean' }),
+  ];
+  expect(models.map(describeConsistency)).toEqual([
+    'SSP, staleness 3',
+    'ASP',
+    'BSP',
+    'BSP, 2 backup workers',
+    'BSP, trimmed mean',
+  ]);
 });
 
 describe('a histogram', () => {
