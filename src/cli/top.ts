@@ -1,6 +1,6 @@
 /** `pslib top URL…`: a server, or the shards of a group, watched in a terminal. */
 import { Command } from 'commander';
-import { describeWatch, Watch } from './topWatch.js';
+import { showWatch, Watch } from './topWatch.js';
 
 interface TopOptions {
   readonly once: boolean;
@@ -18,6 +18,6 @@ export function topCommand(): Command {
     )
     .action(async (urls: string[], { once }: TopOptions) => {
       const watch = new Watch(urls, process.env.PSLIB_TOKEN);
-      await describeWatch(watch, { once, input: process.stdin, output: process.stdout });
+      await showWatch(watch, { once, input: process.stdin, output: process.stdout });
     });
 }

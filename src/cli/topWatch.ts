@@ -1,6 +1,7 @@
 /** The connections and the terminal of `pslib top`: asks each server once a second, and draws what `topScreen` says. */
 import type { ReadStream, WriteStream } from 'node:tty';
 import type { PsError } from '../core/base/errors.js';
+import { randomHex } from '../io/randomHex.js';
 import { Worker } from '../io/worker/node/worker.js';
 import { Series } from '../ops/record/series.js';
 import { WorkerHistory } from '../ops/view/workerRows.js';
@@ -16,20 +17,24 @@ const LEAVE_SCREEN = '\u001b[?25h\u001b[?1049l';
 class ShardWatch {
   readonly #url: string;
   readonly #worker: Worker;
-  #history = new WorkerHistory();
-  #metrics = new Map<string, Series>();
+  readonly #history = new WorkerHistory();
+  readonly #metrics = new Map<string, Series>();
   #afterMs: number | undefined;
   #now: WatchedShard;
 
   constructor(url: string, token: string | undefined) {
     this.#url = url;
     this.#worker = new Worker(url, {
-      id: `top-${process.pid}-${Math.random().toString(36).slice(2, 8)}`,
+      id: `top-${randomHex(4)}`,
       readOnly: true,
       reconnect: { maxDelayMs: 5000, maxOfflineMs: 86_400_000 },
       ...(token === undefined || token === '' ? {} : { token }),
     });
     this.#now = { url, report: undefined, rows: [], metric: undefined, trouble: undefined };
+    this.#worker.on('open', () => {
+      // Perhaps it is another server, or another life of it.
+      this.#afterMs = undefined;
+    });
     this.#worker.on('reconnecting', ({ error }) => {
       this.#now = { ...this.#now, trouble: `not connected: ${describe(error)}; trying again …` };
     });
@@ -41,14 +46,13 @@ class ShardWatch {
 
   /** Asks once. Rejects when the server will not have us. */
   async look(signal: AbortSignal): Promise<void> {
-    const report = await this.#worker.stats({ signal, after: this.#afterMs });
+    const after = this.#afterMs;
+    const report = await this.#worker.stats({ signal, after });
     const { record, stats } = report;
     const nowMs = record?.nowMs ?? stats.uptimeMs;
-    if (nowMs < (this.#afterMs ?? 0)) {
-      this.#history = new WorkerHistory();
-      this.#metrics = new Map();
-    }
-    this.#afterMs = nowMs;
+    const isNew = nowMs < (after ?? 0);
+    this.#afterMs = isNew ? undefined : nowMs;
+    if (after === undefined || isNew) this.#metrics.clear();
     for (const [name, points] of Object.entries(record?.metrics ?? {})) {
       const series = this.#metrics.get(name) ?? new Series();
       this.#metrics.set(name, series);
@@ -101,7 +105,7 @@ export interface TopTerminal {
 }
 
 /** Shows `watch` until someone ends it. Rejects when a server refuses. */
-export async function describeWatch(watch: Watch, terminal: TopTerminal): Promise<void> {
+export async function showWatch(watch: Watch, terminal: TopTerminal): Promise<void> {
   const { once, output } = terminal;
   const end = new AbortController();
   const onInterrupt = (): void => end.abort();

@@ -3,6 +3,7 @@
  * The next question waits for the last answer, so a slow server is asked less often.
  */
 import { PsError } from '../../../core/base/errors.js';
+import { randomHex } from '../../../io/randomHex.js';
 import type { ServerReport } from '../../../io/serverReport.js';
 import { Worker } from '../../../io/worker/browser/worker.js';
 
@@ -21,7 +22,8 @@ export type ConnectionState =
 
 /** What the page is told. */
 export interface ConnectionHandlers {
-  onReport(report: ServerReport): void;
+  /** `isWhole`: its curves begin at their beginning; otherwise they go on where the last report ended. */
+  onReport(report: ServerReport, isWhole: boolean): void;
   onState(state: ConnectionState): void;
 }
 
@@ -35,12 +37,16 @@ export class Connection {
   constructor(url: string, token: string | undefined, handlers: ConnectionHandlers) {
     this.#handlers = handlers;
     this.#worker = new Worker(url, {
-      id: `dashboard-${crypto.getRandomValues(new Uint32Array(1))[0]?.toString(36)}`,
+      id: `dashboard-${randomHex(4)}`,
       readOnly: true,
       reconnect: { minDelayMs: 500, maxDelayMs: 5000, maxOfflineMs: 86_400_000 },
       ...(token === undefined ? {} : { token }),
     });
-    this.#worker.on('open', () => this.#tell({ kind: 'live' }));
+    this.#worker.on('open', () => {
+      // Perhaps it is another server, or another life of it.
+      this.#afterMs = undefined;
+      this.#tell({ kind: 'live' });
+    });
     this.#worker.on('reconnecting', ({ error }) => this.#tell({ kind: 'waiting', error }));
     this.#tell({ kind: 'connecting' });
     void this.#run();
@@ -70,9 +76,12 @@ export class Connection {
     try {
       await this.#worker.connect();
       while (!signal.aborted) {
-        const report: ServerReport = await this.#worker.stats({ signal, after: this.#afterMs });
-        this.#afterMs = report.record?.nowMs;
-        this.#handlers.onReport(report);
+        const after = this.#afterMs;
+        const report = await this.#worker.stats({ signal, after });
+        const nowMs = report.record?.nowMs ?? 0;
+        const isNew = nowMs < (after ?? 0);
+        this.#afterMs = isNew ? undefined : nowMs;
+        this.#handlers.onReport(report, after === undefined || isNew);
         await pause(document.hidden ? ASK_HIDDEN_MS : ASK_EVERY_MS, signal);
       }
     } catch (error) {

@@ -16,9 +16,7 @@ import { WorkersView } from './workersView.js';
 const TOKEN_KEY = 'pslib.token';
 
 let connection: Connection | undefined;
-let history = new WorkerHistory();
-let lastMs = 0;
-let incarnationMs = 0;
+const history = new WorkerHistory();
 const training = new TrainingView();
 const histograms = new HistogramView();
 const controls = new Controls(() => connection);
@@ -56,15 +54,10 @@ function onState(state: ConnectionState, token: string | undefined): void {
   else if (state.kind !== 'connecting') void explain(state.error, token !== undefined);
 }
 
-function onReport(report: ServerReport): void {
+function onReport(report: ServerReport, isWhole: boolean): void {
   const { record, stats } = report;
   const nowMs = record?.nowMs ?? stats.uptimeMs;
-  if (nowMs < lastMs || incarnationMs > stats.uptimeMs) {
-    training.clear();
-    history = new WorkerHistory();
-  }
-  lastMs = nowMs;
-  incarnationMs = stats.uptimeMs;
+  if (isWhole) training.clear();
   const shown = report.workers.filter(({ id, role }) => role === 'worker' || id !== connection?.id);
   const rows = history.rows(nowMs, shown);
   const verdict = verdictOf(rows);
