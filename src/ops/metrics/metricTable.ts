@@ -3,7 +3,7 @@
  * `docs/guides/metrics.md` lists the same. Names follow the conventions of Prometheus: base units,
  * `_total` for what only rises.
  */
-import type { ServerStats, WorkerInfo } from '../../io/serverReport.js';
+import type { ServerStats, TableStats, WorkerInfo } from '../../io/serverReport.js';
 import type { Histogram } from '../record/histogram.js';
 import type { Recorder } from '../record/recorder.js';
 
@@ -63,6 +63,15 @@ export const METRICS: readonly MetricRow[] = [
   ofData('leased_data_shards', 'Data shards that workers hold.', ({ leasedDataShards }) => leasedDataShards),
   gauge('waiting_tasks', 'Generic tasks that wait for a worker.', ({ tasks }) => tasks.waiting),
   gauge('leased_tasks', 'Generic tasks that workers hold.', ({ tasks }) => tasks.leased),
+  ofTables('rows', 'gauge', 'Rows that take memory.', ({ rows }) => rows),
+  ofTables('bytes', 'gauge', 'Bytes of values, slots and index.', ({ bytes }) => bytes),
+  ofTables('born_rows_total', 'counter', 'Rows that got memory.', ({ born }) => born),
+  ofTables(
+    'evicted_rows_total',
+    'counter',
+    'Rows that lost their memory to others.',
+    ({ evicted }) => evicted,
+  ),
   counter('received_bytes_total', 'Payload bytes received.', ({ stats }) => [[stats.receivedBytes]]),
   counter('received_messages_total', 'Messages received.', ({ stats }) => [[stats.receivedMessages]]),
   counter('sent_bytes_total', 'Bytes written to sockets.', ({ stats }) => [[stats.sentBytes]]),
@@ -147,6 +156,22 @@ export const HISTOGRAMS: readonly HistogramRow[] = [
 
 function gauge(name: string, help: string, read: (stats: ServerStats) => number): MetricRow {
   return { name: `pslib_${name}`, type: 'gauge', help, read: ({ stats }) => [[read(stats)]] };
+}
+
+/** A line for each sparse table. */
+function ofTables(
+  name: string,
+  type: MetricRow['type'],
+  help: string,
+  read: (table: TableStats) => number,
+): MetricRow {
+  return {
+    name: `pslib_table_${name}`,
+    type,
+    help,
+    label: 'table',
+    read: ({ stats: { tables } }) => tables.map((table) => [read(table), table.name] as const),
+  };
 }
 
 /** Of the data set: no line where there is none. */

@@ -77,8 +77,8 @@ export function showDurability({ stats, record }: ServerReport): void {
   ]);
 }
 
-/** Shows data sets and tasks, where there are any. */
-export function showTasks({ stats: { data, tasks } }: ServerReport): void {
+/** Shows data sets, tasks and sparse tables, where there are any. */
+export function showTasks({ stats: { data, tasks, tables } }: ServerReport): void {
   const facts: [term: string, text: string][] = [];
   if (data !== undefined) {
     const { epoch, epochs, examples, size, leasedDataShards, isEnded } = data;
@@ -91,6 +91,9 @@ export function showTasks({ stats: { data, tasks } }: ServerReport): void {
   }
   if (tasks.waiting + tasks.leased > 0) {
     facts.push(['tasks', `${count(tasks.leased)} with workers, ${count(tasks.waiting)} wait`]);
+  }
+  for (const { name, rows, bytes: size } of tables) {
+    facts.push([`table ${name}`, `${count(rows)} rows, ${bytes(size)}`]);
   }
   element('tasks-section').hidden = facts.length === 0;
   setFacts(element('tasks'), facts);
