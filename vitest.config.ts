@@ -1,11 +1,13 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-// Five projects by what a test needs:
+// Projects by what a test needs:
 // - core: pure logic, no sockets and no timers; fast, in threads.
 // - process: real sockets, files and child processes, in processes of their own; 90 s guard against hangs.
 // - simulation: thousands of simulated runs, and the planted bugs that they must find (`npm run test:simulation`).
 // - browser: a real Chromium, where there is one (`npm run test:browser`).
 // - package: the packed tarball in an empty project (`npm run test:package`).
+// - slurm: a Slurm of this machine, where it is installed (`npm run test:slurm`).
+// - hosts: several hosts as network namespaces, where they can be made (`npm run test:hosts`).
 // Every kind of test has a folder under test/; `npx vitest run test/unit` runs one of them.
 
 const isCi = Boolean(process.env.CI);
@@ -30,7 +32,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'core',
           include: ['test/**/*.test.ts'],
-          exclude: inFolders([...sockets, ...simulation, 'package', 'browser']),
+          exclude: inFolders([...sockets, ...simulation, 'package', 'browser', 'slurm', 'hosts']),
           pool: 'threads',
           testTimeout: 90_000,
         },
@@ -66,6 +68,26 @@ const config: ViteUserConfig = defineConfig({
           fileParallelism: false,
           testTimeout: 90_000,
           hookTimeout: 90_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'slurm',
+          include: inFolders(['slurm']),
+          pool: 'forks',
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'hosts',
+          include: inFolders(['hosts']),
+          pool: 'forks',
+          testTimeout: 90_000,
+          hookTimeout: 60_000,
         },
       },
       {

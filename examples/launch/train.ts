@@ -4,10 +4,12 @@
  *
  *     npx pslib launch --servers 1 --workers 4 -- npx tsx examples/launch/train.ts
  */
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   adam,
+  bsp,
   fromEnvironment,
   ParameterServer,
   type ServerPlace,
@@ -21,7 +23,11 @@ import { randomFrom } from '../digits/random.js';
 import { BATCH_SIZE, fallingRate, LEARNING_RATE } from '../digits/settings.js';
 
 const STEPS = Number(process.env.DIGITS_STEPS ?? 300);
+/** With bsp the result is the same to the bit wherever it runs; with ssp nobody waits for each single step. */
+const IS_BSP = process.env.DIGITS_CONSISTENCY === 'bsp';
 const SEED = 1;
+/** How long the servers wait at the end for those who are still connected. */
+const GRACE_MS = 20_000;
 /** The reader that judges the result; when it leaves, the servers are no longer needed. */
 const EXAMINER = 'examiner';
 
@@ -33,8 +39,9 @@ else await train(place);
 async function serve({ rank, servers, workers = 1, serverOptions }: ServerPlace): Promise<void> {
   const server = new ParameterServer({
     parameters: networkParameters,
-    optimizer: adam({ learningRate: fallingRate(LEARNING_RATE, STEPS * workers) }),
-    consistency: ssp({ staleness: 3 }),
+    // With bsp the workers' gradients of a step make one update together.
+    optimizer: adam({ learningRate: fallingRate(LEARNING_RATE, IS_BSP ? STEPS : STEPS * workers) }),
+    consistency: IS_BSP ? bsp() : ssp({ staleness: 3 }),
     minWorkers: workers,
     seed: SEED,
     ...serverOptions,
@@ -52,20 +59,25 @@ async function serve({ rank, servers, workers = 1, serverOptions }: ServerPlace)
   });
   const stopped = once(process, 'SIGTERM');
   await server.listen();
-  console.log(`server ${rank} of ${servers.length} listens at ${server.url}`);
+  const { minClock } = server.stats();
+  const from = minClock > 0 ? `, goes on at minClock ${minClock}` : '';
+  console.log(`server ${rank} of ${servers.length} listens at ${server.url}${from}`);
 
-  const isTrained = await Promise.race([trained.then(() => true), stopped.then(() => false)]);
+  const isTrained =
+    minClock >= STEPS || (await Promise.race([trained.then(() => true), stopped.then(() => false)]));
   if (isTrained) {
-    if (rank === 0) console.log(`accuracy ${(await examine(servers)).toFixed(3)}`);
-    // Whoever stops the servers now must wait: each holds a part of what is judged.
-    await Promise.race([judged, sleep(30_000, undefined, { ref: false })]);
+    if (rank === 0) console.log(await examine(servers));
+    // Whoever stops the servers now must wait: each holds a part of what is judged, and workers say goodbye yet.
+    await Promise.race([judged, sleep(GRACE_MS, undefined, { ref: false })]);
+    const end = performance.now() + GRACE_MS;
+    while (server.stats().connections > 0 && performance.now() < end) await sleep(20);
   }
   await server.drain({ timeoutMs: 5_000 });
   await server.close();
 }
 
-/** The accuracy of the parameters, whichever server holds which of them. */
-async function examine(servers: readonly string[]): Promise<number> {
+/** The accuracy of the parameters, whichever server holds which of them, and a hash of their bits. */
+async function examine(servers: readonly string[]): Promise<string> {
   const reader = new Worker<typeof networkParameters>(servers, {
     id: EXAMINER,
     readOnly: true,
@@ -73,7 +85,10 @@ async function examine(servers: readonly string[]): Promise<number> {
   });
   const { tensors } = await reader.pull();
   await reader.close();
-  return accuracy(tensors, splitDigits(loadDigits()).test);
+  const hash = createHash('sha256');
+  for (const { data } of Object.values(tensors)) hash.update(data);
+  const share = accuracy(tensors, splitDigits(loadDigits()).test);
+  return `accuracy ${share.toFixed(3)}  parameters ${hash.digest('hex').slice(0, 12)}`;
 }
 
 /** Takes the steps that are left: after a restart a worker goes on at its clock. */
@@ -86,6 +101,8 @@ async function train({ rank, worldSize, servers, workerOptions }: WorkerPlace): 
     reconnect: { maxOfflineMs: 120_000 },
   });
   await worker.connect();
+  // The batches of the steps that an earlier process of this worker has taken.
+  for (let step = 0; step < worker.clock; step++) batches.next();
   const { steps, waitSeconds } = await worker.run(
     (parameters, batch) => {
       const { loss, gradients } = gradient(parameters, batch);

@@ -60,6 +60,13 @@ async function runJob(command: string[], flags: Flags): Promise<number> {
   });
   const view = new LaunchView(job);
   const onSignal = (signal: NodeJS.Signals): void => job.stop(signal);
+  // Whoever read our output has gone: the job must not be left behind.
+  const onBroken = (): void => {
+    view.mute();
+    job.stop('SIGTERM');
+  };
+  process.stdout.on('error', onBroken);
+  process.stderr.on('error', onBroken);
   for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
   try {
     const { exitCode } = await job.ended;

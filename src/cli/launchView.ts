@@ -21,6 +21,7 @@ export class LaunchView {
   readonly #nameWidth: number;
   readonly #colors = new Map<string, (typeof COLORS)[number]>();
   #bars: MultiBar | undefined;
+  #isMuted = false;
 
   constructor(launch: Launch) {
     this.#launch = launch;
@@ -37,6 +38,12 @@ export class LaunchView {
     });
     launch.on('stopping', ({ reason }) => this.#note(`stopping: ${reason}`));
     if (this.#isTerminal) this.#showStatus();
+  }
+
+  /** Shows nothing more: nobody sees it. */
+  mute(): void {
+    this.#isMuted = true;
+    this.#bars?.stop();
   }
 
   /** Ends the view with a line that says how the job ended. */
@@ -107,6 +114,7 @@ export class LaunchView {
   }
 
   #print(name: string, text: string, stream: 'stdout' | 'stderr'): void {
+    if (this.#isMuted) return;
     const prefix = this.#paint(this.#colors.get(name) ?? 'gray', `${name.padEnd(this.#nameWidth)} |`);
     const line = `${prefix} ${text}\n`;
     // On a terminal both are the same screen, which the status line must know of.

@@ -49,6 +49,20 @@ describe('examples/quickstart', () => {
   });
 });
 
+test('deploy/Containerfile builds from the tarball, and starts the command', async () => {
+  const lines = readFileSync(join(root, 'deploy/Containerfile'), 'utf8').split('\n');
+  const said = (word: string): string => lines.find((line) => line.startsWith(`${word} `)) ?? '';
+  expect(said('FROM')).toMatch(/\/node:(2[2-9]|[3-9]\d)-slim$/);
+  expect(said('COPY')).toBe('COPY pslib-*.tgz /tmp/');
+  // What its RUN does was done in the empty project.
+  expect(said('RUN')).toMatch(/^RUN npm install --omit=dev .*\/tmp\/pslib-\*\.tgz/);
+  const [program, file = ''] = JSON.parse(said('ENTRYPOINT').slice('ENTRYPOINT '.length)) as string[];
+  expect(program).toBe('node');
+  const { code, stdout, output } = await project.node(file.replace('/opt/pslib/', ''), '--version');
+  expect(code, output).toBe(0);
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
 describe('loading', () => {
   test("require('pslib') gives the same names as import", async () => {
     project.write('import.mjs', printNames('pslib'));

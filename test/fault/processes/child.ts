@@ -17,9 +17,12 @@ export class Child {
     reject: (error: Error) => void;
   }[] = [];
 
-  constructor(file: string, args: readonly (string | number)[]) {
+  /** `within`: a command that runs the one behind it, somewhere else for instance. */
+  constructor(file: string, args: readonly (string | number)[], within: readonly string[] = []) {
+    const [program = process.execPath, ...before] = [...within, process.execPath];
     this.process = fork(new URL(file, import.meta.url), args.map(String), {
-      execArgv: ['--import', 'tsx'],
+      execPath: program,
+      execArgv: [...before, '--import', 'tsx'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.process.on('message', (said: Said) => this.#hear(said));

@@ -219,6 +219,21 @@ describe('pslib launch', () => {
     ]);
   });
 
+  test('ends the job when nobody reads its output any more', async () => {
+    const code = 'setInterval(() => console.log(process.pid), 5)';
+    const job = pslib('launch', '--', ...program(code));
+    const pids = new Set<number>();
+    await new Promise<void>((resolve) => {
+      createInterface(job.stdout).on('line', (line) => {
+        const [, pid] = /\d \| (\d+)$/.exec(line) ?? [];
+        if (pid !== undefined && pids.add(Number(pid)).size === 2) resolve();
+      });
+    });
+    job.stdout.destroy();
+    expect(await once(job, 'exit')).toEqual([143, null]);
+    expect([...pids].filter(isAlive)).toEqual([]);
+  });
+
   test.each([
     [['launch'], /missing required argument 'command'/],
     [['launch', '--workers', 'many', '--', 'x'], /'many' is invalid. It must be an integer from 0/],
