@@ -70,7 +70,8 @@ async function serve({ rank, servers, workers = 1, serverOptions }: ServerPlace)
     // Whoever stops the servers now must wait: each holds a part of what is judged, and workers say goodbye yet.
     await Promise.race([judged, sleep(GRACE_MS, undefined, { ref: false })]);
     const end = performance.now() + GRACE_MS;
-    while (server.stats().connections > 0 && performance.now() < end) await sleep(20);
+    const areWorkersThere = (): boolean => server.workers().some(({ role }) => role === 'worker');
+    while (areWorkersThere() && performance.now() < end) await sleep(20);
   }
   await server.drain({ timeoutMs: 5_000 });
   await server.close();

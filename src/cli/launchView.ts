@@ -5,6 +5,7 @@
 import { styleText } from 'node:util';
 import { MultiBar } from 'cli-progress';
 import type { Launch, LaunchedExit, LaunchedProcess } from '../launch/local/launch.js';
+import { LaunchProgress } from './launchProgress.js';
 
 /** More processes of a role than this are counted, not drawn. */
 const MAX_DRAWN = 24;
@@ -22,6 +23,7 @@ export class LaunchView {
   readonly #colors = new Map<string, (typeof COLORS)[number]>();
   #bars: MultiBar | undefined;
   #isMuted = false;
+  #progress: LaunchProgress | undefined;
 
   constructor(launch: Launch) {
     this.#launch = launch;
@@ -30,13 +32,19 @@ export class LaunchView {
     names.forEach((name, i) => {
       this.#colors.set(name, COLORS[i % COLORS.length] as (typeof COLORS)[number]);
     });
-    launch.on('starting', ({ servers }) => this.#note(describeJob(launch.processes, servers)));
+    launch.on('starting', ({ servers }) => {
+      this.#note(describeJob(launch.processes, servers));
+      if (this.#isTerminal) this.#progress = new LaunchProgress(servers, process.env.PSLIB_TOKEN);
+    });
     launch.on('line', ({ name, stream, text }) => this.#print(name, text, stream));
     launch.on('exit', (exit) => this.#noteExit(exit));
     launch.on('start', ({ name, pid, restarts }) => {
       if (restarts > 0) this.#note(`${name} is started again as process ${pid}`);
     });
-    launch.on('stopping', ({ reason }) => this.#note(`stopping: ${reason}`));
+    launch.on('stopping', ({ reason }) => {
+      this.#note(`stopping: ${reason}`);
+      void this.#progress?.close();
+    });
     if (this.#isTerminal) this.#showStatus();
   }
 
@@ -59,6 +67,7 @@ export class LaunchView {
     this.#note(parts.join('; '));
     this.#bars?.update();
     this.#bars?.stop();
+    void this.#progress?.close();
   }
 
   #showStatus(): void {
@@ -82,17 +91,17 @@ export class LaunchView {
     const parts = [`servers ${this.#draw(of('server'))}`, `workers ${this.#draw(of('worker'))}`];
     const restarts = sum(processes.map((each) => each.restarts));
     if (restarts > 0) parts.push(`${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`);
-    return [...parts, this.#elapsed()].join('   ');
+    const progress = this.#progress?.text ?? '';
+    return [...parts, ...(progress === '' ? [] : [progress]), this.#elapsed()].join('   ');
   }
 
   #draw(processes: readonly LaunchedProcess[]): string {
     if (processes.length === 0) return '–';
     const marks = processes.map((each) => markOf(each));
-    if (processes.length <= MAX_DRAWN) {
-      return marks.map(([sign, color]) => this.#paint(color, sign)).join('');
-    }
+    // Without colours, which would count as columns of the line.
+    if (processes.length <= MAX_DRAWN) return marks.map(([sign]) => sign).join('');
     const counts = new Map<string, number>();
-    for (const [, , word] of marks) counts.set(word, (counts.get(word) ?? 0) + 1);
+    for (const [, word] of marks) counts.set(word, (counts.get(word) ?? 0) + 1);
     return Array.from(counts, ([word, count]) => `${count} ${word}`).join(', ');
   }
 
@@ -122,7 +131,7 @@ export class LaunchView {
     else process[stream].write(line);
   }
 
-  #paint(color: (typeof COLORS)[number] | 'red' | 'gray', text: string): string {
+  #paint(color: (typeof COLORS)[number] | 'gray', text: string): string {
     return this.#isColored ? styleText(color, text) : text;
   }
 
@@ -133,12 +142,12 @@ export class LaunchView {
   }
 }
 
-/** A sign, its colour, and a word for the state of a process. */
-function markOf({ state, exitCode }: LaunchedProcess): [string, 'green' | 'yellow' | 'gray' | 'red', string] {
-  if (state === 'running') return ['●', 'green', 'running'];
-  if (state === 'waiting') return ['↻', 'yellow', 'to be restarted'];
-  if (state === 'starting') return ['○', 'gray', 'starting'];
-  return exitCode === 0 ? ['✓', 'gray', 'done'] : ['✗', 'red', 'failed'];
+/** A sign and a word for the state of a process. */
+function markOf({ state, exitCode }: LaunchedProcess): [sign: string, word: string] {
+  if (state === 'running') return ['●', 'running'];
+  if (state === 'waiting') return ['↻', 'to be restarted'];
+  if (state === 'starting') return ['○', 'starting'];
+  return exitCode === 0 ? ['✓', 'done'] : ['✗', 'failed'];
 }
 
 function describeJob(processes: readonly LaunchedProcess[], urls: readonly string[]): string {
