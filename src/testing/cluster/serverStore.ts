@@ -3,6 +3,7 @@
  * simulated disk.
  */
 
+import { type Shard, WHOLE } from '../../core/partition/keyRange.js';
 import type { ServerEffect } from '../../core/server/events.js';
 import type { JournalRecord } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
@@ -70,11 +71,18 @@ export class DiskStore implements ServerStore {
   readonly disk: SimDisk;
   readonly #durability: Exclude<SimDurability, 'memory'>;
   readonly #checkpointMs: number;
+  readonly #shard: Shard;
   #storage: Storage | undefined;
   #salt = 0;
 
-  /** `checkpointMs`: time between two checkpoints; Infinity: none. */
-  constructor(disk: SimDisk, durability: Exclude<SimDurability, 'memory'>, checkpointMs: number) {
+  /** `checkpointMs`: time between two checkpoints; Infinity: none. `shard`: of the server. */
+  constructor(
+    disk: SimDisk,
+    durability: Exclude<SimDurability, 'memory'>,
+    checkpointMs: number,
+    shard: Shard = WHOLE,
+  ) {
+    this.#shard = shard;
     this.disk = disk;
     this.#durability = durability;
     this.#checkpointMs = checkpointMs;
@@ -97,7 +105,7 @@ export class DiskStore implements ServerStore {
         directory: DIRECTORY,
         durability: this.#durability,
         checkpoint: { intervalMs: this.#checkpointMs, journalBytes: Number.POSITIVE_INFINITY, keep: 2 },
-        shard: { index: 0, count: 1 },
+        shard: this.#shard,
         settings: core.state.configured,
         lineage: core.lineage,
         newSalt: () => ++this.#salt,

@@ -147,7 +147,7 @@ export class SimServer implements Listener {
   /** A core without a state. */
   makeCore(): ServerCore {
     const { parameters, optimizer, core, seed } = this.#options;
-    const model = modelOf(parameters, seed);
+    const model = modelOf(parameters, seed, core.shard);
     const values = newArray(model.catalogue.length);
     model.initialise(values);
     const table = new DenseTable({

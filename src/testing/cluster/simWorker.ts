@@ -13,6 +13,7 @@ import type {
   WorkerEvent,
 } from '../../core/worker/events.js';
 import { WorkerCore, type WorkerCoreOptions } from '../../core/worker/workerCore.js';
+import type { WorkerMachine } from '../../core/worker/workerMachine.js';
 import { Outbox } from '../../io/transport/outbox.js';
 import type { Transport } from '../../io/transport/transport.js';
 import type { Attempt, Listener, Network } from '../network/network.js';
@@ -38,12 +39,17 @@ export interface SimWorkerParts {
   readonly number: number;
   readonly network: Network;
   readonly server: Listener;
+  /** In a group: the servers of the other urls. */
+  readonly others?: readonly Listener[];
   readonly core: WorkerCoreOptions;
+  /** Default: the core for one server. */
+  readonly makeCore?: (options: WorkerCoreOptions) => WorkerMachine;
   readonly windowBytes: number;
   readonly observer: Required<ClusterObserver>;
 }
 
 interface WorkerLink {
+  readonly server: number;
   readonly connection: number;
   attempt: Attempt | undefined;
   transport: Transport | undefined;
@@ -57,13 +63,14 @@ export class SimWorker {
   readonly id: string;
   readonly number: number;
   readonly process: SimProcess;
-  readonly core: WorkerCore;
+  readonly core: WorkerMachine;
   readonly #parts: SimWorkerParts;
   readonly #pending = new Map<number, (ended: Ended) => void>();
   readonly #queue: WorkerEvent[] = [];
   #lastRequest = 0;
   #isStepping = false;
-  #link: WorkerLink | undefined;
+  /** The open one of each server. */
+  readonly #links: (WorkerLink | undefined)[] = [];
   #wakeAt = Number.POSITIVE_INFINITY;
   #wake: { isCancelled: boolean } | undefined;
 
@@ -72,7 +79,8 @@ export class SimWorker {
     this.id = parts.core.id;
     this.number = parts.number;
     this.process = parts.process;
-    this.core = new WorkerCore(parts.core);
+    const { makeCore = (options) => new WorkerCore(options) } = parts;
+    this.core = makeCore(parts.core);
   }
 
   /** Requests that have not ended. */
@@ -124,22 +132,23 @@ export class SimWorker {
   #carryOut(effect: WorkerEffect): void {
     switch (effect.kind) {
       case 'connect':
-        this.#open(effect.connection);
+        this.#open(effect.server ?? 0, effect.connection);
         break;
-      case 'send': {
-        const { whenTaken: request } = effect;
-        const whenTaken = request === undefined ? undefined : () => this.#end(request, { value: undefined });
-        this.#link?.outbox?.send(effect.message, effect.payload, whenTaken);
+      case 'send':
+        this.#links[effect.server ?? 0]?.outbox?.send(
+          effect.message,
+          effect.payload,
+          this.#whenTaken(effect),
+        );
         break;
-      }
       case 'stream':
-        this.#link?.outbox?.stream(effect.stream);
+        this.#links[effect.server ?? 0]?.outbox?.stream(effect.stream);
         break;
       case 'close':
-        this.#link?.transport?.close(effect.code, effect.reason);
+        this.#links[effect.server ?? 0]?.transport?.close(effect.code, effect.reason);
         break;
       case 'terminate':
-        this.#terminate();
+        this.#terminate(effect.server ?? 0);
         break;
       case 'settle':
         this.#end(effect.request, { value: effect.value });
@@ -153,6 +162,15 @@ export class SimWorker {
     }
   }
 
+  #whenTaken(effect: {
+    whenTaken?: number | undefined;
+    tellTaken?: number | undefined;
+  }): (() => void) | undefined {
+    const { whenTaken, tellTaken } = effect;
+    if (whenTaken !== undefined) return () => this.#end(whenTaken, { value: undefined });
+    return tellTaken === undefined ? undefined : () => this.#dispatch({ kind: 'taken', request: tellTaken });
+  }
+
   /** Calls back in a later turn, as a promise would. */
   #end(request: number, ended: Ended): void {
     const onEnded = this.#pending.get(request);
@@ -160,17 +178,24 @@ export class SimWorker {
     if (onEnded !== undefined) this.process.after(0, () => onEnded(ended));
   }
 
-  #open(connection: number): void {
-    const { network, server, windowBytes } = this.#parts;
-    const link: WorkerLink = { connection, attempt: undefined, transport: undefined, outbox: undefined };
-    this.#link = link;
-    link.attempt = network.dial(this.id, this.process, server, {
+  #open(server: number, connection: number): void {
+    const { network, server: first, others = [], windowBytes } = this.#parts;
+    const link: WorkerLink = {
+      server,
+      connection,
+      attempt: undefined,
+      transport: undefined,
+      outbox: undefined,
+    };
+    this.#links[server] = link;
+    const listener = server === 0 ? first : (others[server - 1] as Listener);
+    link.attempt = network.dial(this.id, this.process, listener, {
       onOpen: (transport) => {
         link.transport = transport;
         link.outbox = new Outbox(transport, windowBytes, (stream) =>
-          this.#dispatch({ kind: 'streamEnded', stream }),
+          this.#dispatch({ kind: 'streamEnded', server, stream }),
         );
-        this.#dispatch({ kind: 'opened', connection });
+        this.#dispatch({ kind: 'opened', server, connection });
       },
       onFrame: (frame) => this.#onFrame(link, frame),
       onText: () => {},
@@ -179,28 +204,29 @@ export class SimWorker {
   }
 
   #onFrame(link: WorkerLink, frame: Uint8Array): void {
-    if (this.#link !== link) return;
-    const { connection } = link;
+    const { server, connection } = link;
+    if (this.#links[server] !== link) return;
     let event: Timeless<NetworkEvent & WorkerEvent>;
     try {
       const { message, payload } = decodeFrame(frame);
       this.#parts.observer.workerReceives(this.id, this.number, message, payload);
-      event = { kind: 'message', connection, message, payload };
+      event = { kind: 'message', server, connection, message, payload };
     } catch (error) {
-      event = { kind: 'malformed', connection, error: error as PsError };
+      event = { kind: 'malformed', server, connection, error: error as PsError };
     }
     this.#dispatch(event);
   }
 
   #onClose(link: WorkerLink, code: number, reason: string): void {
-    if (this.#link === link) this.#link = undefined;
-    this.#dispatch({ kind: 'closed', connection: link.connection, code, reason });
+    const { server, connection } = link;
+    if (this.#links[server] === link) this.#links[server] = undefined;
+    this.#dispatch({ kind: 'closed', server, connection, code, reason });
     link.outbox?.close();
   }
 
-  #terminate(): void {
-    const link = this.#link;
-    this.#link = undefined;
+  #terminate(server: number): void {
+    const link = this.#links[server];
+    this.#links[server] = undefined;
     link?.attempt?.abort();
     link?.transport?.terminate();
     link?.outbox?.close();

@@ -187,8 +187,9 @@ export class GroupCore implements WorkerMachine {
     const missing: Member[] = [];
     while (this.#members.all.length < count) missing.push(this.#addMember());
     for (const joint of this.#connecting) joint.ask(missing, () => ({ kind: 'connect' }));
-    if (!this.#members.all.every(({ core }) => core.isOpen)) return;
-    this.#isComplete = true;
+    // All have been met, though one may be away again.
+    this.#isComplete = this.#members.all.every(({ core }) => core.server.whole !== undefined);
+    if (!this.isOpen) return;
     this.#connecting.clear();
     const version = Math.min(...this.#versions.values());
     this.#observe({ ...observation, clock: this.clock, version });
