@@ -14,6 +14,8 @@ import type { Context, Suite } from './suite.js';
 import { crowd } from './suites/crowd.js';
 import { durability } from './suites/durability.js';
 import { fanOut } from './suites/fanOut.js';
+import { group } from './suites/group.js';
+import { groupCheckpoint } from './suites/groupCheckpoint.js';
 import { growth } from './suites/growth.js';
 import { kernels } from './suites/kernels.js';
 import { manyTensors } from './suites/manyTensors.js';
@@ -31,6 +33,8 @@ const SUITES: readonly Suite[] = [
   crowd,
   prompt,
   growth,
+  group,
+  groupCheckpoint,
   durability,
   recovery,
   reconnect,

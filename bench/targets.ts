@@ -80,6 +80,19 @@ const TARGETS: readonly Target[] = [
       'stall max ms'
     ];
   }),
+  ...['16 MB', '100 MB'].map((size) =>
+    atLeast(`2 servers and 2 workers at ${size}, against 1 server`, 1, (find) =>
+      ratioOf(find('group', `${size}, 2 workers`, 'pslib, 2 servers')),
+    ),
+  ),
+  ...['2', '3'].map((count) =>
+    atMost(`processor time of ${count} servers at 100 MB, against 1`, 1.1, (find) =>
+      ratioOf(find('group', '100 MB, 1 worker, all servers', `pslib, ${count} servers`)),
+    ),
+  ),
+  atMost("longest stall of a shard during a group's checkpoint of 1 GB, ms", 20, (find) =>
+    medianOf(find('group-checkpoint', '1 GB', 'longest stall during it')),
+  ),
   ...[1, 4].map((workers): Target => {
     const name = `100 MB, ${workers} ${workers === 1 ? 'worker' : 'workers'}`;
     return atMost(`peak memory of the server at ${name}, MiB`, memoryLimit(100, workers), (find) => {

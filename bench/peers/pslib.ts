@@ -35,7 +35,7 @@ export const peer: Peer = {
 
 /** A parameter server with the model of the plan, SGD, and by default no bound on staleness. */
 export async function servePslib(
-  { parts, consistency = 'asp', minWorkers = 1 }: ServePlan,
+  { parts, index, count, consistency = 'asp', minWorkers = 1 }: ServePlan,
   more: Pick<ParameterServerOptions, 'dataDir' | 'durability'> = {},
 ): Promise<PeerServer> {
   const parameters = Object.fromEntries(
@@ -49,6 +49,7 @@ export async function servePslib(
     optimizer: sgd({ learningRate: LEARNING_RATE }),
     consistency: { asp: asp(), bsp: bsp(), ssp: ssp({ staleness: 3 }) }[consistency],
     minWorkers,
+    ...(count === 1 ? {} : { shard: { index, count } }),
     port: 0,
     ...more,
   });
@@ -70,7 +71,8 @@ export class PslibWorker {
 
   /** Connects a worker. */
   static async connect({ parts, ports, readOnly = false }: ConnectPlan): Promise<PslibWorker> {
-    const worker = new Worker(`ws://127.0.0.1:${ports[0]}`, { readOnly });
+    const urls = ports.map((port) => `ws://127.0.0.1:${port}`);
+    const worker = new Worker(urls.length === 1 ? (urls[0] as string) : urls, { readOnly });
     await worker.connect();
     return new PslibWorker(worker, parts);
   }
