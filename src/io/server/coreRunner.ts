@@ -69,7 +69,7 @@ export class CoreRunner {
   records: RecordSink | undefined;
   /** Answers what the core can't. */
   onAsk: ((effect: AskEffect) => void) | undefined;
-  #quiet: { readonly isQuiet: () => boolean; readonly done: () => void } | undefined;
+  readonly #awaited = new Set<{ readonly holds: () => boolean; readonly done: () => void }>();
   #isRunning = false;
   #failure: PsError | undefined;
   #nextConnection = 1;
@@ -171,7 +171,7 @@ export class CoreRunner {
     }
     this.#isRunning = false;
     this.records?.flush();
-    if (this.#quiet?.isQuiet() === true) this.#quiet.done();
+    for (const { holds, done } of this.#awaited) if (holds()) done();
   }
 
   /**
@@ -186,20 +186,19 @@ export class CoreRunner {
     this.#observe({ kind: 'error', error: this.#failure });
   }
 
-  /** Resolves when `isQuiet` holds between two events, or after `timeoutMs`. */
-  async untilQuiet(isQuiet: () => boolean, timeoutMs: number): Promise<void> {
-    if (isQuiet()) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#quiet = {
-        isQuiet,
-        done: () => {
-          clearTimeout(timer);
-          resolve();
-        },
+  /** Resolves to true as soon as `holds` does between two events, to false after `timeoutMs`. */
+  async until(holds: () => boolean, timeoutMs: number): Promise<boolean> {
+    if (holds()) return true;
+    return new Promise((resolve) => {
+      const end = (isReached: boolean): void => {
+        clearTimeout(timer);
+        this.#awaited.delete(waiter);
+        resolve(isReached);
       };
+      const waiter = { holds, done: () => end(true) };
+      const timer = setTimeout(() => end(false), timeoutMs);
+      this.#awaited.add(waiter);
     });
-    this.#quiet = undefined;
   }
 
   /** Resolves when all connections have closed; those that have not after `timeoutMs` are cut off. */

@@ -26,7 +26,7 @@ import { CoreRunner } from './coreRunner.js';
 import { Entrance } from './entrance.js';
 import { HttpPlace } from './httpPlace.js';
 import { makeCore } from './makeCore.js';
-import { Persistence } from './persistence.js';
+import { type CheckpointMoment, Persistence } from './persistence.js';
 import { emitObservation, guarded, logObservation, type ParameterServerEvents } from './serverEvents.js';
 import {
   type CheckedServerOptions,
@@ -187,8 +187,8 @@ export class ParameterServer<
   }
 
   /**
-   * Replaces all parameters by those of `snapshot`, or of the safetensors file at that path; optimizer slots
-   * start anew and the version rises by 1. Rejects and changes nothing if they don't fit: with
+   * Replaces all parameters by those of `snapshot`, or of the safetensors file, or a group's checkpoint, at that
+   * path; optimizer slots start anew and the version rises by 1. Rejects and changes nothing if they don't fit: with
    * `PS_INVALID_ARGUMENT`, `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH` or `PS_NOT_FINITE`; for a file that can't be
    * read with `PS_STORAGE`, for one that is damaged with `PS_CORRUPT`. A file may have more tensors.
    */
@@ -202,12 +202,12 @@ export class ParameterServer<
 
   /**
    * Takes a checkpoint in `dataDir`, or writes one to `path`, a safetensors file that other tools read too.
-   * Holds every push that was answered before. Rejects with `PS_STORAGE` if it can't be written.
+   * Holds every push that was answered before. Rejects with `PS_STORAGE` if it can't be written, `PS_CLOCK_TIMEOUT`.
    */
-  async checkpoint(path?: string): Promise<CheckpointReport> {
+  async checkpoint(path?: string, at: CheckpointMoment = {}): Promise<CheckpointReport> {
     if (this.#state === 'closed') throw closedError();
     this.#requireState();
-    return this.#persistence.checkpoint(path);
+    return this.#persistence.checkpoint(path, at);
   }
 
   /** Changes the consistency model; pulls that wait are looked at again at once. See `docs/guides/consistency.md`. */
@@ -285,7 +285,7 @@ export class ParameterServer<
   async #drain(retryAfterMs: number, timeoutMs: number): Promise<void> {
     if (this.#state !== 'listening') throw closedError();
     this.#commands.command((_context, dispatcher) => dispatcher.announcements.drain(retryAfterMs));
-    await this.#runner.untilQuiet(() => this.#core.view.isQuiet, timeoutMs);
+    await this.#runner.until(() => this.#core.view.isQuiet, timeoutMs);
     this.#commands.command((_context, dispatcher) => dispatcher.closeAll(drainingError(retryAfterMs)));
     if (this.#options.storage !== undefined) await this.#persistence.checkpoint(undefined);
   }

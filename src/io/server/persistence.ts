@@ -4,7 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import { invalidArgument, type PsError } from '../../core/base/errors.js';
+import { invalidArgument, PsError } from '../../core/base/errors.js';
+import { integer } from '../../core/base/optionObject.js';
 import type { Observation } from '../../core/server/events.js';
 import type { Settings } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
@@ -12,14 +13,22 @@ import { captureJob, type StateImage } from '../../core/server/stateImage.js';
 import type { CheckpointInfo } from '../storage/checkpointFormat.js';
 import { exportCheckpoint } from '../storage/checkpointStore.js';
 import type { Disk } from '../storage/disk.js';
+import { readHeld } from '../storage/groupManifest.js';
 import { NodeDisk } from '../storage/nodeDisk.js';
 import { type CheckpointReport, Storage } from '../storage/storage.js';
 import { asStorageError } from '../storage/storageError.js';
 import { runTask } from '../storage/task.js';
-import { readTensors } from '../storage/tensorFile.js';
 import { monotonicNow } from '../time.js';
 import type { CoreRunner } from './coreRunner.js';
 import type { CheckedStorage } from './storageOptions.js';
+
+/** When a checkpoint is taken. */
+export interface CheckpointMoment {
+  /** When minClock has reached this, or nobody trains. Default 0: at once. */
+  readonly atClock?: number;
+  /** How long to wait for that. Default 60,000. */
+  readonly timeoutMs?: number;
+}
 
 /** What a persistence works with. */
 export interface PersistenceParts {
@@ -76,8 +85,9 @@ export class Persistence {
     this.#storage = storage;
   }
 
-  /** A checkpoint in `dataDir`, or at `path`. */
-  async checkpoint(path: string | undefined): Promise<CheckpointReport> {
+  /** A checkpoint in `dataDir`, or at `path`, at once or when minClock has risen. */
+  async checkpoint(path: string | undefined, at: CheckpointMoment = {}): Promise<CheckpointReport> {
+    await this.#reach(at);
     if (path !== undefined) return this.#export(path);
     const storage = this.#storage;
     if (storage === undefined)
@@ -85,11 +95,21 @@ export class Persistence {
     return promised<CheckpointReport>((done) => storage.checkpoint(done));
   }
 
-  /** The parameters in the safetensors file at `path`, flat. */
+  async #reach({ atClock = 0, timeoutMs = 60_000 }: CheckpointMoment): Promise<void> {
+    integer('atClock', atClock, 0);
+    const { core, runner } = this.#parts;
+    const { clocks } = core.state;
+    const isReached = await runner.until(() => clocks.minClock >= atClock || clocks.size === 0, timeoutMs);
+    if (isReached) return;
+    const text = `minClock is ${clocks.minClock} and has not reached ${atClock} within ${timeoutMs} ms`;
+    throw new PsError('PS_CLOCK_TIMEOUT', text);
+  }
+
+  /** The parameters in the safetensors file, or the group's checkpoint, at `path`: what is held of them, flat. */
   async read(path: string): Promise<Float32Array> {
-    const { catalogue } = this.#parts.core.state.table;
+    const { core, shard } = this.#parts;
     return promised<Float32Array>((done) => {
-      runTask(readTensors(this.#disk, resolve(path), catalogue), (error, values) =>
+      runTask(readHeld(this.#disk, resolve(path), core.state.table.catalogue, shard), (error, values) =>
         done(error === null ? null : asStorageError(error, `"${path}" can't be read`), values),
       );
     });

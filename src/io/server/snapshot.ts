@@ -23,7 +23,7 @@ export function copyJob(context: CoreContext, done: (snapshot: Snapshot) => void
 }
 
 /** The tensors of a model whose values stand flat in `values`, as views. */
-function tensorsOf(catalogue: Catalogue, values: Float32Array): Record<string, Tensor> {
+export function tensorsOf(catalogue: Catalogue, values: Float32Array): Record<string, Tensor> {
   const tensors: Record<string, Tensor> = {};
   for (const entry of catalogue.entries) {
     const { name, dtype, offset, length } = entry;

@@ -94,7 +94,8 @@ function* createAnew(disk: Disk, path: string): Task<DiskFile> {
   }
 }
 
-function* removeIfThere(disk: Disk, path: string): Task<void> {
+/** Removes the file at `path`, if there is one. */
+export function* removeIfThere(disk: Disk, path: string): Task<void> {
   try {
     yield* completion((done) => disk.remove(path, done));
   } catch {

@@ -177,6 +177,35 @@ describe('a group', () => {
     expect(worker.connected).toBe(false);
   });
 
+  it('says which shard refused a push, and brings its clock to that of the others', async () => {
+    const parameters = { w: { shape: [8] } } as const;
+    let isFailing = true;
+    const optimizer = {
+      name: 'failing',
+      slots: [],
+      apply(parameter: Float32Array, gradient: Float32Array) {
+        if (isFailing) throw new Error('not today');
+        for (let i = 0; i < parameter.length; i++) (parameter[i] as number) -= gradient[i] as number;
+      },
+    };
+    const [first, second] = [
+      await startServer({ parameters, shard: { index: 0, count: 2 } }),
+      await startServer({ parameters, shard: { index: 1, count: 2 }, optimizer }),
+    ];
+    second.on('error', () => {});
+    const worker = startWorker<typeof parameters>([first.url, second.url], { id: 'w' });
+    const gradients = { w: new Float32Array(8).fill(1) };
+    await expect(worker.pushPull(gradients)).rejects.toMatchObject({
+      code: 'PS_INTERNAL',
+      message: expect.stringMatching(/^shard 1 of 2: .*not today/),
+    });
+    isFailing = false;
+    const { pull } = await worker.pushPull(gradients);
+    expect([...pull.tensors.w.data]).toEqual([-2, -2, -2, -2, -1, -1, -1, -1]);
+    expect(worker.clock).toBe(2);
+    for (const server of [first, second]) expect(server.workers().map(({ clock }) => clock)).toEqual([2]);
+  });
+
   it('finishes, and leaves all tables', async () => {
     const group = await startGroup(2, { parameters: PARAMETERS });
     const worker = startWorker(urlsOf(group));

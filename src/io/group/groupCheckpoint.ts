@@ -1,0 +1,70 @@
+/**
+ * A checkpoint of a whole group: the shards agree on a clock that none has reached, each takes its part when it gets
+ * there, and the manifest makes a set of them. Training goes on meanwhile.
+ */
+import { randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import type { PsError } from '../../core/base/errors.js';
+import { writeManifest } from '../storage/groupManifest.js';
+import { NodeDisk } from '../storage/nodeDisk.js';
+import type { CheckpointReport } from '../storage/storage.js';
+import { asStorageError } from '../storage/storageError.js';
+import { completion, runTask, type Task } from '../storage/task.js';
+import type { ShardChild } from './shardChild.js';
+
+/** A checkpoint of a group, as it was taken. */
+export interface GroupCheckpointReport {
+  /** The directory; undefined: the parts are in the shards' own. */
+  readonly path: string | undefined;
+  /** All updates of earlier clocks are in it. */
+  readonly clock: number;
+  /** In the order of shards. */
+  readonly shards: readonly CheckpointReport[];
+}
+
+/** Takes a checkpoint of `shards`, at `path` or in their own directories. */
+export async function takeCheckpoint(
+  shards: readonly ShardChild[],
+  path: string | undefined,
+  timeoutMs: number | undefined,
+): Promise<GroupCheckpointReport> {
+  const directory = path === undefined ? undefined : resolve(path);
+  if (directory !== undefined) {
+    await run(`${directory} can't be made`, (disk) => makeDirectory(disk, directory));
+  }
+  const stats = await Promise.all(shards.map((shard) => shard.call('stats', [])));
+  const highest = Math.max(...stats.map(({ minClock }) => minClock));
+  // A clock that no shard has passed yet; where nobody trains, none will rise.
+  const clock = stats.some(({ training }) => training > 0) ? highest + 1 : highest;
+  // Names of their own: those of an earlier checkpoint stay whole until the manifest is replaced.
+  const name = `clock-${clock}-${randomBytes(4).toString('hex')}`;
+  const fileOf = (index: number): string => `${name}.shard-${index}-of-${shards.length}.safetensors`;
+  const moment = { atClock: clock, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+  const taken = await Promise.allSettled(
+    shards.map((shard, i) =>
+      shard.call('checkpoint', [directory === undefined ? undefined : join(directory, fileOf(i)), moment]),
+    ),
+  );
+  const failed = taken.find((each) => each.status === 'rejected');
+  if (failed !== undefined) throw failed.reason as PsError;
+  const reports = taken.map((each) => (each as PromiseFulfilledResult<CheckpointReport>).value);
+  if (directory !== undefined) {
+    const parts = reports.map(({ bytes, version }, i) => ({ file: fileOf(i), bytes, version }));
+    await run(`the manifest in ${directory} can't be written`, (disk) =>
+      writeManifest(disk, directory, { clock, shards: parts }),
+    );
+  }
+  return { path: directory, clock, shards: reports };
+}
+
+function* makeDirectory(disk: NodeDisk, directory: string): Task<void> {
+  yield* completion((done) => disk.makeDirectory(directory, done));
+}
+
+function run(what: string, task: (disk: NodeDisk) => Task<void>): Promise<void> {
+  return new Promise((fulfil, reject) => {
+    runTask(task(new NodeDisk()), (error) =>
+      error === null ? fulfil() : reject(asStorageError(error, what)),
+    );
+  });
+}
