@@ -34,10 +34,12 @@ export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSock
 export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
+export type { CutDataShard, DataShard } from './io/worker/dataShards.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
 export type { Rows } from './io/worker/rows.js';
 export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';
+export type { TaskContext, TaskHandler, TasksOptions, TasksSummary } from './io/worker/taskRunner.js';
 export type {
   GradientFunction,
   GradientResult,

@@ -34,8 +34,17 @@ export type { Auth, AuthFunction, AuthPrincipal } from './io/server/auth.js';
 export { clientCertificate } from './io/server/auth.js';
 export type { CheckpointMoment } from './io/server/persistence.js';
 export type { ParameterServerEvents } from './io/server/serverEvents.js';
-export type { LimitOptions, ParameterServerOptions } from './io/server/serverOptions.js';
+export type { KeepBest, LimitOptions, ParameterServerOptions } from './io/server/serverOptions.js';
 export type { Snapshot } from './io/server/snapshot.js';
+export type { DataSetOptions, EpochEvent, OnEpoch } from './io/server/tasks/dataSetOptions.js';
+export type {
+  BestResult,
+  DataSetProgress,
+  DataSetRun,
+  DataSetSummary,
+} from './io/server/tasks/dataSetRun.js';
+export type { ServerTasks } from './io/server/tasks/serverTasks.js';
+export type { MapOptions, MapProgress, TaskInputs, TaskMap, TaskOutcome } from './io/server/tasks/taskMap.js';
 export type {
   RecordReport,
   ServerReport,
@@ -46,11 +55,13 @@ export type {
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
 export type { BatchData } from './io/worker/batchSource.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
+export type { CutDataShard, DataShard } from './io/worker/dataShards.js';
 export { Worker } from './io/worker/node/worker.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
 export type { Rows } from './io/worker/rows.js';
 export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';
+export type { TaskContext, TaskHandler, TasksOptions, TasksSummary } from './io/worker/taskRunner.js';
 export type {
   GradientFunction,
   GradientResult,

@@ -13,6 +13,7 @@ import { ValueStream } from '../protocol/valueStream.js';
 import { type CurrentDataSet, dataShardText } from '../tasks/dataQueue.js';
 import { examplesAt } from '../tasks/shuffledOrder.js';
 import { type CoreContext, decide } from './context.js';
+import type { DataSetRecord, EpochRecord } from './records.js';
 import type { Session } from './session.js';
 
 /** A wait that is shorter is not worth a message. */
@@ -31,7 +32,7 @@ interface WaitingRequest {
   readonly request: number;
   deadline: number;
   noticeAt: number;
-  lastNotice: string;
+  lastNotice: string | undefined;
 }
 
 /** The requests for data shards of one server. */
@@ -60,6 +61,11 @@ export class DataDesk {
     this.#context.isDirty = true;
   }
 
+  /** Carries out what the owner decided of the data set. */
+  record(record: DataSetRecord | EpochRecord): void {
+    decide(this.#context, record);
+  }
+
   /** Answers `message` now or keeps it. Throws the typed error that refuses it. */
   ask(session: Session, connection: number, { request, held, wants }: DataRequest): void {
     const { state, options, now } = this.#context;
@@ -83,7 +89,7 @@ export class DataDesk {
       ...{ session, connection, request },
       deadline: now + options.limits.pullTimeoutMs,
       noticeAt: now + NOTICE_AFTER_MS,
-      lastNotice: '',
+      lastNotice: undefined,
     };
     this.#waiting.set(session, waiting);
     this.#serve(waiting);
@@ -133,6 +139,8 @@ export class DataDesk {
     else if (current !== undefined && next !== undefined) this.#grant(waiting, current);
     else if (state.data.leases.count(session.id) === 0 && state.clocks.has(session.id)) {
       decide(this.#context, { kind: 'leave', worker: session.id });
+      // In a group the other shards have it in their tables.
+      this.#notify(waiting);
     }
   }
 
@@ -209,6 +217,8 @@ export class DataDesk {
   #notify(waiting: WaitingRequest): void {
     const { state, now, emit } = this.#context;
     waiting.noticeAt = now + NOTICE_EVERY_MS;
+    // Who has something to do does not wait.
+    if (state.data.leases.count(waiting.session.id) > 0) return;
     const holders = new Set([...state.data.leases].map(({ holder }) => holder));
     const laggards = [...holders].slice(0, MAX_LAGGARDS).map((id): WireLaggard => {
       const session = state.sessions.get(id);

@@ -24,6 +24,7 @@ import type { JournalRecord, PushRecord } from './records.js';
 import {
   readCountedData,
   readDataSet,
+  readEpoch,
   readLeases,
   writeCountedData,
   writeTaskRecord,
@@ -240,7 +241,7 @@ function readFields(reader: ByteReader, payload: Float32Array, known: readonly O
     case RECORD_KINDS.dataSet:
       return readDataSet(reader);
     case RECORD_KINDS.epoch:
-      return { kind: 'epoch', epoch: reader.uint53(), isEnd: reader.uint8() !== 0 };
+      return readEpoch(reader);
     case RECORD_KINDS.lease:
       return { kind: 'lease', worker: reader.text(), lease: reader.uint53(), dataShard: reader.uint53() };
     case RECORD_KINDS.release:

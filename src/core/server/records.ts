@@ -10,6 +10,7 @@ import type { LearningRate } from '../optim/learningRate.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import type { Outcome } from '../protocol/messages.js';
 import type { DataRange } from '../tasks/dataProgress.js';
+import type { BestEpoch } from '../tasks/dataQueue.js';
 import type { DataSet } from '../tasks/dataSet.js';
 import type { RowCount } from '../tensor/rowLayout.js';
 
@@ -146,6 +147,8 @@ export interface EpochRecord {
   readonly kind: 'epoch';
   readonly epoch: number;
   readonly isEnd: boolean;
+  /** The best epoch so far, of a server that keeps it. */
+  readonly best?: BestEpoch | undefined;
 }
 
 /** A worker is given a data shard. */

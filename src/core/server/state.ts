@@ -154,6 +154,7 @@ export class ServerState {
         this.data.begin(record.number, record.dataSet);
         return undefined;
       case 'epoch':
+        this.data.best = record.best;
         if (record.isEnd) this.data.end();
         else this.data.openEpoch(record.epoch);
         return undefined;
@@ -209,13 +210,15 @@ export class ServerState {
   }
 
   /** What the answer to a push of a data shard says of its progress. */
-  #progressOf({ data }: PushRecord): Pick<PushAnswer, 'isDuplicate' | 'progress'> {
+  #progressOf({ data, worker }: PushRecord): Pick<PushAnswer, 'isDuplicate' | 'progress'> {
     if (data === undefined) return {};
-    const progress = this.data.progress.reached(data.range);
-    return {
-      ...(data.isDuplicate ? { isDuplicate: true } : {}),
-      ...(progress === undefined ? {} : { progress }),
-    };
+    const { range } = data;
+    const progress = this.data.progress.reached(range);
+    // Whoever lost its lease is not to go on with it.
+    const isOver =
+      progress === undefined ||
+      (progress < range.to && this.data.current !== undefined && !this.data.isHeld(worker, range));
+    return { ...(data.isDuplicate ? { isDuplicate: true } : {}), ...(isOver ? {} : { progress }) };
   }
 
   #pushJob(record: PushRecord): Job | undefined {

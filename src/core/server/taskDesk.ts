@@ -62,8 +62,9 @@ export class TaskDesk {
     const { request, held, want, concurrency } = message;
     this.#concurrency.set(session.id, concurrency);
     if (held !== undefined) {
+      const kept = new Set(held);
       for (const { number } of this.pool.leases.of(session.id)) {
-        if (!held.includes(number)) this.#giveBack(number, undefined);
+        if (!kept.has(number)) this.#giveBack(number, undefined);
       }
     }
     const deadline = now + options.limits.pullTimeoutMs;

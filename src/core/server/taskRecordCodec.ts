@@ -9,6 +9,8 @@ import type { CountedData, DataSetRecord, EpochRecord, LeaseRecord, ReleaseRecor
 
 const IS_SHUFFLED = 1;
 const HAS_ITEMS = 2;
+const IS_END = 1;
+const HAS_BEST = 2;
 const IS_DUPLICATE = 1;
 
 /** Writes the fields of `record`. */
@@ -25,7 +27,11 @@ export function writeTaskRecord(
     }
     case 'epoch':
       writer.uint53(record.epoch);
-      writer.uint8(record.isEnd ? 1 : 0);
+      writer.uint8((record.isEnd ? IS_END : 0) + (record.best === undefined ? 0 : HAS_BEST));
+      if (record.best !== undefined) {
+        writer.uint53(record.best.epoch);
+        writer.float64(record.best.value);
+      }
       return;
     case 'lease':
       writer.text(record.worker);
@@ -81,6 +87,12 @@ export function readDataSet(reader: ByteReader): DataSetRecord {
   const [epochs, seed, flags] = [reader.uint53(), reader.uint53(), reader.uint8()];
   const [shuffle, hasItems] = [(flags & IS_SHUFFLED) !== 0, (flags & HAS_ITEMS) !== 0];
   return { kind: 'dataSet', number, dataSet: { size, shardSize, epochs, shuffle, seed, hasItems } };
+}
+
+export function readEpoch(reader: ByteReader): EpochRecord {
+  const [epoch, flags] = [reader.uint53(), reader.uint8()];
+  const best = (flags & HAS_BEST) === 0 ? undefined : { epoch: reader.uint53(), value: reader.float64() };
+  return { kind: 'epoch', epoch, isEnd: (flags & IS_END) !== 0, ...(best === undefined ? {} : { best }) };
 }
 
 export function readLeases(reader: ByteReader): number[] {

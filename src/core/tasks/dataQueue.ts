@@ -23,6 +23,12 @@ export interface CurrentDataSet {
   readonly isEnded: boolean;
 }
 
+/** The epoch with the best value of a metric. */
+export interface BestEpoch {
+  readonly epoch: number;
+  readonly value: number;
+}
+
 /** A queue as plain data. */
 export interface DataQueueImage {
   readonly current: CurrentDataSet | null;
@@ -32,6 +38,7 @@ export interface DataQueueImage {
   readonly leases: readonly (readonly [number: number, holder: string, dataShard: number])[];
   readonly lastLease: number;
   readonly metrics: MetricsImage;
+  readonly best: BestEpoch | null;
 }
 
 /** A data shard as it is handed out. */
@@ -53,6 +60,8 @@ export class DataQueue {
   readonly progress: DataProgress = new DataProgress();
   readonly leases: LeaseBook<number> = new LeaseBook();
   readonly metrics: EpochMetrics = new EpochMetrics();
+  /** The best epoch of the data set, where the server's owner keeps it. */
+  best: BestEpoch | undefined;
   #current: CurrentDataSet | undefined;
   /** The first data shard that was never handed out in this epoch. */
   #next = 0;
@@ -103,6 +112,7 @@ export class DataQueue {
   /** A data set begins, with epoch 0. */
   begin(number: number, dataSet: DataSet): void {
     this.#current = { number, dataSet, epoch: 0, isEnded: false };
+    this.best = undefined;
     this.#restart();
   }
 
@@ -172,6 +182,7 @@ export class DataQueue {
       ),
       lastLease: this.leases.last,
       metrics: this.metrics.save(),
+      best: this.best ?? null,
     };
   }
 
@@ -183,6 +194,7 @@ export class DataQueue {
     this.leases.restart(image.lastLease);
     for (const [number, holder, dataShard] of image.leases) this.leases.give(holder, dataShard, number);
     this.metrics.restore(image.metrics);
+    this.best = image.best ?? undefined;
   }
 
   #shard(dataShard: number): LeasedShard {

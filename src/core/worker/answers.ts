@@ -80,14 +80,15 @@ export class Answers {
   }
 
   onWaiting(message: Waiting, now: number): void {
-    const pull = this.#findPull(message.request);
-    if (pull === undefined) return;
+    const waiting = this.#find(message.request);
+    if (waiting === undefined) return;
     const laggards = laggardsOf(message.laggards);
-    pull.wait(message.reason, laggards, now);
+    if (waiting.kind === 'pull') waiting.wait(message.reason, laggards, now);
+    else if (waiting.kind !== 'lease') throw unexpected('a wait of a request that does not wait');
     // A pull that only watches for news is not held up by anyone.
     if (message.reason === 'change') return;
     const { reason } = message;
-    this.#parts.effects.observe({ kind: 'waiting', request: pull.request, reason, laggards });
+    this.#parts.effects.observe({ kind: 'waiting', request: waiting.request, reason, laggards });
   }
 
   onClockResult(result: ClockResult): void {
@@ -113,8 +114,10 @@ export class Answers {
     this.#parts.clock.adopt(result.clock, result.minClock);
     const push = this.#endPush(result.seq);
     if (push === undefined) return;
-    const { outcome, duplicate, version, delay, clock, minClock } = result;
-    this.#parts.effects.settle(push.request, { outcome, duplicate, version, delay, clock, minClock });
+    const { outcome, duplicate, version, delay, clock, minClock, progress } = result;
+    this.#parts.effects.settle(push.request, {
+      ...{ outcome, duplicate, version, delay, clock, minClock, progress },
+    });
   }
 
   /** The server refuses the request or the push that `fault` names. */

@@ -8,6 +8,9 @@
 import type { Laggard, PsError } from '../base/errors.js';
 import type { Message, Outcome, VersionStamp, WaitReason, WorkerMessage } from '../protocol/messages.js';
 import type { OutgoingStream } from '../protocol/outgoingStream.js';
+import type { DataLease, TaskLeases } from '../protocol/taskMessages.js';
+import type { EncodedValue } from '../protocol/valueCodec.js';
+import type { DataRange } from '../tasks/dataProgress.js';
 import type { RowCount } from '../tensor/rowLayout.js';
 
 /** Into the core. `now` is monotonic time in milliseconds and never falls. */
@@ -58,6 +61,8 @@ export type WorkerCommand =
   | PushCommand
   | ClockCommand
   | AskCommand
+  | LeaseCommand
+  | ResultsCommand
   /** Announces that the event loop will be busy; settles when the system has taken the message. */
   | { readonly kind: 'computing'; readonly request: number; readonly stepMs: number }
   /** Gives up `request`, which fails with `error`. A push that was sent is still carried through. */
@@ -111,6 +116,8 @@ export interface PushCommand {
   readonly examples: number | undefined;
   /** The pull that the gradient was computed from: `pulled` of its answer. Default the last training pull. */
   readonly computedFrom?: PulledFrom | undefined;
+  /** Of a data shard: the examples that it covers. */
+  readonly data?: DataRange | undefined;
 }
 
 /** Enter or leave the clock table, or raise the clock by 1. Settles with `ClockAnswer`. */
@@ -132,6 +139,34 @@ export interface AskCommand {
   readonly after?: number | undefined;
   /** JSON; undefined: none. */
   readonly argument: Uint8Array | undefined;
+}
+
+/** Ask for a data shard, or for generic tasks. Settles with `LeaseAnswer`. */
+export interface LeaseCommand {
+  readonly kind: 'lease';
+  readonly request: number;
+  readonly of: 'data' | 'tasks';
+  /** The leases that the caller works on, read whenever this is sent; all others are given back. */
+  readonly held: Iterable<number>;
+  /** How many it takes; 0: none, it only says what it holds. Data shards come one at a time. */
+  readonly want: number;
+  /** Tasks that it works on at the same time. */
+  readonly concurrency: number;
+  /** A longer answer fails with `PS_LIMIT`. */
+  readonly maxBytes: number;
+  /** Memory for the answer's bytes, if it is large enough; undefined: new memory. */
+  readonly into: Uint8Array | undefined;
+}
+
+/** Tell what became of generic tasks. Settles when the server has it. */
+export interface ResultsCommand {
+  readonly kind: 'results';
+  readonly request: number;
+  readonly leases: readonly number[];
+  /** In the same order. They must not change before the request has ended. */
+  readonly values: readonly EncodedValue[];
+  /** Positions of those that failed. */
+  readonly failed: readonly number[];
 }
 
 /** Out of the core. */
@@ -160,7 +195,7 @@ type ConnectionEffect =
   | { readonly kind: 'terminate' };
 
 /** What a request settles with; undefined for connect, computing and close. */
-export type RequestValue = PullAnswer | PushAnswer | ClockAnswer | AskAnswer | undefined;
+export type RequestValue = PullAnswer | PushAnswer | ClockAnswer | AskAnswer | LeaseAnswer | undefined;
 
 /** What the server says, as JSON in UTF-8. */
 export interface AskAnswer {
@@ -193,6 +228,8 @@ export interface PushAnswer {
   readonly minClock: number;
   /** In a group: what became of each shard's part. */
   readonly shards?: readonly ShardPushAnswer[] | undefined;
+  /** Of a data shard: how far it is counted; undefined: it is over for this worker. */
+  readonly progress?: number | undefined;
 }
 
 /** What happened to the part of a push that one shard got. */
@@ -203,6 +240,13 @@ export interface ShardPushAnswer {
   readonly duplicate: boolean;
   readonly version: number;
   readonly delay: number;
+}
+
+/** What the server handed out. */
+export interface LeaseAnswer {
+  readonly message: DataLease | TaskLeases;
+  /** Items or inputs. */
+  readonly bytes: Uint8Array;
 }
 
 /** The clocks after Enter, Leave or Tick. */
@@ -254,6 +298,8 @@ type AnyObservation =
       readonly delayMs: number;
       readonly error: PsError;
     }
+  /** Generic tasks that are not this worker's any more. */
+  | { readonly kind: 'revoked'; readonly leases: readonly number[] }
   | { readonly kind: 'rollback'; readonly rollback: Rollback }
   | { readonly kind: 'finish'; readonly reason: string }
   /** The end; `error` is why, unless the worker was asked to close. */

@@ -1,11 +1,19 @@
 /** The requests in flight, in the order in which they were made. Only a list: it sends nothing. */
 import type { AskOperation } from './askOperation.js';
 import type { ClockOperation } from './clockOperation.js';
+import type { LeaseOperation } from './leaseOperation.js';
 import type { PullOperation } from './pullOperation.js';
 import type { PushOperation } from './pushOperation.js';
+import type { ResultsOperation } from './resultsOperation.js';
 
 /** A request that is not answered yet. */
-export type Operation = PullOperation | PushOperation | ClockOperation | AskOperation;
+export type Operation =
+  | PullOperation
+  | PushOperation
+  | ClockOperation
+  | AskOperation
+  | LeaseOperation
+  | ResultsOperation;
 
 /** What is not answered yet, oldest first. */
 export class Operations {

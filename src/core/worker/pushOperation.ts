@@ -89,7 +89,7 @@ export class PushOperation {
 
   #message(): Push {
     const { seq, clock, tick } = this.assignment as Assignment;
-    const { tensors, rows, metrics, examples, normSquared } = this.command;
+    const { tensors, rows, metrics, examples, normSquared, data } = this.command;
     return {
       t: MessageType.push,
       seq,
@@ -102,6 +102,7 @@ export class PushOperation {
       examples,
       normSquared,
       rows,
+      data,
     };
   }
 }

@@ -11,19 +11,30 @@ import { AskOperation } from './askOperation.js';
 import { ClockOperation } from './clockOperation.js';
 import { ComputedFrom } from './computedFrom.js';
 import type { Effects } from './effects.js';
-import type { AskCommand, ClockCommand, PullCommand, PushCommand } from './events.js';
+import type {
+  AskCommand,
+  ClockCommand,
+  LeaseCommand,
+  PullCommand,
+  PushCommand,
+  ResultsCommand,
+} from './events.js';
 import { outcomeUnknown } from './faults.js';
+import { LeaseOperation } from './leaseOperation.js';
 import { Operations } from './operations.js';
 import { PulledVersions } from './pulledVersions.js';
 import { PullOperation } from './pullOperation.js';
 import { PushOperation } from './pushOperation.js';
+import { ResultsOperation } from './resultsOperation.js';
 import { Sender, type UnansweredLimits } from './sender.js';
+import { TaskAnswers } from './taskAnswers.js';
 import type { TrainingClock } from './trainingClock.js';
 
 /** Everything that a worker has asked for and not been answered. */
 export class Requests {
   readonly sender: Sender;
   readonly answers: Answers;
+  readonly tasks: TaskAnswers;
   readonly #effects: Effects;
   readonly #operations = new Operations();
   readonly #versions = new PulledVersions();
@@ -37,6 +48,7 @@ export class Requests {
     this.sender = new Sender({ effects, operations, clock, versions, limits, isReadOnly });
     const onPulled = (stamp: VersionStamp, isOfRows: boolean) => this.#pulled.add(stamp, isOfRows);
     this.answers = new Answers({ effects, operations, clock, versions, sender: this.sender, onPulled });
+    this.tasks = new TaskAnswers(effects, operations);
   }
 
   addPull(command: PullCommand, catalogue: Catalogue, now: number): void {
@@ -77,6 +89,14 @@ export class Requests {
     this.#operations.add(new AskOperation(command));
   }
 
+  addLease(command: LeaseCommand): void {
+    this.#operations.add(new LeaseOperation(command));
+  }
+
+  addResults(command: ResultsCommand): void {
+    this.#operations.add(new ResultsOperation(command));
+  }
+
   /** The connection is lost. Whether a Control that was sent on it was carried out, nobody knows. */
   suspend(): void {
     const unknown = this.#operations.removeAll(
@@ -97,7 +117,7 @@ export class Requests {
       operation.givenUp = error;
       return true;
     }
-    if (operation.kind === 'pull') this.#forget(operation);
+    if (operation.kind === 'pull' || operation.kind === 'lease') this.#forget(operation);
     // The server may know of it: it has to be carried through, unheard.
     else if (operation.wasSent) operation.detach();
     else this.#operations.remove(operation);
@@ -105,7 +125,7 @@ export class Requests {
     return true;
   }
 
-  #forget(pull: PullOperation): void {
+  #forget(pull: PullOperation | LeaseOperation): void {
     this.#operations.remove(pull);
     if (pull.isSent) this.#effects.send({ t: MessageType.cancel, request: pull.wire });
   }

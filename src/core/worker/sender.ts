@@ -14,6 +14,7 @@ import type { Operations } from './operations.js';
 import type { PulledVersions } from './pulledVersions.js';
 import type { PullOperation } from './pullOperation.js';
 import { type PushOperation, PushStream } from './pushOperation.js';
+import type { ResultsOperation } from './resultsOperation.js';
 import type { TrainingClock } from './trainingClock.js';
 
 /** A push up to this is sent as a copy; a larger one from the caller's own memory. */
@@ -142,6 +143,8 @@ export class Sender {
       if (each.kind === 'pull') this.#sendPull(each, this.#link, now);
       else if (each.kind === 'clock') this.#sendClock(each);
       else if (each.kind === 'ask') this.#sendAsk(each);
+      else if (each.kind === 'lease') this.#parts.effects.send(each.ask(++this.#lastWire));
+      else if (each.kind === 'results') this.#sendResults(each, this.#link);
       else if (this.#hasRoomFor(each, this.#link)) this.#sendPush(each, this.#link);
       else return;
     }
@@ -172,6 +175,12 @@ export class Sender {
 
   #sendAsk(ask: AskOperation): void {
     this.#parts.effects.send(ask.ask(++this.#lastWire), ask.command.argument);
+  }
+
+  #sendResults(results: ResultsOperation, { chunkBytes }: Link): void {
+    const stream = results.stream(++this.#lastStream, ++this.#lastWire, chunkBytes);
+    this.#streaming = stream.id;
+    this.#parts.effects.stream(stream);
   }
 
   #sendPush(push: PushOperation, link: Link): void {

@@ -103,6 +103,7 @@ export class WorkerCore implements WorkerMachine {
 
   /** Where a transport may write the payload of `message`, whose event follows. Changes nothing. */
   placeOf(message: Message, bytes: number): Uint8Array | undefined {
+    if (message.t === MessageType.leaseChunk) return this.#requests.tasks.place(message, bytes);
     const isPull = message.t === MessageType.pullResult || message.t === MessageType.pullChunk;
     return isPull ? this.#requests.answers.place(message, bytes) : undefined;
   }
@@ -175,6 +176,8 @@ export class WorkerCore implements WorkerMachine {
     } else if (command.kind === 'pull') this.#requests.addPull(command, catalogue, now);
     else if (command.kind === 'push') this.#requests.addPush(command);
     else if (command.kind === 'ask') this.#requests.addAsk(command);
+    else if (command.kind === 'lease') this.#requests.addLease(command);
+    else if (command.kind === 'results') this.#requests.addResults(command);
     else this.#requests.addClock(command);
   }
 
@@ -191,7 +194,7 @@ export class WorkerCore implements WorkerMachine {
   }
 
   #onMessage(message: Message, payload: Uint8Array, now: number): void {
-    const { answers, sender } = this.#requests;
+    const { answers, sender, tasks } = this.#requests;
     switch (message.t) {
       case MessageType.pong:
         return;
@@ -210,6 +213,13 @@ export class WorkerCore implements WorkerMachine {
       case MessageType.statsResult:
       case MessageType.controlResult:
         answers.onAnswer(message, payload);
+        return;
+      case MessageType.dataLease:
+      case MessageType.taskLeases:
+      case MessageType.leaseChunk:
+      case MessageType.revoke:
+      case MessageType.taskAck:
+        tasks.on(message, payload);
         return;
       case MessageType.waiting:
         answers.onWaiting(message, now);

@@ -1,5 +1,6 @@
 /** What the owner of a server does to its core: changes in their turn among the updates, and commands at once. */
 import type { CoreContext } from '../../core/server/context.js';
+import { evict } from '../../core/server/eviction.js';
 import type { JournalRecord } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import { type Job, JobThen } from '../../core/table/job.js';
@@ -25,6 +26,17 @@ export class Commands {
   /** Runs `action` at once. */
   command(action: Parameters<ServerCore['command']>[0]): void {
     this.#runner.run((core) => core.command(action, monotonicNow()));
+  }
+
+  /** Evicts the worker, and the readers, called `id`; resolves to whether there was one, when that is committed. */
+  evict(id: string, reason: string): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.command((context, { membership }) => {
+        const found = evict(context, membership, id, reason);
+        const { commits } = context;
+        commits.whenCommitted(commits.last, () => resolve(found), reject);
+      });
+    });
   }
 
   /** Records a change of settings in its turn, and resolves when it is carried out and committed. */

@@ -11,7 +11,6 @@ import { type Consistency, checkConsistency } from '../../core/consistency/consi
 import { checkLearningRate, type LearningRate } from '../../core/optim/learningRate.js';
 import type { Optimizer } from '../../core/optim/optimizer.js';
 import type { Observation } from '../../core/server/events.js';
-import { evict } from '../../core/server/eviction.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import type { ParameterSpecs } from '../../core/table/model.js';
 import { checkSharedOptimizer } from '../../core/table/tableSpecs.js';
@@ -23,6 +22,7 @@ import { answerAsks } from './askDesk.js';
 import type { Auth } from './auth.js';
 import { Commands, type Decision } from './commands.js';
 import { CoreRunner } from './coreRunner.js';
+import { closedError, drainingError } from './endErrors.js';
 import { Entrance } from './entrance.js';
 import { HttpPlace } from './httpPlace.js';
 import { makeCore } from './makeCore.js';
@@ -37,6 +37,7 @@ import { statsOf } from './serverStats.js';
 import type { ServerWatch } from './serverWatch.js';
 import { checkShardConsistency } from './shardOption.js';
 import { copyJob, flatValues, type Snapshot } from './snapshot.js';
+import { ServerTasks } from './tasks/serverTasks.js';
 import { workerInfos } from './workerInfo.js';
 
 /** How long `drain` waits for pushes. */
@@ -53,6 +54,8 @@ const CLOSE_TIMEOUT_MS = 5_000;
 export class ParameterServer<
   P extends ParameterSpecs = ParameterSpecs,
 > extends EventEmitter<ParameterServerEvents> {
+  /** Data shards and generic tasks for the workers; see `docs/guides/tasks.md`. */
+  readonly tasks: ServerTasks;
   readonly #options: CheckedServerOptions;
   readonly #core: ServerCore;
   readonly #runner: CoreRunner;
@@ -72,6 +75,7 @@ export class ParameterServer<
     this.#core = makeCore(this.#options);
     const onObservation = (observation: Observation): void => {
       guarded(() => logObservation(observation, this.#options.logger));
+      this.tasks.onObservation(observation);
       emitObservation(observation, (name, ...args) => this.#emit(name, ...args));
       watch?.observe(observation, monotonicNow());
     };
@@ -96,6 +100,12 @@ export class ParameterServer<
       shard: this.#options.core.shard,
       onObservation,
     });
+    this.tasks = new ServerTasks(this, {
+      ...this.#options,
+      commands: this.#commands,
+      keep: () => this.#persistence.keepBest(),
+      emit: (event) => this.#emit('epoch', event),
+    });
   }
 
   /**
@@ -112,6 +122,7 @@ export class ParameterServer<
     this.#state = 'listening';
     this.#opening = this.#open(options.signal);
     await this.#opening;
+    this.tasks.start();
     this.#runner.start();
     this.#entrance.start();
     this.#emit('listening', { url: this.#place.url() });
@@ -258,13 +269,7 @@ export class ParameterServer<
   async evict(id: string, reason = ''): Promise<boolean> {
     if (this.#state === 'closed') throw closedError();
     this.#requireState();
-    return new Promise((resolve, reject) => {
-      this.#commands.command((context, { membership }) => {
-        const found = evict(context, membership, id, reason);
-        const { commits } = context;
-        commits.whenCommitted(commits.last, () => resolve(found), reject);
-      });
-    });
+    return this.#commands.evict(id, reason);
   }
 
   /** Tells every worker to end its `run` after the step that it is in; also those that connect later. */
@@ -307,6 +312,7 @@ export class ParameterServer<
   async #close(timeoutMs: number): Promise<void> {
     this.#state = 'closed';
     this.#entrance.stop();
+    this.tasks.close();
     await this.#opening?.catch(() => {});
     this.#place.detach();
     this.#commands.command((_context, dispatcher) =>
@@ -339,12 +345,4 @@ export class ParameterServer<
   #emit<K extends keyof ParameterServerEvents>(name: K, ...args: Parameters<ParameterServerEvents[K]>): void {
     guarded(() => (this.emit as (name: K, ...args: unknown[]) => boolean)(name, ...args));
   }
-}
-
-function drainingError(retryAfterMs: number): PsError {
-  return new PsError('PS_DRAINING', 'the server is closing', { details: { retryAfterMs } });
-}
-
-function closedError(): PsError {
-  return new PsError('PS_CLOSED', 'the server is closed');
 }

@@ -14,6 +14,7 @@ import type { CheckpointInfo } from '../storage/checkpointFormat.js';
 import { exportCheckpoint } from '../storage/checkpointStore.js';
 import type { Disk } from '../storage/disk.js';
 import { readHeld } from '../storage/groupManifest.js';
+import { BEST_NAME } from '../storage/names.js';
 import { NodeDisk } from '../storage/nodeDisk.js';
 import { type CheckpointReport, Storage } from '../storage/storage.js';
 import { asStorageError } from '../storage/storageError.js';
@@ -103,6 +104,14 @@ export class Persistence {
     if (isReached) return;
     const text = `minClock is ${clocks.minClock} and has not reached ${atClock} within ${timeoutMs} ms`;
     throw new PsError('PS_CLOCK_TIMEOUT', text);
+  }
+
+  /** Writes the present state beside the checkpoints, as the best; undefined without a `dataDir`. */
+  async keepBest(): Promise<string | undefined> {
+    const { storage } = this.#parts;
+    if (storage === undefined) return undefined;
+    const { path } = await this.#export(`${storage.directory}/${BEST_NAME}`);
+    return path;
   }
 
   /** The parameters in the safetensors file, or the group's checkpoint, at `path`: what is held of them, flat. */

@@ -52,6 +52,25 @@ export interface ParameterServerEvents {
     /** Updates in it. */
     readonly version: number;
   }) => void;
+  /** An epoch of a data set is over: every example of it is counted. With the metrics that `onEpoch` returned. */
+  epoch: (event: {
+    readonly dataSet: number;
+    readonly epoch: number;
+    readonly examples: number;
+    readonly version: number;
+    readonly metrics: Readonly<Record<string, number>>;
+  }) => void;
+  /** A data shard is wholly counted. */
+  dataShard: (event: {
+    /** The worker that pushed the last of it. */
+    readonly id: string;
+    readonly dataSet: number;
+    readonly epoch: number;
+    readonly dataShard: number;
+    /** Of the epoch: counted so far, and in all. */
+    readonly examples: number;
+    readonly size: number;
+  }) => void;
   /** Something that its owner may want to know. */
   warning: (event: { readonly message: string }) => void;
   /** The user's own code failed, or the server could not do what it promised. */
@@ -80,6 +99,7 @@ export function emitObservation(
     case 'update':
     case 'clock':
     case 'metrics':
+    case 'dataShard':
     case 'warning':
     case 'checkpoint':
       emit(observation.kind, event as never);

@@ -4,7 +4,7 @@
  */
 import { totalmem } from 'node:os';
 import { invalidArgument } from '../../core/base/errors.js';
-import { integer } from '../../core/base/optionObject.js';
+import { checkOptionObject, integer } from '../../core/base/optionObject.js';
 import { checkSeed } from '../../core/base/random.js';
 import { type Consistency, checkConsistency, ssp } from '../../core/consistency/consistency.js';
 import { checkDelayOptions, type DelayOptions } from '../../core/consistency/delayPolicy.js';
@@ -28,6 +28,12 @@ export interface LimitOptions extends Partial<Omit<ServerLimits, 'helloTimeoutMs
   readonly helloTimeoutMs?: number;
   /** A session that is silent for so long is forgotten; 86,400,000 (24 h). */
   readonly sessionExpiryMs?: number;
+}
+
+/** Which epoch is the best. */
+export interface KeepBest {
+  readonly metric: string;
+  readonly mode: 'min' | 'max';
 }
 
 /** What a `ParameterServer` is made of. Exactly one of `port`, `server` and `noServer`. */
@@ -65,6 +71,11 @@ export interface ParameterServerOptions<P extends ParameterSpecs = ParameterSpec
   readonly shard?: ShardOption;
   // Bounds and reports.
   readonly limits?: LimitOptions;
+  /**
+   * Keeps the parameters after the epoch with the best value of a metric: in `dataDir`, as `best.safetensors`, else
+   * in memory. The metric is one of the pushes, or one that `onEpoch` returns. Default: none.
+   */
+  readonly keepBest?: KeepBest;
   /** Silent by default. */
   readonly logger?: Logger;
   /**
@@ -86,6 +97,7 @@ export interface CheckedServerOptions extends CheckedPlaceOptions {
   readonly storage: CheckedStorage | undefined;
   readonly logger: Logger | undefined;
   readonly dashboard: boolean;
+  readonly keepBest: KeepBest | undefined;
 }
 
 const KEYS = new Set([
@@ -100,6 +112,7 @@ const KEYS = new Set([
     'nonFinite',
     'maxPushNorm',
     'seed',
+    'keepBest',
     'shard',
   ],
   ...['port', 'server', 'noServer', 'host', 'path', 'auth', 'allowedOrigins', 'tls', 'insecure'],
@@ -154,6 +167,8 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
     },
     ...checkPlaceOptions(options),
     storage,
+    keepBest: checkKeepBest(options.keepBest),
+    seed,
     logger: checkLogger(options.logger),
     dashboard: checkFlag('dashboard', options.dashboard),
   };
@@ -199,6 +214,16 @@ function checkLimit(name: string, value: unknown): number {
 function checkFlag(option: string, value: unknown = false): boolean {
   if (typeof value === 'boolean') return value;
   throw invalidArgument(option, value, 'true or false');
+}
+
+function checkKeepBest(given: KeepBest | undefined): KeepBest | undefined {
+  if (given === undefined) return undefined;
+  const { metric, mode } = checkOptionObject('keepBest', given, ['metric', 'mode']);
+  if (typeof metric !== 'string' || metric === '') {
+    throw invalidArgument('keepBest.metric', metric, 'the name of a metric');
+  }
+  if (mode !== 'min' && mode !== 'max') throw invalidArgument('keepBest.mode', mode, "'min' or 'max'");
+  return { metric, mode };
 }
 
 function checkLogger(logger: unknown): Logger | undefined {

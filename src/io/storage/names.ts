@@ -6,6 +6,8 @@
  *     lock                                      *.tmp (unfinished)   *.corrupt (put aside)
  */
 
+/** The parameters of the best epoch, as a checkpoint that nothing removes; see `keepBest`. */
+export const BEST_NAME = 'best.safetensors';
 /** What a lock keeps in the directory, if it keeps anything there. */
 export const LOCK_NAME = 'lock';
 const CHECKPOINT = /^checkpoint-(\d{16})\.safetensors$/;
@@ -40,7 +42,8 @@ export function segmentPath(directory: string, first: number): string {
 /** Sorts the names of a data directory. Hidden files and `lost+found` are passed over. */
 export function contentOf(names: readonly string[]): DirectoryContent {
   const visible = names.filter(
-    (name) => !name.startsWith('.') && name !== 'lost+found' && name !== LOCK_NAME,
+    (name) =>
+      !name.startsWith('.') && name !== 'lost+found' && name !== LOCK_NAME && !name.startsWith(BEST_NAME),
   );
   const numbersOf = (pattern: RegExp): number[] =>
     visible.flatMap((name) => (pattern.test(name) ? [Number(pattern.exec(name)?.[1])] : []));

@@ -45,3 +45,12 @@ export function quiet<T extends PromiseLike<unknown>>(promise: T): T {
 export function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return value !== null && typeof value === 'object' && 'then' in value && typeof value.then === 'function';
 }
+
+/** Calls `action` with the reason when `signal` is aborted, now or later. Returns what makes it forget that. */
+export function whenAborted(signal: AbortSignal | undefined, action: (reason: unknown) => void): () => void {
+  if (signal === undefined) return () => {};
+  const onAbort = (): void => action(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return () => signal.removeEventListener('abort', onAbort);
+}

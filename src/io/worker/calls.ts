@@ -1,8 +1,9 @@
 /** `pull` and `push` as one call each: arguments by name → a request → a result by name. */
-import { invalidArgument } from '../../core/base/errors.js';
+import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { Catalogue } from '../../core/tensor/catalogue.js';
 import type { ClockAnswer, PullAnswer, PullCommand, PushAnswer } from '../../core/worker/events.js';
 import { checkExamples, checkGradients, checkMetrics } from '../../core/worker/gradients.js';
+import { quiet } from './abort.js';
 import { type DestinationsOf, destinationsOf, selectNames, type TensorsOf, tensorsOf } from './parameters.js';
 import type { Call, WorkerHost } from './workerHost.js';
 
@@ -86,6 +87,26 @@ export function callPull<P>(
     return { modified: true, tensors: tensorsOf<P>(entries, arrays), version, clock };
   });
   return { answer, cancel: call.cancel };
+}
+
+/** Push with tick, and the pull behind it. */
+export async function callPushPull<P>(
+  host: WorkerHost,
+  catalogue: Catalogue,
+  gradients: unknown,
+  options: PushOptions & PullOptions<P>,
+  manner: PullManner,
+): Promise<{ readonly push: PushAnswer; readonly pull: PullResult<TensorsOf<P>> }> {
+  const push = callPush(host, catalogue, gradients, true, options);
+  const pull = callPull<P>(host, catalogue, undefined, options, manner);
+  void quiet(pull.answer);
+  try {
+    const pushed = await push.answer;
+    return { push: pushed, pull: (await pull.answer) as PullResult<TensorsOf<P>> };
+  } catch (error) {
+    pull.cancel(new PsError('PS_ABORTED', 'the push failed'));
+    throw error;
+  }
 }
 
 /** Pushes `gradients`, and ticks if `tick`. Throws as `checkGradients` does. */

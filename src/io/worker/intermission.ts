@@ -33,6 +33,8 @@ export class Intermission {
     return {
       next: (step) => (this.#over === undefined ? source.next(step) : this.#after(this.#over, source, step)),
       close: () => source.close(),
+      onRollback: () => source.onRollback?.(),
+      waitsOutside: source.waitsOutside === true,
     };
   }
 

@@ -13,7 +13,7 @@ import type { Call, WorkerHost } from './workerHost.js';
 export type StepAnswer = PushAnswer | ClockAnswer;
 
 /** All of a push but its gradients. */
-export type PushTerms = Pick<PushCommand, 'metrics' | 'examples' | 'computedFrom'>;
+export type PushTerms = Pick<PushCommand, 'metrics' | 'examples' | 'computedFrom' | 'data'>;
 
 interface PushUnderWay {
   readonly call: Call<StepAnswer>;

@@ -5,20 +5,19 @@
  * behind the push of step t is for step t + k + 1. It computes nothing itself.
  */
 import { invalidArgument, PsError } from '../../core/base/errors.js';
+import type { DataRange } from '../../core/tasks/dataProgress.js';
 import type { CatalogueEntry } from '../../core/tensor/catalogue.js';
 import type { PushAnswer, Rollback } from '../../core/worker/events.js';
 import type { CheckedGradients } from '../../core/worker/gradients.js';
 import { monotonicNow } from '../time.js';
-import { abortedError, isPromiseLike, quiet, raceAbort, sleep } from './abort.js';
-import type { BatchItem, BatchSource } from './batchSource.js';
+import { abortedError, isPromiseLike, quiet, raceAbort } from './abort.js';
+import { type BatchItem, type BatchPart, type BatchSource, rangeOf } from './batchSource.js';
+import { leaveTable } from './leaveTable.js';
 import { PullsAhead } from './pullsAhead.js';
 import { PushesBehind, type StepAnswer } from './pushesBehind.js';
 import { type RunSummary, RunTally } from './runSummary.js';
 import type { StepEvent } from './workerEvents.js';
 import type { Call, WorkerHost } from './workerHost.js';
-
-/** How long the end of a loop waits for the server to know of it. */
-const LEAVE_MS = 5000;
 
 /** What a loop is told. */
 export interface LoopOptions<B> {
@@ -40,6 +39,19 @@ export interface StepReport {
   readonly examples: number | undefined;
 }
 
+/** A step whose push is not answered. */
+interface SentStep {
+  readonly call: Call<StepAnswer>;
+  readonly step: number;
+  /** Of a data shard: whose batch it is. */
+  readonly part: BatchPart | undefined;
+  readonly bytes: number;
+  readonly report: StepReport;
+}
+
+/** Pushes of data shards that are refused one after the other before a run gives up. */
+const MAX_REFUSALS = 3;
+
 /** One training loop of one worker. */
 export class StepLoop<B> {
   readonly #host: WorkerHost;
@@ -57,6 +69,7 @@ export class StepLoop<B> {
   /** The server lost its state after these parameters were pulled. */
   #rollback: Rollback | undefined;
   #finishReason: string | undefined;
+  #refusals = 0;
   #endedBy: RunSummary['endedBy'] = 'steps';
   /** The number of the present step. */
   #step = 0;
@@ -100,7 +113,9 @@ export class StepLoop<B> {
     const { signal } = this.#options;
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort);
-    await this.orFailure(this.#host.call({ kind: 'clock', operation: 'enter' }).answer);
+    // Who waits for its first data shard enters with its first pull.
+    if (this.#options.source.waitsOutside === true) this.#throwIfFailed();
+    else await this.orFailure(this.#host.call({ kind: 'clock', operation: 'enter' }).answer);
   }
 
   readonly #onAbort = (): void => this.fail(abortedError(this.#options.signal?.reason));
@@ -124,6 +139,7 @@ export class StepLoop<B> {
   onRollback(rollback: Rollback): void {
     if (this.#options.onRollback === 'continue') {
       this.#rollback = rollback;
+      this.#options.source.onRollback?.();
       this.#pulls.forgetAnswered();
       return;
     }
@@ -188,20 +204,24 @@ export class StepLoop<B> {
     report: StepReport,
   ): Promise<PushAnswer | undefined> {
     this.#throwIfFailed();
+    const part = this.#current?.done === false ? this.#current.part : undefined;
     if (this.#rollback !== undefined) {
-      this.#ahead = this.#current;
+      // A batch of a data shard belongs to the server that was.
+      this.#ahead = part === undefined ? this.#current : undefined;
       this.#pulls.release();
       return this.#lost(this.#rollback);
     }
     const computedFrom = this.#pulls.pulled;
     // A gradient computed in place stands where the next pull will write.
-    const call = this.#pushes.send(gradients, { ...report, computedFrom }, (each) => this.#pulls.holds(each));
+    const data = part === undefined ? undefined : this.#range(part, gradients, report);
+    const sent = data === undefined ? report : { ...report, examples: data.to - data.from, data };
+    const call = this.#pushes.send(gradients, { ...sent, computedFrom }, (each) => this.#pulls.holds(each));
     const step = this.#step++;
     // Without a pipeline the caller waits from now on, whatever else it does.
     if (this.#options.pipeline === 0) this.#tally.startWaiting();
     this.#pulls.release();
     this.#prepareNext();
-    return this.#outcome(call, step, gradients?.bytes ?? 0, report);
+    return this.#outcome({ call, step, part, bytes: gradients?.bytes ?? 0, report: sent });
   }
 
   /** Resolves when the next step may begin; rejects if the loop has failed. */
@@ -217,15 +237,12 @@ export class StepLoop<B> {
     this.#throwIfFailed();
   }
 
-  async #outcome(
-    call: Call<StepAnswer>,
-    step: number,
-    bytes: number,
-    report: StepReport,
-  ): Promise<PushAnswer | undefined> {
+  async #outcome({ call, step, part, bytes, report }: SentStep): Promise<PushAnswer | undefined> {
     try {
       const answer = await call.answer;
       const push = 'outcome' in answer ? answer : undefined;
+      this.#refusals = 0;
+      this.#settle(part, push);
       this.#count(step, push, bytes, report);
       return push;
     } catch (error) {
@@ -234,14 +251,32 @@ export class StepLoop<B> {
       const rollback = this.#rollback as Rollback | undefined;
       const isLost =
         rollback !== undefined && error instanceof PsError && error.code === 'PS_OUTCOME_UNKNOWN';
-      if (isLost) return this.#lost(rollback);
+      // Of a data shard: other parameters may give a gradient that is taken.
+      const isAgain = part !== undefined && ++this.#refusals < MAX_REFUSALS;
+      this.#settle(part, undefined);
+      if (isLost || isAgain) return this.#lost(rollback ?? { version: 0 });
       this.fail(error as PsError);
       throw error;
     }
   }
 
+  /** The examples of a batch of a data shard. */
+  #range(part: BatchPart, gradients: CheckedGradients | undefined, report: StepReport): DataRange {
+    try {
+      return rangeOf(part, gradients, report);
+    } catch (error) {
+      this.fail(error as PsError);
+      throw error;
+    }
+  }
+
+  /** What was read ahead of a batch that is not counted is void. */
+  #settle(part: BatchPart | undefined, push: PushAnswer | undefined): void {
+    if (part?.settled(push) === false) this.#ahead = undefined;
+  }
+
   /** What is said of a push whose parameters the server has lost. */
-  #lost({ version }: Rollback): PushAnswer {
+  #lost({ version }: Pick<Rollback, 'version'>): PushAnswer {
     const { clock } = this.#host.core;
     return { outcome: 'dropped', duplicate: false, version, delay: 0, clock, minClock: clock };
   }
@@ -294,17 +329,7 @@ export class StepLoop<B> {
     } catch {
       // The data's own end failed; the run is over all the same.
     }
-    const { core } = this.#host;
-    if (core.hasEnded) return;
-    const left = quiet(this.#host.call({ kind: 'clock', operation: 'leave' }).answer);
-    // Without a connection it is told later, before anything else.
-    if (!core.isOpen) return;
-    const enough = new AbortController();
-    const isLeft = left.then(
-      () => enough.abort(),
-      () => enough.abort(),
-    );
-    await Promise.race([isLeft, sleep(LEAVE_MS, enough.signal).catch(() => {})]);
+    await leaveTable(this.#host);
   }
 
   summary(): RunSummary {

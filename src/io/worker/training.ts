@@ -9,7 +9,8 @@ import {
   checkMetrics,
 } from '../../core/worker/gradients.js';
 import { isPromiseLike, quiet } from './abort.js';
-import type { BatchData } from './batchSource.js';
+import { type BatchData, lengthOf } from './batchSource.js';
+import type { CutDataShard } from './dataShards.js';
 import { type GradientsOf, type TensorsOf, tensorsOf } from './parameters.js';
 import type { RunSummary } from './runSummary.js';
 import type { StepLoop } from './stepLoop.js';
@@ -18,6 +19,12 @@ import type { StepLoop } from './stepLoop.js';
 export interface RunOptions<B> {
   /** The batches: an iterable, an async iterable, or a function of the step. Default none: batches are undefined. */
   readonly data?: BatchData<B>;
+  /**
+   * Instead of `data`: the server hands out data shards, and this cuts each into batches. A batch covers the next
+   * examples of its data shard: as many as the gradient's result says in `examples`, or else as its `length`, or else
+   * all the rest. The run ends with the server's data set.
+   */
+  readonly dataShards?: CutDataShard<B>;
   /** How many steps. Default: as long as there is data, or until the server's `finish`. */
   readonly steps?: number;
   /** Its abort ends the run with `PS_ABORTED`. */
@@ -164,11 +171,4 @@ function namedSets<P>(catalogue: Catalogue): (arrays: readonly Float32Array[]) =
     known.set(arrays, parameters);
     return parameters;
   };
-}
-
-/** The number of examples in a batch that has a length. */
-function lengthOf(batch: unknown): number | undefined {
-  if (batch === null || typeof batch !== 'object' || !('length' in batch)) return undefined;
-  const { length } = batch;
-  return typeof length === 'number' && Number.isSafeInteger(length) && length >= 0 ? length : undefined;
 }

@@ -12,13 +12,13 @@ import type { Tensor } from '../../core/tensor/tensor.js';
 import type { WorkerObservation } from '../../core/worker/events.js';
 import { randomHex } from '../randomHex.js';
 import type { ServerReport } from '../serverReport.js';
-import { abortedError, quiet } from './abort.js';
+import { abortedError, quiet, whenAborted } from './abort.js';
 import { callControl, callStats, type StatsOptions } from './asks.js';
-import { batchSource } from './batchSource.js';
 import {
   callClock,
   callPull,
   callPush,
+  callPushPull,
   type NotModified,
   type PullManner,
   type PullOptions,
@@ -26,6 +26,7 @@ import {
   type PushOptions,
   type TickResult,
 } from './calls.js';
+import { TaskHandling } from './handleTasks.js';
 import { Intermission } from './intermission.js';
 import { makeHost } from './makeHost.js';
 import { pageListenerOf } from './pageListener.js';
@@ -34,7 +35,9 @@ import type { Platform } from './platform.js';
 import { callPullRows, type Rows } from './rows.js';
 import type { RunSummary } from './runSummary.js';
 import type { WorkerUrl } from './serverUrls.js';
+import { sourceOf } from './sourceOf.js';
 import { StepLoop } from './stepLoop.js';
+import type { TaskHandler, TasksOptions, TasksSummary } from './taskRunner.js';
 import {
   type GradientFunction,
   iterateSteps,
@@ -55,6 +58,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   readonly id: string;
   readonly #options: CheckedWorkerOptions;
   readonly #host: WorkerHost;
+  readonly #taskHandling: TaskHandling;
   readonly #intermission = new Intermission(() => this.#stepOut());
   /** The run that is under way. */
   #loop: Pick<StepLoop<unknown>, 'fail' | 'onFinish' | 'onRollback'> | undefined;
@@ -69,15 +73,14 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     this.#options = checked;
     this.id = checked.id ?? `worker-${randomHex(4)}`;
     this.#host = makeHost(this.id, checked, platform, (each) => this.#onObservation(each));
-    this.#closeOnAbort(checked.signal);
-    const unwatch = platform.watchPage?.(
-      pageListenerOf(
-        this.#host,
-        this.#intermission,
-        this.#options.whenHidden === 'leave',
-        () => void this.close(),
-      ),
-    );
+    this.#taskHandling = new TaskHandling(this.#host, checked);
+    const forget = whenAborted(checked.signal, (reason) => {
+      this.#closing ??= this.#close('aborted', abortedError(reason));
+    });
+    this.once('close', forget);
+    const isLeaving = checked.whenHidden === 'leave';
+    const page = pageListenerOf(this.#host, this.#intermission, isLeaving, () => void this.close());
+    const unwatch = platform.watchPage?.(page);
     if (unwatch !== undefined) this.once('close', unwatch);
   }
 
@@ -156,16 +159,8 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   ): Promise<{ readonly push: PushResult; readonly pull: PullResult<TensorsOf<P>> }> {
     return this.#whenConnected(async (catalogue) => {
       this.#mustTrain('pushPull');
-      const push = callPush(this.#host, catalogue, gradients, true, options);
-      const pull = callPull<P>(this.#host, catalogue, undefined, options, this.#manner());
-      void quiet(pull.answer);
-      try {
-        const pushed = pushResultOf(await push.answer);
-        return { push: pushed, pull: (await pull.answer) as PullResult<TensorsOf<P>> };
-      } catch (error) {
-        pull.cancel(new PsError('PS_ABORTED', 'the push failed'));
-        throw error;
-      }
+      const { push, pull } = await callPushPull<P>(this.#host, catalogue, gradients, options, this.#manner());
+      return { push: pushResultOf(push), pull };
     }, options.signal);
   }
 
@@ -238,6 +233,20 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     );
   }
 
+  /**
+   * Handles generic tasks of the server (`server.tasks.map`), out of the clock table, until its `finish`, an abort, or
+   * the worker's end. A handler that throws fails its task, not this. One handler at a time.
+   */
+  tasks<I = unknown, R = unknown>(
+    handler: TaskHandler<I, R>,
+    options: TasksOptions = {},
+  ): Promise<TasksSummary> {
+    return this.#whenConnected(async () => {
+      this.#mustTrain('tasks');
+      return this.#taskHandling.run(handler, options);
+    }, options.signal);
+  }
+
   /** Ends the worker for good: it leaves the clock table, and what is pending rejects. Never rejects. */
   close(): Promise<void> {
     this.#closing ??= this.#close('closed', undefined);
@@ -264,16 +273,6 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     if (!this.#options.readOnly) void quiet(this.#host.call({ kind: 'clock', operation: 'leave' }).answer);
   }
 
-  #closeOnAbort(signal: AbortSignal | undefined): void {
-    if (signal === undefined) return;
-    const onAbort = () => {
-      this.#closing ??= this.#close('aborted', abortedError(signal.reason));
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    this.once('close', () => signal.removeEventListener('abort', onAbort));
-  }
-
   /** `action`, at once if the model is known, else after connecting. */
   #whenConnected<T>(
     action: (catalogue: Catalogue) => Promise<T>,
@@ -297,14 +296,14 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
 
   #startLoop<B>(catalogue: Catalogue, options: RunOptions<B>): StepLoop<B> {
     this.#mustTrain('run');
-    const { data, steps = Number.POSITIVE_INFINITY, signal } = options;
+    const { steps = Number.POSITIVE_INFINITY, signal } = options;
     if (typeof steps !== 'number' || !(steps >= 0)) throw invalidArgument('steps', steps, 'a number from 0');
     if (this.#loop !== undefined) {
       throw new PsError('PS_INVALID_ARGUMENT', 'this worker is already in a run: one at a time');
     }
     const loop = new StepLoop<B>(this.#host, catalogue.entries, {
       ...this.#options,
-      source: this.#intermission.around(batchSource(data)),
+      source: this.#intermission.around(sourceOf(this.#host, options, this.#options.limits.maxTaskBytes)),
       maxSteps: steps,
       signal,
       onStep: (event) => this.#emit('step', event),
@@ -333,6 +332,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
       const isOwn = observation.error !== undefined && observation.error.code !== 'PS_ABORTED';
       if (isOwn) this.#emit('error', observation.error);
     }
+    this.#taskHandling.onObservation(observation);
     const { level, text, name, event } = eventOf(observation);
     logger?.[level](`worker ${this.id}: ${text}`);
     if (name !== undefined) this.#emit(name, event as never);

@@ -114,7 +114,7 @@ function reportOf(observation: WorkerObservation): Report {
     }
     case 'waiting': {
       const { reason, laggards } = observation;
-      const text = `a pull waits (${reason}) ${laggards.map(({ id, clock }) => `${id}@${clock}`).join(', ')}`;
+      const text = `waits (${reason}) ${laggards.map(({ id, clock }) => `${id}@${clock}`).join(', ')}`;
       return { level: 'debug', text, name: 'waiting', event: { reason, laggards } };
     }
     case 'reconnecting': {
@@ -126,6 +126,10 @@ function reportOf(observation: WorkerObservation): Report {
       const { rollback } = observation;
       const text = `the server lost ${rollback.lostPushes} pushes of this worker`;
       return { level: 'warn', text, name: 'rollback', event: rollback };
+    }
+    case 'revoked': {
+      const text = `${observation.leases.length} tasks are not wanted any more`;
+      return { level: 'debug', text, name: undefined, event: undefined };
     }
     case 'finish':
       return { level: 'info', text: `finish: ${observation.reason}`, name: undefined, event: undefined };

@@ -30,6 +30,8 @@ export interface WorkerLimits {
   readonly maxUnansweredPushes?: number;
   /** Bytes of gradients kept for resending; counts as one whole model at least. Default 64 MiB. */
   readonly maxUnansweredBytes?: number;
+  /** Items of a data shard, or inputs of tasks, that the server sends at once; 1,073,741,824. */
+  readonly maxTaskBytes?: number;
   /** Largest message taken from the server. Default 64 MiB. */
   readonly maxMessageBytes?: number;
 }
@@ -189,7 +191,11 @@ function checkPipeline(steps: number | undefined): number {
 }
 
 function checkLimits(given: WorkerLimits = {}): Required<WorkerLimits> {
-  checkKeys('limits', given, new Set(['maxUnansweredPushes', 'maxUnansweredBytes', 'maxMessageBytes']));
+  checkKeys(
+    'limits',
+    given,
+    new Set(['maxUnansweredPushes', 'maxUnansweredBytes', 'maxMessageBytes', 'maxTaskBytes']),
+  );
   const maxMessageBytes = positive('limits.maxMessageBytes', given.maxMessageBytes, 64 * MIB);
   // ws coerces its bound to 32 bits: a larger one would silently be none.
   if (!Number.isInteger(maxMessageBytes) || maxMessageBytes >= 2 ** 31) {
@@ -198,6 +204,7 @@ function checkLimits(given: WorkerLimits = {}): Required<WorkerLimits> {
   return {
     maxUnansweredPushes: count('limits.maxUnansweredPushes', given.maxUnansweredPushes, 4),
     maxUnansweredBytes: positive('limits.maxUnansweredBytes', given.maxUnansweredBytes, 64 * MIB),
+    maxTaskBytes: positive('limits.maxTaskBytes', given.maxTaskBytes, 1024 * MIB),
     maxMessageBytes,
   };
 }

@@ -85,7 +85,7 @@ describe('fromLayersModel', () => {
     Object.values(result.gradients).forEach((values, i) => {
       const reference = byHand.gradients[expected[i] as (typeof expected)[number]];
       expect(values).toHaveLength(reference.length);
-      values?.forEach((each, j) => {
+      (values as Float32Array).forEach((each, j) => {
         expect(Math.abs(each - (reference[j] as number))).toBeLessThan(1e-6);
       });
     });
@@ -150,7 +150,7 @@ describe('fromLayersModel', () => {
     ]);
     // With inputs of zero only the penalty is left: its gradient is 2 w.
     const kernel = tensors['0.dense/kernel']?.data ?? [];
-    gradients['0.dense/kernel']?.forEach((each, i) => {
+    (gradients['0.dense/kernel'] as Float32Array).forEach((each, i) => {
       expect(each).toBeCloseTo(2 * (kernel[i] as number), 4);
     });
   });

@@ -142,7 +142,8 @@ export class GroupCore implements WorkerMachine {
     } else if (command.kind === 'ask') this.#requests.ask(command);
     else if (command.kind === 'pull') this.#requests.pull(command, catalogue);
     else if (command.kind === 'push') this.#requests.push(command, catalogue, this.#nonFinite);
-    else this.#requests.clock(command);
+    else if (command.kind === 'clock') this.#requests.clock(command);
+    else this.#requests.ofOwner(command);
   }
 
   get #nonFinite(): NonFinite {
@@ -170,6 +171,7 @@ export class GroupCore implements WorkerMachine {
       this.#onClosed(member, observation.error);
     } else {
       if (observation.kind === 'rollback') this.#requests.place.disturbed();
+      if (observation.kind === 'waiting' && observation.reason === 'data') this.#requests.waitsForData();
       this.#observe({ ...observation, server });
     }
   }

@@ -28,6 +28,7 @@ export class GroupPlace {
   #state: 'out' | 'entering' | 'in' = 'out';
   readonly #turns: Turn[] = [];
   #isTakingTurns = false;
+  #isHeld = false;
   #mayDiffer = false;
   #highest = 0;
 
@@ -54,6 +55,17 @@ export class GroupPlace {
     for (const turn of this.#turns.splice(0)) turn.fail(error);
   }
 
+  /** No turn is taken, and the shards need not agree, until `resume`. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  resume(): void {
+    this.#isHeld = false;
+    this.#mayDiffer = true;
+    this.#takeTurns();
+  }
+
   /** The worker gives its place up. */
   left(): void {
     this.#state = 'out';
@@ -66,7 +78,7 @@ export class GroupPlace {
 
   /** Brings the shards to agree, if they don't: to be called after each event. */
   align(): void {
-    if (this.#state !== 'in') return;
+    if (this.#state !== 'in' || this.#isHeld) return;
     let highest = 0;
     for (const { core } of this.#members.all) highest = Math.max(highest, core.clock);
     if (highest === this.#highest && !this.#mayDiffer) return;
@@ -83,7 +95,7 @@ export class GroupPlace {
   #takeTurns(): void {
     if (this.#isTakingTurns) return;
     this.#isTakingTurns = true;
-    while (this.#state !== 'entering') {
+    while (this.#state !== 'entering' && !this.#isHeld) {
       const turn = this.#turns[0];
       if (turn === undefined) break;
       if (turn.trains && this.#state === 'out') {

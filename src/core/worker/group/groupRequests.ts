@@ -6,24 +6,32 @@ import type { PsError } from '../../base/errors.js';
 import { slicesOf } from '../../partition/slices.js';
 import { OUTCOMES } from '../../protocol/messages.js';
 import type { NonFinite } from '../../protocol/sessionMessages.js';
+import type { DataRange } from '../../tasks/dataProgress.js';
 import type { Catalogue } from '../../tensor/catalogue.js';
 import type {
   AskAnswer,
   AskCommand,
   ClockAnswer,
   ClockCommand,
+  LeaseAnswer,
+  LeaseCommand,
   PullCommand,
   PushAnswer,
   PushCommand,
   RequestValue,
+  ResultsCommand,
   ShardPushAnswer,
 } from '../events.js';
+import { allCounted, commandOfOwner, isOwner, type MemberAnswer, progressOf } from './dataPush.js';
 import { GradientCheck, type GradientKernels } from './gradientCheck.js';
 import { GroupPlace } from './groupPlace.js';
 import { GroupPull } from './groupPull.js';
 import { JointRequest } from './jointRequest.js';
-import type { Member, MemberCommand, Members } from './members.js';
+import { type Member, type MemberCommand, type Members, unheard } from './members.js';
 import { VersionsOfShards } from './versionsOfShards.js';
+
+/** A push as a member gets it. */
+type PushMemberCommand = Omit<PushCommand, 'request'>;
 
 /** The requests of one worker at a group. */
 export class GroupRequests {
@@ -79,13 +87,64 @@ export class GroupRequests {
       return;
     }
     this.#inTurn(request, true, () => {
-      const commandFor = ({ core, server }: Member): MemberCommand => {
+      const commandFor = ({ core, server }: Member): PushMemberCommand => {
         const slices = slicesOf(core.catalogue as Catalogue, entries, values);
         const computedFrom = command.computedFrom && [command.computedFrom[server]];
         return { ...command, values: slices, normSquared, computedFrom };
       };
-      this.#askAll<PushAnswer>(request, commandFor, (answers) => mergedPush(answers));
+      if (command.data !== undefined) this.#pushData(request, commandFor, command.data);
+      else this.#askAll<PushAnswer>(request, commandFor, (answers) => mergedPush(answers));
     });
+  }
+
+  /** What comes behind it waits until the owner has been asked, so that each shard sees the same order. */
+  #pushData(request: number, commandFor: (member: Member) => PushMemberCommand, range: DataRange): void {
+    const owner = this.#members.all.find(isOwner) as Member;
+    const others = this.#members.all.filter((member) => member !== owner);
+    this.place.hold();
+    const failed = (error: PsError): void => {
+      this.place.resume();
+      this.#fail(request, error);
+    };
+    const done = (answers: readonly MemberAnswer<PushAnswer>[]): void => {
+      const isCounted = allCounted(answers, range);
+      const push = commandFor(owner);
+      const last = new JointRequest<PushAnswer | ClockAnswer>(this.#members, false, {
+        failed,
+        done: ([answer]) => {
+          const { value, member } = answer as MemberAnswer<PushAnswer | ClockAnswer>;
+          const said = 'outcome' in value ? [...answers, { member, value }] : answers;
+          this.#settle(request, { ...mergedPush(said), progress: progressOf(value, range) });
+        },
+      });
+      this.#open.set(request, last);
+      const isTickOnly = !isCounted && push.tick;
+      if (isCounted || isTickOnly) last.ask([owner], () => commandOfOwner(push, isCounted));
+      else this.#settle(request, { ...mergedPush(answers), progress: range.from });
+      this.place.resume();
+    };
+    const first = new JointRequest<PushAnswer>(this.#members, false, { done, failed });
+    this.#open.set(request, first);
+    first.ask(others, commandFor);
+  }
+
+  /** Asks the shard that has the queue. */
+  ofOwner(command: LeaseCommand | ResultsCommand): void {
+    const { request } = command;
+    const joint = new JointRequest<LeaseAnswer | undefined>(this.#members, false, {
+      done: ([answer]) => this.#settle(request, answer?.value),
+      failed: (error) => this.#fail(request, error),
+    });
+    this.#open.set(request, joint);
+    joint.ask(this.#members.all.filter(isOwner), () => command);
+  }
+
+  /** The owner of the queue has taken the worker out of its clock table, since it waits for a data shard. */
+  waitsForData(): void {
+    this.place.left();
+    for (const member of this.#members.all) {
+      if (!isOwner(member)) this.#members.ask(member, { kind: 'clock', operation: 'leave' }, unheard);
+    }
   }
 
   clock(command: ClockCommand): void {
