@@ -64,7 +64,20 @@ function isAlive(pid: number): boolean {
 describe('launch', () => {
   test('tells every process its place, and that of the servers', async () => {
     const names = ['ROLE', 'RANK', 'WORLD_SIZE', 'WORKER_COUNT', 'SERVERS', 'RESTARTS'];
-    const code = `console.log(${JSON.stringify(names)}.map((name) => process.env['PSLIB_' + name]).join(' '))`;
+    // The job is over when the workers are: they wait until every server has said its line, and listens.
+    const code = `console.log(${JSON.stringify(names)}.map((name) => process.env['PSLIB_' + name]).join(' '));
+      const { PSLIB_ROLE, PSLIB_RANK, PSLIB_SERVERS } = process.env;
+      const ports = PSLIB_SERVERS.split(',').map((url) => Number(new URL(url).port));
+      import('node:net').then(({ connect, createServer }) => {
+        if (PSLIB_ROLE === 'server') createServer((socket) => socket.destroy()).listen(ports[PSLIB_RANK], '127.0.0.1');
+        else for (const port of ports) {
+          const reach = () => {
+            const socket = connect(port, '127.0.0.1', () => socket.destroy());
+            socket.on('error', () => setTimeout(reach, 20));
+          };
+          reach();
+        }
+      });`;
     const { exitCode, lines } = await run({ command: program(code), servers: 2, workers: 3 });
     expect(exitCode).toBe(0);
     const [, urls = ''] = /(ws:\S+)/.exec(lines[0] ?? '') ?? [];
@@ -262,7 +275,7 @@ describe('pslib launch', () => {
     expect(code, out + err).toBe(0);
     expect(out).toMatch(/^worker-0 \| worker 0 took 60 steps/m);
     expect(out).toMatch(/^worker-1 \| worker 1 took 60 steps/m);
-    const [, accuracy] = /^server-0 \| accuracy (0\.\d{3})$/m.exec(out) ?? [];
+    const [, accuracy] = /^server-0 \| accuracy (0\.\d{3}) /m.exec(out) ?? [];
     expect(Number(accuracy)).toBeGreaterThan(0.6);
   });
 });

@@ -166,7 +166,8 @@ describe('workers() and stats()', () => {
     b.send({ t: MessageType.computing, stepMs: 1000 });
     a.ask({ training: true, clock: 1 });
     await a.ping();
-    const seen = { epoch: 1, lastSeenMs: expect.any(Number) };
+    const ms = expect.any(Number);
+    const seen = { epoch: 1, lastSeenMs: ms, waitedMs: ms, awaitedMs: ms };
     await expect.poll(() => server.workers().find(({ id }) => id === 'b')?.state).toBe('computing');
     expect(server.workers()).toEqual([
       { id: 'b', role: 'worker', clock: 0, lead: 0, delay: 0, state: 'computing', ...seen },
@@ -218,7 +219,17 @@ describe('events', () => {
     expect(told).toEqual([
       ['worker:join', { id: 'a', epoch: 1, role: 'worker' }],
       ['worker:join', { id: 'b', epoch: 1, role: 'worker' }],
-      ['update', { version: 1, workers: ['a'], clock: worker.clock, delay: 0, scaled: false }],
+      [
+        'update',
+        {
+          version: 1,
+          workers: ['a'],
+          clock: worker.clock,
+          delay: 0,
+          scaled: false,
+          applyMs: expect.any(Number),
+        },
+      ],
       ['metrics', { clock: 0, workers: 1, examples: 5, metrics: { loss: 2 } }],
       ['clock', { minClock: 1 }],
       ['rejected', { id: 'a', error: undefined, clock: 1, delay: 1 }],
