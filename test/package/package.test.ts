@@ -26,10 +26,20 @@ const printNames = (specifier: string): string =>
 
 test('the tarball holds the library, its sources, licence and readme, and nothing else', () => {
   const others = project.packedFiles.filter((path) => !/^(dist|src)\/.*\.(js|ts|map)$/.test(path));
-  expect(others).toEqual(['LICENSE', 'README.md', 'package.json']);
-  const sources = project.packedFiles.filter((path) => path.startsWith('src/'));
+  const page = ['dashboard.css', 'icon.svg', 'index.html'];
+  expect(others).toEqual([
+    ...['LICENSE', 'README.md'],
+    ...page.map((name) => `dist/ops/dashboard/files/${name}`),
+    'package.json',
+    ...page.map((name) => `src/ops/dashboard/static/${name}`),
+  ]);
+  const sources = project.packedFiles.filter((path) => /^src\/.*\.ts$/.test(path));
   for (const source of sources) {
-    expect(project.packedFiles).toContain(source.replace('src/', 'dist/').replace(/\.ts$/, '.js'));
+    // The dashboard's own program is one file.
+    const made = source.startsWith('src/ops/dashboard/page/')
+      ? 'dist/ops/dashboard/files/dashboard.js'
+      : source.replace('src/', 'dist/').replace(/\.ts$/, '.js');
+    expect(project.packedFiles).toContain(made);
   }
 });
 

@@ -32,7 +32,7 @@ export class LinkEnd implements Transport, Destination {
   #isClosing = false;
   #isEnded = false;
   /** Sends payloads from where they are; absent where the process copies them first. */
-  readonly sendMessage: Transport['sendMessage'];
+  readonly sendMessage?: NonNullable<Transport['sendMessage']>;
 
   constructor(
     parts: DirectionParts & { readonly isZeroCopy: boolean },
