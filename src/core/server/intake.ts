@@ -19,7 +19,9 @@ import { ElementCheck, type ElementPiece } from './elementCheck.js';
 /** What is checked of a push before it is decided. */
 export interface PushRules {
   readonly catalogue: Catalogue;
-  readonly tables: readonly Pick<TableSpec, 'name' | 'dim' | 'maxRows'>[];
+  readonly tables: readonly Pick<TableSpec, 'name' | 'maxRows'>[];
+  /** Numbers per row of each table. */
+  readonly dims: readonly number[];
   readonly kernels: Kernels;
   readonly nonFinite: NonFinite;
   /** Largest norm taken; Infinity: any. */
@@ -198,14 +200,14 @@ export class IncomingPush {
 
   #findNonFinite(): string {
     const { selection, message, gradient } = this;
-    const { tables } = this.#rules;
+    const { tables, dims } = this.#rules;
     let at = 0;
     for (const entry of selection?.entries ?? []) {
       const part = (gradient as Float32Array).subarray(at, at + entry.length);
       if (!part.every(Number.isFinite)) return entry.name;
       at += entry.length;
     }
-    for (const { table, isIds, begin, end } of piecesOfRows(message.rows ?? [], tables.map(dimOf), at)) {
+    for (const { table, isIds, begin, end } of piecesOfRows(message.rows ?? [], dims, at)) {
       const part = (gradient as Float32Array).subarray(begin, end);
       if (!isIds && !part.every(Number.isFinite)) return (tables[table] as { name: string }).name;
     }
@@ -214,7 +216,7 @@ export class IncomingPush {
 }
 
 /** The tensors of a push. Throws the typed error that refuses it. */
-function selectionOf(message: Push, { catalogue, tables }: PushRules): Selection {
+function selectionOf(message: Push, { catalogue, tables, dims }: PushRules): Selection {
   const selection = catalogue.select(message.tensors);
   for (const entry of selection.entries) {
     if (entry.trainable) continue;
@@ -230,7 +232,7 @@ function selectionOf(message: Push, { catalogue, tables }: PushRules): Selection
     const text = `${count} rows of table "${found.name}" in one push: it may have ${found.maxRows}`;
     throw new PsError('PS_TABLE_FULL', text, { details: { tensor: found.name } });
   }
-  const bytes = 4 * (selection.length + elementsOfRows(rows, tables.map(dimOf)));
+  const bytes = 4 * (selection.length + elementsOfRows(rows, dims));
   if (bytes === message.bytes) return selection;
   throw new PsError(
     'PS_WRONG_LENGTH',
@@ -238,14 +240,10 @@ function selectionOf(message: Push, { catalogue, tables }: PushRules): Selection
   );
 }
 
-function piecesOf({ rows = [] }: Push, { length }: Selection, { tables }: PushRules): ElementPiece[] {
-  const pieces = piecesOfRows(rows, tables.map(dimOf), length);
+function piecesOf({ rows = [] }: Push, { length }: Selection, { tables, dims }: PushRules): ElementPiece[] {
+  const pieces = piecesOfRows(rows, dims, length);
   return [
     { isIds: false, begin: 0, end: length },
     ...pieces.map((piece) => ({ ...piece, name: (tables[piece.table] as { name: string }).name })),
   ];
-}
-
-function dimOf({ dim }: { dim: number }): number {
-  return dim;
 }

@@ -37,9 +37,10 @@ export class PushReception {
     this.#pool = pool;
     this.#handlers = handlers;
     const { catalogue, kernels } = context.state.table;
+    const { dims } = context.state.tables;
     const tables = context.state.tables.tables.map(({ spec }) => spec);
     const { nonFinite, maxPushNorm } = context.options;
-    this.#rules = { catalogue, tables, kernels, nonFinite, maxPushNorm, isShard: isShard(context) };
+    this.#rules = { catalogue, tables, dims, kernels, nonFinite, maxPushNorm, isShard: isShard(context) };
   }
 
   /** Whether someone waits for room: whoever comes later does not take it before. */

@@ -36,11 +36,6 @@ export class TableSet {
     this.dims = tables.map(({ spec }) => spec.dim);
   }
 
-  /** The table named `name`, or undefined. */
-  find(name: string): EmbeddingTable | undefined {
-    return this.tables.find(({ spec }) => spec.name === name);
-  }
-
   /** Begins an update; when its job is done, `publish` it. */
   update(parts: readonly RowPart[], { factor, clipValue, rates }: RowTransform): Job {
     const updates = parts.map(({ table: position, words, values }) => {

@@ -17,6 +17,7 @@ const catalogue = new Catalogue([{ name: 'w', shape: [LENGTH], dtype: 'float32',
 const rules = {
   catalogue,
   tables: [],
+  dims: [],
   kernels,
   nonFinite: 'reject',
   maxPushNorm: Number.POSITIVE_INFINITY,
