@@ -156,7 +156,9 @@ export class SlurmCluster {
       'ClusterName=pslib',
       `SlurmctldHost=${host}(127.0.0.1)`,
       ...['SlurmUser=root', 'SlurmdUser=root'],
-      ...['AuthType=auth/munge', `AuthInfo=socket=${path('munge/socket')}`, 'CredType=cred/munge'],
+      // A job that is requeued waits as long as the old credential lives; started sooner, a node may refuse it.
+      ...['AuthType=auth/munge', `AuthInfo=socket=${path('munge/socket')},cred_expire=10`],
+      ...['CredType=cred/munge', 'SchedulerParameters=sched_interval=1,bf_interval=1'],
       // Loopback only.
       'CommunicationParameters=NoInAddrAny,NoCtldInAddrAny',
       ...['ProctrackType=proctrack/linuxproc', 'TaskPlugin=task/none', 'MpiDefault=none'],
