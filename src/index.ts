@@ -58,7 +58,8 @@ export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } fr
 export type { CutDataShard, DataShard } from './io/worker/dataShards.js';
 export { Worker } from './io/worker/node/worker.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
-export type { Rows } from './io/worker/rows.js';
+export type { Rows, RowsOf } from './io/worker/rows.js';
+export type { RowsOfBatch } from './io/worker/rowsAhead.js';
 export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';
 export type { TaskContext, TaskHandler, TasksOptions, TasksSummary } from './io/worker/taskRunner.js';

@@ -3,6 +3,7 @@
  * that were pulled since the push before, if one of those is older.
  */
 import type { VersionStamp } from '../protocol/messages.js';
+import type { PulledFrom } from './events.js';
 
 /** What training pulls brought. */
 export class ComputedFrom {
@@ -30,6 +31,17 @@ export class ComputedFrom {
     this.#dense = undefined;
     this.#rows = undefined;
   }
+}
+
+/** What a gradient counts as computed from that several pulls were made for: for each server the oldest. */
+export function oldestOf(pulls: readonly PulledFrom[]): PulledFrom {
+  const oldest: (VersionStamp | undefined)[] = [];
+  for (const pulled of pulls) {
+    pulled.forEach((stamp, i) => {
+      oldest[i] = stamp === undefined ? oldest[i] : older(oldest[i], stamp);
+    });
+  }
+  return oldest;
 }
 
 /** Versions of two lives of a server can't be compared: the one pulled last counts then. */

@@ -2,7 +2,7 @@
 import { PsError } from '../../core/base/errors.js';
 import type { Catalogue, TableShape } from '../../core/tensor/catalogue.js';
 import { type RowIdList, sortIds, spreadRows } from '../../core/tensor/rowIds.js';
-import type { PullAnswer } from '../../core/worker/events.js';
+import type { PullAnswer, PulledFrom } from '../../core/worker/events.js';
 import type { PullManner } from './calls.js';
 import type { Call, WorkerHost } from './workerHost.js';
 
@@ -18,15 +18,27 @@ export interface Rows {
   readonly version: number;
 }
 
-/** Pulls rows. Throws `PS_UNKNOWN_TENSOR` for no such table, `PS_INVALID_ARGUMENT` for ids that are none. */
-export function callPullRows(
+/** The rows that a step named, by table. */
+export type RowsOf<P> = {
+  readonly [Name in keyof P & string as P[Name] extends { readonly dim: number } ? Name : never]: Rows;
+};
+
+/** Rows, and what a push of a gradient that is computed from them must say. */
+export interface PulledRows {
+  readonly rows: Rows;
+  readonly pulled: PulledFrom;
+  readonly bytes: number;
+}
+
+/** Asks for rows. Throws `PS_UNKNOWN_TENSOR` for no such table, `PS_INVALID_ARGUMENT` for ids that are none. */
+export function askRows(
   host: WorkerHost,
   catalogue: Catalogue,
   name: string,
   ids: RowIdList,
   manner: PullManner,
   signal: AbortSignal | undefined,
-): Call<Rows> {
+): Call<PulledRows> {
   const table = catalogue.tables.findIndex((each) => each.name === name);
   if (table < 0) {
     const known = catalogue.tables.map((each) => each.name).join(', ') || 'none';
@@ -48,12 +60,17 @@ export function callPullRows(
     },
     signal,
   );
-  const answer = call.answer.then(({ arrays, version }): Rows => {
+  const answer = call.answer.then(({ arrays, version, pulled, bytes }): PulledRows => {
     const [held] = arrays as readonly [Float32Array];
-    if (sorted.positions === undefined) return { ids, dim, data: held, version };
+    if (sorted.positions === undefined) return { rows: { ids, dim, data: held, version }, pulled, bytes };
     const data = new Float32Array(sorted.positions.length * dim);
     spreadRows(sorted, held, dim, data);
-    return { ids, dim, data, version };
+    return { rows: { ids, dim, data, version }, pulled, bytes };
   });
   return { answer, cancel: call.cancel };
+}
+
+/** Pulls rows. Throws as `askRows`. */
+export async function callPullRows(...given: Parameters<typeof askRows>): Promise<Rows> {
+  return (await askRows(...given).answer).rows;
 }

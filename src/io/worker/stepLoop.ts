@@ -15,6 +15,7 @@ import { type BatchItem, type BatchPart, type BatchSource, rangeOf } from './bat
 import { leaveTable } from './leaveTable.js';
 import { PullsAhead } from './pullsAhead.js';
 import { PushesBehind, type StepAnswer } from './pushesBehind.js';
+import type { RowsOfBatch } from './rowsAhead.js';
 import { type RunSummary, RunTally } from './runSummary.js';
 import type { StepEvent } from './workerEvents.js';
 import type { Call, WorkerHost } from './workerHost.js';
@@ -26,6 +27,8 @@ export interface LoopOptions<B> {
   readonly maxSteps: number;
   /** Steps whose communication may overlap computing. */
   readonly pipeline: number;
+  /** The rows that a batch needs; undefined: none. */
+  readonly rowsOf: RowsOfBatch<B> | undefined;
   readonly signal: AbortSignal | undefined;
   readonly pullTimeoutMs: number;
   readonly maxStepMs: number;
@@ -56,7 +59,7 @@ const MAX_REFUSALS = 3;
 export class StepLoop<B> {
   readonly #host: WorkerHost;
   readonly #options: LoopOptions<B>;
-  readonly #pulls: PullsAhead;
+  readonly #pulls: PullsAhead<B>;
   readonly #pushes: PushesBehind;
   /** Aborted when the loop fails; the reason is the error. */
   readonly #failure = new AbortController();
@@ -76,7 +79,7 @@ export class StepLoop<B> {
 
   /** Throws `PS_INVALID_ARGUMENT` if the server's consistency model allows no such pipeline. */
   constructor(host: WorkerHost, entries: readonly CatalogueEntry[], options: LoopOptions<B>) {
-    const { pipeline, pullTimeoutMs: timeoutMs } = options;
+    const { pipeline, pullTimeoutMs: timeoutMs, rowsOf } = options;
     const { staleness } = host.core;
     if (pipeline > staleness) {
       const expected = `at most ${staleness}: the server lets nobody be further ahead`;
@@ -84,13 +87,13 @@ export class StepLoop<B> {
     }
     this.#host = host;
     this.#options = options;
-    this.#pulls = new PullsAhead(host, { entries, pipeline, timeoutMs });
+    this.#pulls = new PullsAhead(host, { entries, pipeline, timeoutMs, rowsOf });
     this.#pushes = new PushesBehind(host, entries, pipeline);
   }
 
-  /** The parameters of the present step, in catalogue order; overwritten once it has been pushed. */
-  get arrays(): readonly Float32Array[] {
-    return this.#pulls.arrays;
+  /** The parameters and rows of the present step; the arrays are overwritten once it has been pushed. */
+  get pulled(): Pick<PullsAhead<B>, 'arrays' | 'rows'> {
+    return this.#pulls;
   }
 
   /** Aborted when the loop fails or is aborted. */
@@ -163,10 +166,10 @@ export class StepLoop<B> {
         return undefined;
       }
       this.#current = item;
-      this.#startPulls();
+      this.#startPulls(item);
       const { batch } = item;
       const ready = isPromiseLike(batch) ? await raceAbort(batch, this.#halt.signal) : batch;
-      await this.#takePull();
+      await this.#takePull(item, ready);
       return { batch: ready };
     } catch (error) {
       this.#throwIfFailed();
@@ -177,9 +180,9 @@ export class StepLoop<B> {
     }
   }
 
-  async #takePull(): Promise<void> {
+  async #takePull(item: BatchItem<B> & { readonly done: false }, batch: B): Promise<void> {
     const since = monotonicNow();
-    const { bytes } = await this.#pulls.take();
+    const bytes = await this.#pulls.take(item, batch, this.#left);
     this.#tally.pulled(bytes, since);
     this.#rollback = undefined;
   }
@@ -286,11 +289,11 @@ export class StepLoop<B> {
     if (this.#left <= 0 || this.#halt.signal.aborted) return;
     this.#ahead = this.#read();
     if (!isPromiseLike(this.#ahead)) {
-      if (!this.#ahead.done) this.#startPulls();
+      if (!this.#ahead.done) this.#startPulls(this.#ahead);
       return;
     }
     const startPulls = (item: BatchItem<B>) => {
-      if (!item.done) this.#startPulls();
+      if (!item.done) this.#startPulls(item);
     };
     this.#ahead.then(startPulls, () => {});
   }
@@ -307,8 +310,8 @@ export class StepLoop<B> {
     }
   }
 
-  #startPulls(): void {
-    if (!this.#halt.signal.aborted) this.#pulls.ask(this.#left);
+  #startPulls(item: BatchItem<B> & { readonly done: false }): void {
+    if (!this.#halt.signal.aborted) this.#pulls.ask(this.#left, item);
   }
 
   #count(step: number, push: PushAnswer | undefined, bytes: number, report: StepReport): void {

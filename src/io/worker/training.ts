@@ -12,6 +12,8 @@ import { isPromiseLike, quiet } from './abort.js';
 import { type BatchData, lengthOf } from './batchSource.js';
 import type { CutDataShard } from './dataShards.js';
 import { type GradientsOf, type TensorsOf, tensorsOf } from './parameters.js';
+import type { RowsOf } from './rows.js';
+import type { RowsOfBatch } from './rowsAhead.js';
 import type { RunSummary } from './runSummary.js';
 import type { StepLoop } from './stepLoop.js';
 
@@ -25,6 +27,11 @@ export interface RunOptions<B> {
    * all the rest. The run ends with the server's data set.
    */
   readonly dataShards?: CutDataShard<B>;
+  /**
+   * The rows of sparse tables that a batch needs: ids in any order, by table. They are pulled with the parameters, and
+   * stand among them under the table's name. Default none.
+   */
+  readonly rows?: RowsOfBatch<B>;
   /** How many steps. Default: as long as there is data, or until the server's `finish`. */
   readonly steps?: number;
   /** Its abort ends the run with `PS_ABORTED`. */
@@ -53,10 +60,10 @@ export interface GradientResult<P> {
 
 /**
  * Computes the gradients of one batch. The arrays of `parameters` are valid until the step ends, and are
- * reused.
+ * reused. Tables are among them with the rows that `rows` of the run named.
  */
 export type GradientFunction<P, B> = (
-  parameters: TensorsOf<P>,
+  parameters: TensorsOf<P> & RowsOf<P>,
   batch: B,
   context: StepContext,
 ) => GradientResult<P> | PromiseLike<GradientResult<P>>;
@@ -90,7 +97,7 @@ export interface ShardPushResult extends Omit<PushResult, 'shards'> {
 /** One step of a training loop of your own; see `Worker.steps`. */
 export interface Step<P, B> extends StepContext {
   /** Valid until `push`, or until the step ends. */
-  readonly parameters: TensorsOf<P>;
+  readonly parameters: TensorsOf<P> & RowsOf<P>;
   readonly batch: B;
   /**
    * Pushes the gradients and ends the step; at most once. A step without it only ticks. Rejects, and ends
@@ -120,7 +127,7 @@ export async function runSteps<P, B>(
     const { batch } = input;
     await loop.announce();
     const { signal, step } = loop;
-    const returned = gradientFn(parametersOf(loop.arrays), batch, { step, clock: clock(), signal });
+    const returned = gradientFn(parametersOf(loop.pulled), batch, { step, clock: clock(), signal });
     const result = checkGradientResult(isPromiseLike(returned) ? await loop.orFailure(returned) : returned);
     const metrics = checkMetrics(result.metrics);
     const examples = checkExamples(result.examples) ?? lengthOf(batch);
@@ -152,7 +159,7 @@ export async function* iterateSteps<P, B>(
         return pushResultOf((await ended) as PushAnswer);
       };
       const { signal, step } = loop;
-      const parameters = parametersOf(loop.arrays);
+      const parameters = parametersOf(loop.pulled);
       const quietPush: Step<P, B>['push'] = (...given) => quiet(push(...given));
       yield { step, clock: clock(), signal, parameters, batch, push: quietPush };
       ended ??= quiet(loop.endStep(undefined, { metrics: undefined, examples: undefined }));
@@ -163,12 +170,14 @@ export async function* iterateSteps<P, B>(
   }
 }
 
-/** Sets of arrays by name; there are few sets, and each is named once. */
-function namedSets<P>(catalogue: Catalogue): (arrays: readonly Float32Array[]) => TensorsOf<P> {
+/** Sets of arrays by name; there are few sets, and each is named once. Rows are added to them. */
+function namedSets<P>(
+  catalogue: Catalogue,
+): (pulled: StepLoop<unknown>['pulled']) => TensorsOf<P> & RowsOf<P> {
   const known = new Map<readonly Float32Array[], TensorsOf<P>>();
-  return (arrays) => {
-    const parameters = known.get(arrays) ?? tensorsOf<P>(catalogue.entries, arrays);
-    known.set(arrays, parameters);
-    return parameters;
+  return ({ arrays, rows }) => {
+    const tensors = known.get(arrays) ?? tensorsOf<P>(catalogue.entries, arrays);
+    known.set(arrays, tensors);
+    return (rows === undefined ? tensors : { ...tensors, ...rows }) as TensorsOf<P> & RowsOf<P>;
   };
 }

@@ -125,7 +125,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   /** Rows of a sparse table, for ids in any order. Waits, and rejects, as `pull` does. */
   pullRows(table: string, ids: RowIdList, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Rows> {
     return this.#whenConnected(
-      async (catalogue) => callPullRows(this.#host, catalogue, table, ids, this.#manner(), signal).answer,
+      async (catalogue) => callPullRows(this.#host, catalogue, table, ids, this.#manner(), signal),
       signal,
     );
   }
@@ -305,6 +305,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
       ...this.#options,
       source: this.#intermission.around(sourceOf(this.#host, options, this.#options.limits.maxTaskBytes)),
       maxSteps: steps,
+      rowsOf: options.rows,
       signal,
       onStep: (event) => this.#emit('step', event),
     });

@@ -11,6 +11,7 @@ import { modelOf, type ParameterSpecs } from '../../core/table/model.js';
 import type { Catalogue } from '../../core/tensor/catalogue.js';
 import { checkGradientResult, checkGradients } from '../../core/worker/gradients.js';
 import { type TensorsOf, tensorsOf } from '../../io/worker/parameters.js';
+import type { RowsOf } from '../../io/worker/rows.js';
 import type { PushContent } from '../programs/trainingProgram.js';
 import type { SimulatedPlace, SimulatedTraining } from './simulationOptions.js';
 
@@ -56,7 +57,7 @@ export class SimulatedModel<P extends ParameterSpecs, B> {
     if (training === undefined) return this.#zeros;
     const batch = training.batch?.(step, place as SimulatedPlace) as B;
     const context = { step, clock, signal: this.#signal };
-    const result = training.gradient(this.tensors(arrays), batch, context);
+    const result = training.gradient(this.tensors(arrays) as TensorsOf<P> & RowsOf<P>, batch, context);
     if (typeof (result as PromiseLike<unknown>).then === 'function') {
       throw new PsError('PS_GRADIENT_INVALID', 'a gradient function may not be asynchronous in a simulation');
     }
