@@ -29,14 +29,14 @@ import {
 import { TaskHandling } from './handleTasks.js';
 import { Intermission } from './intermission.js';
 import { makeHost } from './makeHost.js';
+import { newLoop } from './newLoop.js';
 import { pageListenerOf } from './pageListener.js';
 import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
 import type { Platform } from './platform.js';
 import { callPullRows, type Rows } from './rows.js';
 import type { RunSummary } from './runSummary.js';
 import type { WorkerUrl } from './serverUrls.js';
-import { sourceOf } from './sourceOf.js';
-import { StepLoop } from './stepLoop.js';
+import type { StepLoop } from './stepLoop.js';
 import type { TaskHandler, TasksOptions, TasksSummary } from './taskRunner.js';
 import {
   type GradientFunction,
@@ -48,7 +48,7 @@ import {
   type Step,
 } from './training.js';
 import { type WatchOptions, watchParameters } from './watch.js';
-import { eventOf, type WorkerEvents } from './workerEvents.js';
+import { eventOf, type StepEvent, type WorkerEvents } from './workerEvents.js';
 import type { WorkerHost } from './workerHost.js';
 import { type CheckedWorkerOptions, checkWorkerOptions, type WorkerOptions } from './workerOptions.js';
 
@@ -296,19 +296,12 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
 
   #startLoop<B>(catalogue: Catalogue, options: RunOptions<B>): StepLoop<B> {
     this.#mustTrain('run');
-    const { steps = Number.POSITIVE_INFINITY, signal } = options;
-    if (typeof steps !== 'number' || !(steps >= 0)) throw invalidArgument('steps', steps, 'a number from 0');
     if (this.#loop !== undefined) {
       throw new PsError('PS_INVALID_ARGUMENT', 'this worker is already in a run: one at a time');
     }
-    const loop = new StepLoop<B>(this.#host, catalogue.entries, {
-      ...this.#options,
-      source: this.#intermission.around(sourceOf(this.#host, options, this.#options.limits.maxTaskBytes)),
-      maxSteps: steps,
-      rowsOf: options.rows,
-      signal,
-      onStep: (event) => this.#emit('step', event),
-    });
+    const parts = { host: this.#host, entries: catalogue.entries, intermission: this.#intermission };
+    const onStep = (event: StepEvent) => this.#emit('step', event);
+    const loop = newLoop<B>({ ...parts, onStep }, this.#options, options);
     this.#loop = loop;
     if (this.#finishReason !== undefined) loop.onFinish(this.#finishReason);
     return loop;
