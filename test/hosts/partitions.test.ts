@@ -64,8 +64,8 @@ describe.skipIf(isSkipped).each([{ servers: 1 }, { servers: 2 }])('$servers serv
   }
 
   /**
-   * The others train on when `rank` has lost its place at `server`. In a group it keeps the one at the other server,
-   * which waits for it until it has made no progress for `progressTimeoutMs`.
+   * The others train on when `rank` has lost its place at `server`. In a group it gives up the one at the other server
+   * by itself.
    */
   async function goOnWithout(rank: number, server: Child): Promise<void> {
     await server.next(`left w${rank}`);

@@ -13,7 +13,7 @@ const server = new ParameterServer({
   auth: 'shared-by-the-hosts',
   shard: { index: Number(index), count: Number(count) },
   // A silent partition is noticed within these; the defaults are for networks that are better than this one.
-  limits: { chunkBytes: 1024, leaseMs: 1500, pingMs: 300, disconnectGraceMs: 500, progressTimeoutMs: 2500 },
+  limits: { chunkBytes: 1024, leaseMs: 1500, pingMs: 300, disconnectGraceMs: 500 },
 });
 server.on('clock', ({ minClock }) => process.send?.({ kind: 'clock', minClock }));
 server.on('worker:leave', ({ id, reason }) => process.send?.({ kind: `left ${id}`, reason }));

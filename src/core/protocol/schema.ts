@@ -86,7 +86,7 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
       'Welcome',
       'protocol:uint incarnation:id lineage:id shardIndex:uint shardCount:count epoch:count resumed:boolean ' +
         'committedSeq:uint clock:uint minClock:uint version:uint chunkBytes:count maxUnansweredPushes:count ' +
-        'leaseMs:uint pingMs:uint maxStepMs:uint pullTimeoutMs:uint group?:id nonFinite?:nonFinite ' +
+        'leaseMs:uint pingMs:uint maxStepMs:uint pullTimeoutMs:uint group?:id nonFinite?:nonFinite graceMs?:uint ' +
         'staleness?:uint tables?:tables',
       true,
     ),

@@ -72,6 +72,8 @@ export interface Welcome {
   readonly group?: string | undefined;
   /** In a group: what becomes of gradients that are not finite. */
   readonly nonFinite?: NonFinite | undefined;
+  /** In a group: how long the place of a worker is kept whose connection has closed. */
+  readonly graceMs?: number | undefined;
   /** Clocks by which a worker that pulls may be ahead of the slowest; undefined: any. */
   readonly staleness?: number | undefined;
 }

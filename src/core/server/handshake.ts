@@ -120,7 +120,9 @@ export class Handshake {
       maxStepMs: limits.maxStepMs,
       pullTimeoutMs: limits.pullTimeoutMs,
       ...(tables.length === 0 ? {} : { tables: tables.map(({ spec: { name, dim } }) => ({ name, dim })) }),
-      ...(isShard(this.#context) ? { group: options.group, nonFinite: options.nonFinite } : {}),
+      ...(isShard(this.#context)
+        ? { group: options.group, nonFinite: options.nonFinite, graceMs: limits.disconnectGraceMs }
+        : {}),
       staleness: stalenessOf(state.model),
     };
   }

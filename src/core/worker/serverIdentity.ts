@@ -19,6 +19,7 @@ export class ServerIdentity {
   #shard: Shard | undefined;
   #group: string | undefined;
   #nonFinite: NonFinite = 'reject';
+  #graceMs: number | undefined;
 
   /** `isMember`: the server may be one of a group. */
   constructor(isMember: boolean) {
@@ -48,6 +49,11 @@ export class ServerIdentity {
   /** What becomes of gradients that are not finite. */
   get nonFinite(): NonFinite {
     return this.#nonFinite;
+  }
+
+  /** How long it keeps a worker's place after its connection closed, if it says so. */
+  get graceMs(): number | undefined {
+    return this.#graceMs;
   }
 
   /** The history of the last Welcome. */
@@ -102,6 +108,7 @@ export class ServerIdentity {
     this.#shard = shard;
     this.#group = welcome.group;
     this.#nonFinite = welcome.nonFinite ?? 'reject';
+    this.#graceMs = welcome.graceMs;
     this.#lineage = welcome.lineage;
   }
 }

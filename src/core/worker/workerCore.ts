@@ -91,6 +91,11 @@ export class WorkerCore implements WorkerMachine {
     return this.#connection.isOpen;
   }
 
+  /** Why no connection is open; undefined while one is. */
+  get unreachable(): string | undefined {
+    return this.#connection.unreachable;
+  }
+
   /** Whether the worker has ended for good. */
   get hasEnded(): boolean {
     return this.#connection.hasEnded;

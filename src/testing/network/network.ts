@@ -37,8 +37,8 @@ export class Network {
   readonly #inbound: SharedLine;
   readonly #outbound: SharedLine;
   readonly #open = new Set<Connected>();
-  /** Until when each worker is cut off from everyone. */
-  readonly #cutOff = new Map<string, number>();
+  /** Until when each worker is cut off from everyone, and from one listener. */
+  readonly #cutOff = new Map<string, Map<Listener | 'everyone', number>>();
 
   constructor(timeline: Timeline, random: Random, conditions: NetworkConditions) {
     this.#timeline = timeline;
@@ -62,7 +62,7 @@ export class Network {
   ): Attempt {
     let isAborted = false;
     let opened: LinkEnd | undefined;
-    this.#timeline.at(this.#reachedAt(worker), () => {
+    this.#timeline.at(this.#reachedAt(worker, listener), () => {
       if (isAborted || !process.isAlive) return;
       const { listening: other } = listener;
       if (other === undefined || !other.isAlive) {
@@ -75,7 +75,7 @@ export class Network {
       link.near.attach(handlers);
       opened = link.near;
       other.run(() => link.far.attach(listener.accept(link.far)));
-      process.at(this.#reachedAt(worker), () => {
+      process.at(this.#reachedAt(worker, listener), () => {
         if (!isAborted && !link.near.isEnded) handlers.onOpen(link.near);
       });
     });
@@ -87,10 +87,16 @@ export class Network {
     };
   }
 
-  /** Cuts `worker` off until `until`: nothing arrives, no connection is made; what was sent arrives then. */
-  cutOff(worker: string, until: number): void {
-    this.#cutOff.set(worker, Math.max(until, this.#cutOff.get(worker) ?? 0));
-    for (const { link } of this.connections(worker)) link.hold(until);
+  /**
+   * Cuts `worker` off until `until`, from everyone or from one listener: nothing arrives, no connection is made; what
+   * was sent arrives then.
+   */
+  cutOff(worker: string, until: number, from: Listener | 'everyone' = 'everyone'): void {
+    const ends = this.#cutOff.get(worker) ?? new Map<Listener | 'everyone', number>();
+    this.#cutOff.set(worker, ends.set(from, Math.max(until, ends.get(from) ?? 0)));
+    for (const { link } of this.connections(worker)) {
+      if (from === 'everyone' || link.far.process === from.listening) link.hold(until);
+    }
   }
 
   /** `process` is dead: the other ends of its connections learn it, unless its machine is dead too. */
@@ -120,8 +126,10 @@ export class Network {
     return connected.link;
   }
 
-  #reachedAt(worker: string): number {
-    return Math.max(this.#timeline.now, this.#cutOff.get(worker) ?? 0) + this.#latency();
+  #reachedAt(worker: string, listener: Listener): number {
+    const ends = this.#cutOff.get(worker);
+    const until = Math.max(ends?.get('everyone') ?? 0, ends?.get(listener) ?? 0);
+    return Math.max(this.#timeline.now, until) + this.#latency();
   }
 
   #latency(): number {

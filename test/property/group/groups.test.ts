@@ -91,6 +91,26 @@ describe.each(COUNTS)('a group of %i, simulated', (count) => {
     for (const seed of seeds) expectSums(check(options(seed, asp()), stops));
   });
 
+  test.skipIf(count === 1).each([...models, bsp()])(
+    'a worker that one shard lost stops nobody, under %o',
+    (consistency) => {
+      for (const seed of seeds) {
+        const group = check(options(seed, consistency), ({ network, timeline, servers, workers, random }) => {
+          const lost = servers[random.nextInt(count)] as SimGroup['servers'][number];
+          timeline.at(120, () => network.cutOff('worker-0', 60_000, lost));
+          timeline.at(30_000, () => {
+            expect(
+              workers.map(({ isDone }) => isDone),
+              `seed ${seed}`,
+            ).toEqual([false, true, true]);
+            for (const { core } of servers) expect(core.state.clocks.size, `seed ${seed}`).toBe(0);
+          });
+        });
+        if (consistency.name !== 'bsp') expectSums(group);
+      }
+    },
+  );
+
   test('gives, under BSP, the bits of one server', () => {
     for (const seed of seeds) {
       const group = check(options(seed, bsp()), resets);

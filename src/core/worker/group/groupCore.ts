@@ -12,10 +12,11 @@ import type { WorkerCommand, WorkerEffect, WorkerEvent, WorkerObservation } from
 import { closedError } from '../faults.js';
 import { WorkerCore, type WorkerCoreOptions } from '../workerCore.js';
 import type { WorkerMachine } from '../workerMachine.js';
+import { Absences } from './absences.js';
 import type { GradientKernels } from './gradientCheck.js';
 import { mismatchOf } from './groupIdentity.js';
 import { GroupRequests } from './groupRequests.js';
-import type { JointRequest } from './jointRequest.js';
+import { errorAt, type JointRequest } from './jointRequest.js';
 import { type Member, Members, unheard } from './members.js';
 
 /** What a group's core is made with. */
@@ -28,6 +29,7 @@ export class GroupCore implements WorkerMachine {
   readonly #options: WorkerCoreOptions;
   readonly #members: Members;
   readonly #requests: GroupRequests;
+  readonly #absences = new Absences();
   /** Calls of `connect` that are not answered. */
   readonly #connecting = new Set<JointRequest<undefined>>();
   /** How many urls there are, as the shell says. */
@@ -71,7 +73,9 @@ export class GroupCore implements WorkerMachine {
   }
 
   nextTickAt(): number {
-    return Math.min(...this.#members.all.map(({ core }) => core.nextTickAt()));
+    const { place } = this.#requests;
+    const ofMembers = this.#members.all.map(({ core }) => core.nextTickAt());
+    return Math.min(place.dueAt, place.isApart ? Infinity : this.#absences.dueAt, ...ofMembers);
   }
 
   placeOf(message: Message, bytes: number, server = 0): Uint8Array | undefined {
@@ -81,12 +85,27 @@ export class GroupCore implements WorkerMachine {
   step(event: WorkerEvent): readonly WorkerEffect[] {
     this.#members.begin(event.now);
     this.#handle(event);
-    if (!this.hasEnded) this.#requests.place.align();
+    if (!this.hasEnded) this.#keepPlace(event.now);
     return this.#members.take();
   }
 
   get #first(): Member {
     return this.#members.all[0] as Member;
+  }
+
+  /** In the clock tables of all shards at one clock, or in none. */
+  #keepPlace(now: number): void {
+    const { place } = this.#requests;
+    if (this.#absences.dueAt <= now && !place.isApart) place.stepOut();
+    if (place.dueAt <= now) place.expire(now, this.#whatIsAwaited());
+    place.align();
+  }
+
+  #whatIsAwaited(): string {
+    const away = this.#absences.first;
+    if (away === undefined) return 'the shards have not agreed on its clock';
+    const error = new PsError('PS_CONNECTION_LOST', away.core.unreachable ?? 'it is lost');
+    return `${errorAt(away, error, this.#members.all.length).message}`;
   }
 
   #handle(event: WorkerEvent): void {
@@ -98,6 +117,7 @@ export class GroupCore implements WorkerMachine {
         return;
       case 'sleep':
       case 'wake':
+        if (event.kind === 'sleep') this.#absences.sleep();
         for (const member of this.#members.all) this.#members.feed(member, { kind: event.kind });
         return;
       case 'taken':
@@ -170,6 +190,7 @@ export class GroupCore implements WorkerMachine {
     } else if (observation.kind === 'closed') {
       this.#onClosed(member, observation.error);
     } else {
+      if (observation.kind === 'reconnecting') this.#absences.lost(member, this.#members.now);
       if (observation.kind === 'rollback') this.#requests.place.disturbed();
       if (observation.kind === 'waiting' && observation.reason === 'data') this.#requests.waitsForData();
       this.#observe({ ...observation, server });
@@ -184,7 +205,9 @@ export class GroupCore implements WorkerMachine {
       return;
     }
     this.#versions.set(member, observation.version);
+    this.#absences.back(member);
     this.#requests.place.disturbed();
+    this.#requests.place.leaveAgain(member);
     const count = member.core.server.shard?.count ?? 1;
     const missing: Member[] = [];
     while (this.#members.all.length < count) missing.push(this.#addMember());
@@ -193,6 +216,7 @@ export class GroupCore implements WorkerMachine {
     this.#isComplete = this.#members.all.every(({ core }) => core.server.whole !== undefined);
     if (!this.isOpen) return;
     this.#connecting.clear();
+    this.#requests.place.rejoin();
     const version = Math.min(...this.#versions.values());
     this.#observe({ ...observation, clock: this.clock, version });
   }

@@ -5,10 +5,10 @@
  *
  *     out ──the first that trains──▶ entering ──all agree──▶ in ──leave──▶ out
  *
- * A shard that evicted the worker lets it in again further on, one that went back to an older state further back:
+ * While a shard is lost for long the worker is apart: out of the tables of all, and what trains waits. A shard that evicted the worker lets it in again further on, one that went back to an older state further back:
  * the shards are brought to agree again.
  */
-import type { PsError } from '../../base/errors.js';
+import { PsError } from '../../base/errors.js';
 import type { ClockAnswer } from '../events.js';
 import { JointRequest } from './jointRequest.js';
 import { type Member, type MemberCommand, type Members, unheard } from './members.js';
@@ -18,6 +18,8 @@ export interface Turn {
   readonly request: number;
   /** It must be in the clock tables. */
   readonly trains: boolean;
+  /** When it is given up if its turn has not come. Default: never. */
+  readonly deadline?: number;
   go(): void;
   fail(error: PsError): void;
 }
@@ -28,6 +30,10 @@ export class GroupPlace {
   #state: 'out' | 'entering' | 'in' = 'out';
   readonly #turns: Turn[] = [];
   #isTakingTurns = false;
+  #isApart = false;
+  /** It was apart while it entered. */
+  #mustEnterAgain = false;
+  #hasEntered = false;
   #isHeld = false;
   #mayDiffer = false;
   #highest = 0;
@@ -48,6 +54,46 @@ export class GroupPlace {
     if (at < 0) return false;
     for (const turn of this.#turns.splice(at, 1)) turn.fail(error);
     return true;
+  }
+
+  /** When `expire` has something to do. */
+  get dueAt(): number {
+    return this.#turns.reduce((at, { deadline = Infinity }) => Math.min(at, deadline), Infinity);
+  }
+
+  /** Gives up the turns whose deadline has passed; `why` they had to wait. */
+  expire(now: number, why: string): void {
+    for (const turn of this.#turns.filter(({ deadline = Infinity }) => deadline <= now)) {
+      this.cancel(
+        turn.request,
+        new PsError('PS_PULL_TIMEOUT', `a pull waited too long for its turn: ${why}`),
+      );
+    }
+  }
+
+  /** A shard has been lost for long: the others are not to wait for this worker. */
+  stepOut(): void {
+    this.#isApart = true;
+    if (this.#state === 'entering') this.#mustEnterAgain = true;
+    else this.#state = 'out';
+    for (const member of this.#members.all) this.leaveAgain(member);
+  }
+
+  /** What was asked of `member` before may have made it enter once more. */
+  leaveAgain(member: Member): void {
+    if (!this.#isApart || !this.#hasEntered) return;
+    this.#members.ask(member, { kind: 'clock', operation: 'leave' }, unheard);
+  }
+
+  /** All shards are there: what trains may go on. */
+  rejoin(): void {
+    if (!this.#isApart) return;
+    this.#isApart = false;
+    this.#takeTurns();
+  }
+
+  get isApart(): boolean {
+    return this.#isApart;
   }
 
   /** The worker has ended. */
@@ -97,7 +143,7 @@ export class GroupPlace {
     this.#isTakingTurns = true;
     while (this.#state !== 'entering' && !this.#isHeld) {
       const turn = this.#turns[0];
-      if (turn === undefined) break;
+      if (turn === undefined || (turn.trains && this.#isApart)) break;
       if (turn.trains && this.#state === 'out') {
         this.#enter();
         continue;
@@ -110,6 +156,7 @@ export class GroupPlace {
 
   #enter(): void {
     this.#state = 'entering';
+    this.#hasEntered = true;
     this.#ask(this.#members.all, 0, (answers) => {
       const clock = Math.max(...answers.map(({ value }) => value.clock));
       const behind = answers.filter(({ value }) => value.clock < clock).map(({ member }) => member);
@@ -124,13 +171,15 @@ export class GroupPlace {
   ): void {
     const failed = (error: PsError): void => {
       this.#state = 'out';
+      this.#mustEnterAgain = false;
       this.failAll(error);
     };
     new JointRequest<ClockAnswer>(this.#members, false, { done, failed }).ask(members, () => enter(clock));
   }
 
   #entered(): void {
-    this.#state = 'in';
+    this.#state = this.#mustEnterAgain ? 'out' : 'in';
+    this.#mustEnterAgain = false;
     this.#mayDiffer = true;
     this.#takeTurns();
   }

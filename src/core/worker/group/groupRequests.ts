@@ -71,7 +71,8 @@ export class GroupRequests {
       this.#open.set(request, pull);
       pull.begin();
     };
-    if (command.training && !this.#isReadOnly) this.#inTurn(request, true, start);
+    const deadline = this.#members.now + command.timeoutMs;
+    if (command.training && !this.#isReadOnly) this.#inTurn(request, true, start, deadline);
     else start();
   }
 
@@ -172,8 +173,8 @@ export class GroupRequests {
     );
   }
 
-  #inTurn(request: number, trains: boolean, go: () => void): void {
-    this.place.take({ request, trains, go, fail: (error) => this.#fail(request, error) });
+  #inTurn(request: number, trains: boolean, go: () => void, deadline = Number.POSITIVE_INFINITY): void {
+    this.place.take({ request, trains, deadline, go, fail: (error) => this.#fail(request, error) });
   }
 
   #askAll<T extends RequestValue>(

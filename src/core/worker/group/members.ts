@@ -43,6 +43,11 @@ export class Members {
     this.#observed = observed;
   }
 
+  /** The time of the event that is handled. */
+  get now(): number {
+    return this.#now;
+  }
+
   /** An event of this time is handled. */
   begin(now: number): void {
     this.#now = now;
