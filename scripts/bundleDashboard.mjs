@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const PACKED = ['uplot', 'eventemitter3', '@msgpack/msgpack'];
+const PACKED = ['uplot', 'eventemitter3'];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const textOf = (path) => readFileSync(`${root}${path}`, 'utf8');

@@ -6,8 +6,8 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 /** So large the file may be, compressed as web servers do. */
-const MAX_GZIPPED_BYTES = 48 * 1024;
-const PACKED = ['eventemitter3', '@msgpack/msgpack'];
+const MAX_GZIPPED_BYTES = 42 * 1024;
+const PACKED = ['eventemitter3'];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const textOf = (path) => readFileSync(`${root}${path}`, 'utf8');

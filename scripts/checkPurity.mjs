@@ -55,10 +55,17 @@ function declaredNames(source) {
   return names;
 }
 
+/** `Date` as a type, or in `new Date(ms)`: a value; nobody asks what time it is. */
+function isGivenDate(node) {
+  const { parent } = node;
+  if (node.text !== 'Date') return false;
+  return ts.isTypeReferenceNode(parent) || (ts.isNewExpression(parent) && parent.arguments?.length === 1);
+}
+
 /** Whether `node` is a use of one of the forbidden globals. */
 function isForbiddenGlobal(node, declared) {
   if (!ts.isIdentifier(node) || !FORBIDDEN_GLOBALS.has(node.text)) return false;
-  return !isMemberName(node) && !declared.has(node.text);
+  return !isMemberName(node) && !declared.has(node.text) && !isGivenDate(node);
 }
 
 /** The names taken from a use of `Math`: `Math.name` or `const { name } = Math`; undefined otherwise. */

@@ -45,6 +45,7 @@ const PURE = `
   export function slide(window: number, module: { name: string }): number {
     return window + module.name.length + Math.sqrt(2) + Math.LN2 + 2 ** 32 + 2 ** -126;
   }
+  export const dateOf = (ms: number): Date => new Date(ms);
   export class Box { console = 1; read(): number { return this.console; } }
 `;
 

@@ -3,34 +3,28 @@
  * `[name, shape, dtype, trainable]`. It has no natural bound, so it travels as payload, with the
  * bounds of `limits.ts` checked on both ends.
  */
-import { decode, encode } from '@msgpack/msgpack';
 import { PsError } from '../base/errors.js';
 import { Catalogue, type TensorSpec } from '../tensor/catalogue.js';
 import { lengthOfShape } from '../tensor/tensor.js';
 import { MAX_TENSORS } from './limits.js';
+import { MsgpackReader } from './msgpackReader.js';
+import { MsgpackWriter } from './msgpackWriter.js';
 
 const MAX_RANK = 64;
 const MAX_NAME_LENGTH = 1024;
+/** The list, a tensor in it, its shape. */
+const DEPTH = 3;
 
 /** The bytes of `catalogue`. */
 export function encodeCatalogue(catalogue: Catalogue): Uint8Array {
-  return encode(catalogue.entries.map((entry) => [entry.name, entry.shape, entry.dtype, entry.trainable]));
+  const specs = catalogue.entries.map((entry) => [entry.name, entry.shape, entry.dtype, entry.trainable]);
+  return new MsgpackWriter(DEPTH).encode(specs);
 }
 
 /** The catalogue in `bytes`. Throws `PS_PROTOCOL` if it is not one. O(tensors). */
 export function decodeCatalogue(bytes: Uint8Array): Catalogue {
-  let value: unknown;
-  try {
-    value = decode(bytes, {
-      maxArrayLength: MAX_TENSORS,
-      maxMapLength: 0,
-      maxBinLength: 0,
-      maxExtLength: 0,
-      maxStrLength: MAX_NAME_LENGTH * 4,
-    });
-  } catch (cause) {
-    throw new PsError('PS_PROTOCOL', 'malformed catalogue: not msgpack', { cause });
-  }
+  const bounds = { what: 'catalogue:', maxDepth: DEPTH, maxArray: MAX_TENSORS, maxMap: 0 };
+  const value = new MsgpackReader(bytes, bounds).whole();
   if (!Array.isArray(value)) throw malformed('not a list');
   const names = new Set<string>();
   const specs = value.map((each, index) => {

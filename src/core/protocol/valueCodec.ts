@@ -9,10 +9,11 @@
  *
  * All integers are little-endian. A value is a multiple of 8 bytes long, so values can stand behind each other.
  */
-import { Decoder, Encoder, ExtensionCodec } from '@msgpack/msgpack';
 import { describe, PsError } from '../base/errors.js';
-import { scanValue } from './headerScan.js';
 import { MAX_VALUE_DEPTH } from './limits.js';
+import { MsgpackReader } from './msgpackReader.js';
+import { type Extension, MsgpackWriter } from './msgpackWriter.js';
+import { dateOfTimestamp, timestampOf } from './timestamp.js';
 
 /** A constructor of views of memory. */
 interface ArrayKind {
@@ -40,6 +41,7 @@ const ARRAY_BUFFER = ARRAY_KINDS.length;
 const PREAMBLE_BYTES = 8;
 const ARRAY_EXTENSION = 1;
 const BIGINT_EXTENSION = 2;
+const TIMESTAMP_EXTENSION = -1;
 const MAX_BIGINT_DIGITS = 1024;
 const ZEROS = new Uint8Array(8);
 
@@ -55,11 +57,15 @@ let arrays: Uint8Array[] = [];
 let source: Uint8Array = ZEROS;
 let sourceAt = 0;
 
-const extensionCodec = new ExtensionCodec();
-extensionCodec.register({ type: ARRAY_EXTENSION, encode: encodeArray, decode: decodeArray });
-extensionCodec.register({ type: BIGINT_EXTENSION, encode: encodeBigint, decode: decodeBigint });
-const encoder = new Encoder({ extensionCodec, maxDepth: MAX_VALUE_DEPTH });
-const decoder = new Decoder({ extensionCodec });
+const writer = new MsgpackWriter(MAX_VALUE_DEPTH, toExtension);
+/** A count is bounded by the bytes that are there. */
+const BOUNDS = {
+  what: 'value: its structure',
+  maxDepth: MAX_VALUE_DEPTH,
+  maxArray: Number.POSITIVE_INFINITY,
+  maxMap: Number.POSITIVE_INFINITY,
+  fromExtension,
+};
 
 /**
  * The bytes of `value`. `name` is what the error calls it. Throws `PS_VALUE_INVALID` for what has no
@@ -69,9 +75,8 @@ export function encodeValue(value: unknown, name = 'value'): EncodedValue {
   arrays = [];
   let structure: Uint8Array;
   try {
-    structure = encoder.encodeSharedRef(value);
+    structure = writer.encode(value);
   } catch (cause) {
-    if (cause instanceof PsError) throw new PsError(cause.code, `${name}: ${cause.message}`);
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new PsError('PS_VALUE_INVALID', `${name} can't be sent: ${reason}`, { cause });
   }
@@ -101,56 +106,63 @@ export function decodeValue(bytes: Uint8Array): unknown {
   const end = PREAMBLE_BYTES + view.getUint32(0, true);
   if (view.getUint32(4, true) !== 0 || end > bytes.length) throw malformed('its structure is cut off');
   const structure = bytes.subarray(PREAMBLE_BYTES, end);
-  const fault = scanValue(structure);
-  if (fault !== undefined) throw malformed(`its structure ${fault}`);
   source = bytes;
   sourceAt = padded(end);
-  let value: unknown;
-  try {
-    value = decoder.decode(structure);
-  } catch (cause) {
-    throw cause instanceof PsError ? cause : malformed('its structure is not msgpack', cause);
-  }
+  const value = new MsgpackReader(structure, BOUNDS).whole();
   const isWhole = sourceAt === bytes.length;
   source = ZEROS;
   if (!isWhole) throw malformed('its arrays are not those of its structure');
   return value;
 }
 
-function encodeArray(value: unknown): Uint8Array | null {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) return null;
+function toExtension(value: object | bigint): Extension | undefined {
+  if (typeof value === 'bigint') return { type: BIGINT_EXTENSION, data: encodeBigint(value) };
+  if (Array.isArray(value)) return undefined;
   const isBuffer = value instanceof ArrayBuffer;
-  if (!isBuffer && !ArrayBuffer.isView(value)) return mustBePlain(value);
-  const array = isBuffer
-    ? new Uint8Array(value)
-    : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  const kind = isBuffer ? ARRAY_BUFFER : ARRAY_KINDS.findIndex((Kind) => value instanceof Kind);
-  if (kind < 0) throw new PsError('PS_VALUE_INVALID', `${describe(value)} can't be sent`);
-  arrays.push(array);
-  const reference = new Uint8Array(5);
-  reference[0] = kind;
-  new DataView(reference.buffer).setUint32(1, array.length, true);
-  return reference;
+  if (isBuffer || ArrayBuffer.isView(value)) {
+    const kind = isBuffer ? ARRAY_BUFFER : ARRAY_KINDS.findIndex((Kind) => value instanceof Kind);
+    if (kind < 0) throw new PsError('PS_VALUE_INVALID', `it holds ${describe(value)}`);
+    const array = isBuffer
+      ? new Uint8Array(value)
+      : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    arrays.push(array);
+    const reference = new Uint8Array(5);
+    reference[0] = kind;
+    new DataView(reference.buffer).setUint32(1, array.length, true);
+    return { type: ARRAY_EXTENSION, data: reference };
+  }
+  if (isDate(value)) return { type: TIMESTAMP_EXTENSION, data: timestampOf(value) };
+  mustBePlain(value);
+  return undefined;
+}
+
+function fromExtension(type: number, data: Uint8Array): unknown {
+  if (type === ARRAY_EXTENSION) return decodeArray(data);
+  if (type === BIGINT_EXTENSION) return decodeBigint(data);
+  return type === TIMESTAMP_EXTENSION ? (dateOfTimestamp(data) ?? refuseDate()) : undefined;
+}
+
+function refuseDate(): never {
+  throw malformed('a date is none');
 }
 
 /** An object of a class would lose its class, a Map its entries. */
-function mustBePlain(value: object): null {
+function mustBePlain(value: object): void {
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === null || prototype === Object.prototype || isDate(value)) return null;
+  if (prototype === null || prototype === Object.prototype) return;
   // A plain object of another realm.
-  if (Object.getPrototypeOf(prototype) === null && !(value instanceof Map || value instanceof Set))
-    return null;
+  if (Object.getPrototypeOf(prototype) === null && !(value instanceof Map || value instanceof Set)) return;
   const { name } = value.constructor;
-  throw new PsError('PS_VALUE_INVALID', `an object of class ${name} can't be sent; a plain object can`);
+  throw new PsError('PS_VALUE_INVALID', `an object of class ${name} has no bytes; a plain object has`);
 }
 
-function isDate(value: object): boolean {
+function isDate(value: object): value is Date {
   return Object.prototype.toString.call(value) === '[object Date]';
 }
 
 function decodeArray(reference: Uint8Array): unknown {
   if (reference.length !== 5) throw malformed('an array lacks its kind');
-  const bytes = new DataView(reference.buffer, reference.byteOffset).getUint32(1, true);
+  const bytes = new DataView(reference.buffer, reference.byteOffset, 5).getUint32(1, true);
   const kind = reference[0] as number;
   const end = sourceAt + bytes;
   if (end > source.length) throw malformed('an array is cut off');
@@ -165,11 +177,10 @@ function decodeArray(reference: Uint8Array): unknown {
   return new Kind(aligned.buffer, aligned.byteOffset, bytes / size);
 }
 
-function encodeBigint(value: unknown): Uint8Array | null {
-  if (typeof value !== 'bigint') return null;
+function encodeBigint(value: bigint): Uint8Array {
   const digits = value.toString();
   if (digits.length > MAX_BIGINT_DIGITS)
-    throw new PsError('PS_VALUE_INVALID', `a bigint of ${digits.length} digits can't be sent`);
+    throw new PsError('PS_VALUE_INVALID', `it holds a bigint of ${digits.length} digits`);
   return Uint8Array.from(digits, (digit) => digit.charCodeAt(0));
 }
 
@@ -183,6 +194,6 @@ function padded(bytes: number): number {
   return Math.ceil(bytes / 8) * 8;
 }
 
-function malformed(what: string, cause?: unknown): PsError {
-  return new PsError('PS_PROTOCOL', `malformed value: ${what}`, { cause });
+function malformed(what: string): PsError {
+  return new PsError('PS_PROTOCOL', `malformed value: ${what}`);
 }

@@ -11,7 +11,8 @@
  * reserved bits, unknown opcodes and messages over the limit, before a byte of their payload is taken.
  */
 import { PsError } from '../../../core/base/errors.js';
-import { decodeHeader, payloadOffset } from '../../../core/protocol/codec.js';
+import { payloadOffset } from '../../../core/protocol/codec.js';
+import { readHeader } from '../../../core/protocol/header.js';
 import { MAX_HEADER_BYTES, PREAMBLE_BYTES } from '../../../core/protocol/limits.js';
 import type { Message } from '../../../core/protocol/messages.js';
 
@@ -230,7 +231,7 @@ export class FrameReader {
     let message: Message;
     try {
       for (let i = this.#headerBytes; i < part.length; i++) if (part[i] !== 0) throw notZero();
-      message = decodeHeader(part.subarray(0, this.#headerBytes), this.#payloadBytes);
+      message = readHeader(part.subarray(0, this.#headerBytes), this.#payloadBytes);
     } catch (error) {
       this.#sink.malformed(error as PsError);
       this.#state = 'discard';
