@@ -50,9 +50,10 @@ export class BspPolicy implements ConsistencyPolicy {
     return clock < this.#openClock ? 'late' : 'buffer';
   }
 
-  closable(table: ClockTable, hasBuffered: boolean): number | undefined {
-    if (table.size === 0) return hasBuffered ? this.#openClock : undefined;
-    if (table.minClock > this.#openClock) return this.#openClock;
+  closable(table: ClockTable, firstBuffered: number | undefined): number | undefined {
+    if (table.size === 0) return firstBuffered;
+    // A worker may come in far ahead of the open clock: however many nobody pushed for, they close at once.
+    if (table.minClock > this.#openClock) return Math.min(firstBuffered ?? Infinity, table.minClock - 1);
     if (this.#backupWorkers === 0 || table.minClock < this.#firstClock) return undefined;
     const size = this.#sizeAtOpen === 0 ? table.size : this.#sizeAtOpen;
     const needed = Math.max(1, size - this.#backupWorkers);

@@ -25,10 +25,13 @@ export interface ConsistencyPolicy {
   /** What becomes of an update made in clock `clock`. */
   route(clock: number, table: ClockTable): UpdateRoute;
 
-  /** The clock whose buffered updates are to be merged now, or undefined. */
-  closable(table: ClockTable, hasBuffered: boolean): number | undefined;
+  /**
+   * The clock whose buffered updates are to be merged now, or undefined. `firstBuffered`: the lowest clock that has
+   * any. Clocks below it that could close too close with it, as nothing is buffered for them.
+   */
+  closable(table: ClockTable, firstBuffered: number | undefined): number | undefined;
 
-  /** `clock` has been merged. Workers that stand below the returned clock are moved up to it. */
+  /** `clock` has been merged, and with it all below. Workers that stand below the returned clock are moved up to it. */
   onClosed(clock: number, table: ClockTable): number;
 
   /** No worker enters below this clock. */

@@ -4,6 +4,7 @@
  */
 import { PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
+import { MAX_CLOCK } from '../protocol/limits.js';
 import { type Enter, type Leave, MessageType, type Pull, type Tick } from '../protocol/messages.js';
 import { type CoreContext, decide, isShard } from './context.js';
 import type { IncomingIds } from './incomingIds.js';
@@ -80,6 +81,10 @@ export class RequestDesk {
     if (message.t === MessageType.tick && message.clock > state.clockOf(session) + 1) {
       const at = state.clockOf(session);
       throw new PsError('PS_CLOCK', `tick to ${message.clock}, the worker is at ${at}`);
+    }
+    // What is believed below lifts minClock, perhaps for ever: all who come later must have clocks left.
+    if (message.clock !== undefined && message.clock > MAX_CLOCK) {
+      throw new PsError('PS_CLOCK', `clock ${message.clock} is above ${MAX_CLOCK}`);
     }
     session.lastProgress = now;
     if (message.t === MessageType.leave) {

@@ -87,6 +87,11 @@ export class ServerState {
     return this.buffers.size > 0;
   }
 
+  /** The lowest clock whose updates wait to be merged. */
+  get firstBuffered(): number | undefined {
+    return this.hasBuffered ? Math.min(...this.buffers.keys()) : undefined;
+  }
+
   /** A worker's session; it must exist. */
   session(worker: string): Session {
     const session = this.sessions.get(worker);

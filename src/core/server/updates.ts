@@ -24,7 +24,7 @@ export class UpdateQueue {
 
   /** Whether nothing is under way or waiting. */
   get isIdle(): boolean {
-    return this.#active === undefined && this.#changes.length === 0;
+    return this.#active === undefined && this.#changes.length === 0 && this.#closable() === undefined;
   }
 
   /** Appends a change. It begins when those before it are done. */
@@ -65,12 +65,16 @@ export class UpdateQueue {
     return this.#close();
   }
 
-  #close(): Job | undefined {
-    const { state, options, observe, commits } = this.#context;
+  #closable(): number | undefined {
+    const { state, options, commits } = this.#context;
     if (commits.failure !== undefined) return undefined;
     this.#isGateOpen ||= state.joinedWorkers >= options.minWorkers;
-    if (!this.#isGateOpen) return undefined;
-    const clock = state.policy.closable(state.clocks, state.hasBuffered);
+    return this.#isGateOpen ? state.policy.closable(state.clocks, state.firstBuffered) : undefined;
+  }
+
+  #close(): Job | undefined {
+    const { state, observe, commits } = this.#context;
+    const clock = this.#closable();
     if (clock === undefined) return undefined;
     const workers = state.buffers.get(clock)?.contributions.map((each) => each.worker) ?? [];
     const record: CloseRecord = { kind: 'close', clock, rates: this.#rates() };

@@ -317,8 +317,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'core/consistency/bsp.ts',
-        find: 'if (table.minClock > this.#openClock) return this.#openClock;',
-        replace: 'if (table.minClock >= this.#openClock && hasBuffered) return this.#openClock;',
+        find: 'if (table.minClock > this.#openClock) return Math.min(firstBuffered ?? Infinity, table.minClock - 1);',
+        replace: 'if (table.minClock >= this.#openClock && firstBuffered !== undefined) return firstBuffered;',
       },
     ],
   },

@@ -33,7 +33,7 @@ describe('ssp', () => {
     const table = tableAt({ a: 2 });
     const policy = policyOf(ssp({ staleness: 1 }), table);
     expect([policy.route(0, table), policy.route(2, table)]).toEqual(['apply', 'apply']);
-    expect(policy.closable(table, true)).toBeUndefined();
+    expect(policy.closable(table, 5)).toBeUndefined();
     expect([policy.entryFloor, policy.onClosed(3, table), policy.save()]).toEqual([0, 0, []]);
   });
 });
@@ -68,15 +68,23 @@ describe('bsp', () => {
 
   it('closes a clock when all are past it', () => {
     const policy = policyOf(bsp(), tableAt({}));
-    expect(policy.closable(tableAt({ a: 1, b: 0 }), true)).toBeUndefined();
-    expect(policy.closable(tableAt({ a: 1, b: 1 }), false)).toBe(0);
-    expect(policy.closable(tableAt({ a: 1, b: 3 }), true)).toBe(0);
+    expect(policy.closable(tableAt({ a: 1, b: 0 }), 0)).toBeUndefined();
+    expect(policy.closable(tableAt({ a: 1, b: 1 }), undefined)).toBe(0);
+    expect(policy.closable(tableAt({ a: 1, b: 3 }), 0)).toBe(0);
+  });
+
+  it('closes clocks that nobody pushed for with the next one that somebody did, or all at once', () => {
+    const policy = policyOf(bsp(), tableAt({}));
+    expect(policy.closable(tableAt({ a: 9, b: 7 }), 3)).toBe(3);
+    expect(policy.onClosed(3, tableAt({ a: 9, b: 7 }))).toBe(4);
+    expect(policy.closable(tableAt({ a: 9, b: 7 }), 8)).toBe(6);
+    expect(policy.closable(tableAt({ a: 2 ** 52 }), undefined)).toBe(2 ** 52 - 1);
   });
 
   it('with nobody left closes what is buffered', () => {
     const policy = policyOf(bsp(), tableAt({}));
-    expect(policy.closable(tableAt({}), false)).toBeUndefined();
-    expect(policy.closable(tableAt({}), true)).toBe(0);
+    expect(policy.closable(tableAt({}), undefined)).toBeUndefined();
+    expect(policy.closable(tableAt({}), 0)).toBe(0);
   });
 
   it('lets nobody in below the open clock once one has closed', () => {
@@ -91,16 +99,16 @@ describe('bsp', () => {
     const policy = policyOf(bsp(), table);
     expect([3, 4, 5].map((clock) => policy.mayPull(clock, table))).toEqual([true, false, false]);
     expect([3, 4, 5].map((clock) => policy.route(clock, table))).toEqual(['apply', 'apply', 'buffer']);
-    expect(policy.closable(table, true)).toBeUndefined();
+    expect(policy.closable(table, 5)).toBeUndefined();
     expect(policy.entryFloor).toBe(0);
     const reached = tableAt({ a: 5, b: 5 });
     expect([5, 6].map((clock) => policy.mayPull(clock, reached))).toEqual([true, false]);
-    expect(policy.closable(tableAt({ a: 6, b: 6 }), true)).toBe(5);
+    expect(policy.closable(tableAt({ a: 6, b: 6 }), 5)).toBe(5);
   });
 
   describe('with backup workers', () => {
     const closed = (policy: ReturnType<typeof policyOf>, clocks: Record<string, number>): boolean =>
-      policy.closable(tableAt(clocks), true) !== undefined;
+      policy.closable(tableAt(clocks), 0) !== undefined;
 
     it('closes when n − b have ticked, n being the size when the clock opened', () => {
       const policy = new BspPolicy(1, tableAt({ a: 0, b: 0, c: 0 }));
@@ -139,7 +147,7 @@ describe('bsp', () => {
     restored.restore(policy.save());
     expect(restored.save()).toEqual([2, 3, 4]);
     expect(restored.entryFloor).toBe(3);
-    expect(restored.closable(tableAt({ a: 4, b: 4, c: 3, d: 3 }), true)).toBeUndefined();
+    expect(restored.closable(tableAt({ a: 4, b: 4, c: 3, d: 3 }), 3)).toBeUndefined();
   });
 });
 

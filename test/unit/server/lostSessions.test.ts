@@ -65,6 +65,20 @@ describe('a state that lacks clocks which a worker was told', () => {
     expect(server.core.state.session('a').clock).toBe(4);
   });
 
+  it('refuses a clock that leaves none to those who come later', () => {
+    const server = recovered(true);
+    const a = returning(server, 'a', 'first');
+    a.lines();
+    for (const t of [MessageType.enter, MessageType.leave] as const) {
+      a.send({ t, request: t, clock: 2 ** 52 + 1 });
+      expect(a.lines()).toEqual([`request ${t} refused: PS_CLOCK`]);
+    }
+    expect([server.table, server.core.state.session('a').clock]).toEqual(['', 0]);
+    a.send({ t: MessageType.enter, request: 30, clock: 2 ** 52 });
+    a.push(ONES, { clock: 2 ** 52, tick: 2 ** 52 + 1 });
+    expect(server.table).toBe(`a@${2 ** 52 + 1}`);
+  });
+
   it('does not believe a session of this life', () => {
     const server = recovered(true);
     const b = server.worker('b');
