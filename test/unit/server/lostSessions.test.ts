@@ -1,14 +1,15 @@
 /** Workers that come back to a server whose state is older than what it had acknowledged. */
 import { describe, expect, it } from 'vitest';
+import { bsp } from '../../../src/core/consistency/consistency.js';
 import { MessageType } from '../../../src/core/protocol/messages.js';
 import type { FakeWorker } from './fakeWorker.js';
-import { LINEAGE, TestServer } from './kit.js';
+import { LINEAGE, TestServer, type TestServerOptions } from './kit.js';
 
 const ONES = [1, 1, 1, 1];
 
 /** A server that has recovered a state with a session of `a`, of the process `first`. */
-function recovered(mayLackRecords: boolean): TestServer {
-  const server = new TestServer({ limits: { sessionExpiryMs: 100_000 } });
+function recovered(mayLackRecords: boolean, options: TestServerOptions = {}): TestServer {
+  const server = new TestServer({ limits: { sessionExpiryMs: 100_000 }, ...options });
   const record = { kind: 'session', worker: 'a', key: 'first', epoch: 1 } as const;
   server.core.state.apply(record, server.now);
   server.core.recovered(LINEAGE, 1, server.now, mayLackRecords);
@@ -63,6 +64,16 @@ describe('a state that lacks clocks which a worker was told', () => {
     a.send({ t: MessageType.leave, request: 1, clock: 4 });
     expect(server.table).toBe('b@0');
     expect(server.core.state.session('a').clock).toBe(4);
+  });
+
+  it('takes over any number of clocks at once', () => {
+    const server = recovered(true, { consistency: bsp(), isDurable: true });
+    const a = returning(server, 'a', 'first');
+    a.send({ t: MessageType.enter, request: 1, clock: 2 ** 40 });
+    expect(server.records.map(({ record }) => record.kind)).toEqual(['enter', 'tick', 'close']);
+    a.push(ONES, { clock: 2 ** 40, tick: 2 ** 40 + 1 });
+    server.persist();
+    expect([server.version, server.table]).toEqual([1, `a@${2 ** 40 + 1}`]);
   });
 
   it('refuses a clock that leaves none to those who come later', () => {
