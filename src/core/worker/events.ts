@@ -94,6 +94,8 @@ export interface PullCommand {
   readonly consistent: boolean;
   /** Bound of the wait for the server's answer, and of each pause within it; Infinity: none. */
   readonly timeoutMs: number;
+  /** Whether that goes on while there is no connection, which has a bound of its own (`maxOfflineMs`). Default true. */
+  readonly countsOffline?: boolean;
 }
 
 /** Send a gradient. Settles with `PushAnswer`. */

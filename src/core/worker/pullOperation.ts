@@ -28,9 +28,8 @@ export class PullOperation {
   isSent = false;
   /** Its number on the present connection. */
   wire = 0;
-  /** When it is given up. */
-  deadline: number;
   readonly #entries: readonly Pick<CatalogueEntry, 'length'>[];
+  #deadline: number;
   /** The clock that it is for; undefined: not asked yet. */
   #clock: number | undefined;
   #range: TensorRange | undefined;
@@ -46,7 +45,16 @@ export class PullOperation {
     this.command = command;
     this.request = command.request;
     this.#entries = entries;
-    this.deadline = now + command.timeoutMs;
+    this.#deadline = now + command.timeoutMs;
+  }
+
+  /** When it is given up. */
+  get deadline(): number {
+    return this.isSent || this.#countsOffline ? this.#deadline : Number.POSITIVE_INFINITY;
+  }
+
+  get #countsOffline(): boolean {
+    return this.command.countsOffline ?? true;
   }
 
   /**
@@ -55,8 +63,8 @@ export class PullOperation {
    */
   ask(wire: number, clock: number, ifNewerThan: VersionStamp | undefined, now: number): Pull | PullRows {
     const { tensors, rows, training, ahead = 0, wait, consistent, timeoutMs } = this.command;
-    // The time in which it waited for its turn is not the server's; but being asked again is no new start.
-    if (this.#clock === undefined) this.deadline = now + timeoutMs;
+    // The time in which it waited for its turn is not the server's. Being asked again is a new start for some only.
+    if (this.#clock === undefined || !this.#countsOffline) this.#deadline = now + timeoutMs;
     this.#clock ??= clock + ahead;
     this.isSent = true;
     this.wire = wire;
@@ -208,7 +216,7 @@ export class PullOperation {
       throw unexpected('more bytes than were announced');
     range.write(this.#received, payload);
     this.#received += payload.length;
-    this.deadline = now + this.command.timeoutMs;
+    this.#deadline = now + this.command.timeoutMs;
     return this.#received === range.byteLength;
   }
 }

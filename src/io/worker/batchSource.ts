@@ -31,6 +31,11 @@ export interface BatchSource<B> {
   readonly waitsOutside?: boolean;
 }
 
+/** What `item` is a part of; undefined: its batch is the caller's. */
+export function partOf(item: BatchItem<unknown> | undefined): BatchPart | undefined {
+  return item?.done === false ? item.part : undefined;
+}
+
 /** The examples that a push of `part` covers. Throws `PS_INVALID_ARGUMENT`. */
 export function rangeOf(
   part: BatchPart,

@@ -4,7 +4,7 @@
  * step is over; with one of k steps, k pulls are under way or answered while a step is computed. The rows of sparse
  * tables that a step names are asked for with them, once its batch is known.
  */
-import type { PsError } from '../../core/base/errors.js';
+import { PsError } from '../../core/base/errors.js';
 import type { CatalogueEntry } from '../../core/tensor/catalogue.js';
 import { oldestOf } from '../../core/worker/computedFrom.js';
 import type { PullAnswer, PulledFrom } from '../../core/worker/events.js';
@@ -41,8 +41,9 @@ export class PullsAhead<B> {
   #current: readonly Float32Array[] | undefined;
   #pulled: PulledFrom | undefined;
   #rows: Readonly<Record<string, Rows>> | undefined;
-  /** Counts how often the server lost its state. */
+  /** Counts how often what was asked for became void: the server lost its state, or refused a tick. */
   #life = 0;
+  #isOver = false;
 
   constructor(host: WorkerHost, options: PullsAheadOptions<B>) {
     this.#host = host;
@@ -83,12 +84,23 @@ export class PullsAhead<B> {
     for (;;) {
       const life = this.#life;
       this.ask(steps, item);
-      const rows = await this.#rowsAhead.take(item, batch);
-      const { call, arrays } = this.#pulls[0] ?? this.#start(0);
-      const answer = await call.answer;
-      // All of a step is of one life of the server.
-      if (life === this.#life) return this.#use(arrays, answer, rows);
+      try {
+        const rows = await this.#rowsAhead.take(item, batch);
+        const { call, arrays } = this.#pulls[0] ?? this.#start(0);
+        const answer = await call.answer;
+        // All of a step is of one life of the server.
+        if (life === this.#life) return this.#use(arrays, answer, rows);
+      } catch (error) {
+        if (life === this.#life || this.#isOver) throw error;
+      }
     }
+  }
+
+  /** A tick was refused: what is under way is for a clock that comes later than was thought. `ask` asks anew. */
+  giveUp(): void {
+    this.#life++;
+    this.#cancel(new PsError('PS_ABORTED', 'the pull is asked anew'));
+    this.#pulls = this.#pulls.filter(({ isAnswered }) => isAnswered);
   }
 
   #use(arrays: readonly Float32Array[], answer: PullAnswer, rows: StepRows): number {
@@ -118,8 +130,13 @@ export class PullsAhead<B> {
     this.#pulls = this.#pulls.filter(({ isAnswered }) => !isAnswered);
   }
 
-  /** Gives up every pull under way, which reject with `error`. */
+  /** Gives up every pull under way, which reject with `error`: no others will be asked for. */
   cancel(error: PsError): void {
+    this.#isOver = true;
+    this.#cancel(error);
+  }
+
+  #cancel(error: PsError): void {
     this.#rowsAhead.cancel(error);
     for (const { call } of this.#pulls) call.cancel(error);
   }
@@ -137,6 +154,8 @@ export class PullsAhead<B> {
       wait: false,
       consistent: true,
       timeoutMs: this.#options.timeoutMs,
+      // Training outlasts a server that is away for longer than a pull may wait for others.
+      countsOffline: false,
     });
     const pull: PullUnderWay = { arrays, call, isAnswered: false };
     const onAnswer = () => {

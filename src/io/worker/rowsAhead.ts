@@ -45,7 +45,7 @@ export class RowsAhead<B> {
     }
     this.#host = host;
     this.#rowsOf = rowsOf;
-    this.#manner = { training: true, wait: false, timeoutMs };
+    this.#manner = { training: true, wait: false, timeoutMs, countsOffline: false };
   }
 
   /** Asks for the rows of `batch`, which came as `item`, unless that is done. What fails rejects `take`. */

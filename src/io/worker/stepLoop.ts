@@ -10,31 +10,15 @@ import type { CatalogueEntry } from '../../core/tensor/catalogue.js';
 import type { PushAnswer, Rollback } from '../../core/worker/events.js';
 import type { CheckedGradients } from '../../core/worker/gradients.js';
 import { monotonicNow } from '../time.js';
-import { abortedError, isPromiseLike, quiet, raceAbort } from './abort.js';
-import { type BatchItem, type BatchPart, type BatchSource, rangeOf } from './batchSource.js';
+import { abortedError, isPromiseLike, quiet, raceAbort, sleep } from './abort.js';
+import { type BatchItem, type BatchPart, partOf, rangeOf } from './batchSource.js';
 import { leaveTable } from './leaveTable.js';
+import type { LoopOptions } from './loopOptions.js';
 import { PullsAhead } from './pullsAhead.js';
 import { PushesBehind, type StepAnswer } from './pushesBehind.js';
-import type { RowsOfBatch } from './rowsAhead.js';
+import { Refusals } from './refusals.js';
 import { type RunSummary, RunTally } from './runSummary.js';
-import type { StepEvent } from './workerEvents.js';
 import type { Call, WorkerHost } from './workerHost.js';
-
-/** What a loop is told. */
-export interface LoopOptions<B> {
-  readonly source: BatchSource<B>;
-  /** Infinity: as long as there are batches. */
-  readonly maxSteps: number;
-  /** Steps whose communication may overlap computing. */
-  readonly pipeline: number;
-  /** The rows that a batch needs; undefined: none. */
-  readonly rowsOf: RowsOfBatch<B> | undefined;
-  readonly signal: AbortSignal | undefined;
-  readonly pullTimeoutMs: number;
-  readonly maxStepMs: number;
-  readonly onRollback: 'reject' | 'continue';
-  readonly onStep: (event: StepEvent) => void;
-}
 
 /** What the gradients of a step come with. */
 export interface StepReport {
@@ -43,17 +27,13 @@ export interface StepReport {
 }
 
 /** A step whose push is not answered. */
-interface SentStep {
+interface SentStep<B> {
   readonly call: Call<StepAnswer>;
   readonly step: number;
-  /** Of a data shard: whose batch it is. */
-  readonly part: BatchPart | undefined;
+  readonly item: BatchItem<B> | undefined;
   readonly bytes: number;
   readonly report: StepReport;
 }
-
-/** Pushes of data shards that are refused one after the other before a run gives up. */
-const MAX_REFUSALS = 3;
 
 /** One training loop of one worker. */
 export class StepLoop<B> {
@@ -72,7 +52,11 @@ export class StepLoop<B> {
   /** The server lost its state after these parameters were pulled. */
   #rollback: Rollback | undefined;
   #finishReason: string | undefined;
-  #refusals = 0;
+  /** Batches of steps that are taken again. */
+  readonly #again: BatchItem<B>[] = [];
+  readonly #refusals: Refusals;
+  /** Over when the server may be asked again after a refusal. */
+  #pause: Promise<void> | undefined;
   #endedBy: RunSummary['endedBy'] = 'steps';
   /** The number of the present step. */
   #step = 0;
@@ -89,6 +73,7 @@ export class StepLoop<B> {
     this.#options = options;
     this.#pulls = new PullsAhead(host, { entries, pipeline, timeoutMs, rowsOf });
     this.#pushes = new PushesBehind(host, entries, pipeline);
+    this.#refusals = new Refusals(options.reconnect.maxOfflineMs);
   }
 
   /** The parameters and rows of the present step; the arrays are overwritten once it has been pushed. */
@@ -157,12 +142,14 @@ export class StepLoop<B> {
       if (this.#left <= 0) await this.#allAnswered();
       if (this.#left <= 0) return undefined;
       if (this.#finishReason !== undefined) throw this.#halt.signal.reason;
+      await this.#pause;
       this.#ahead ??= this.#read();
       const item = isPromiseLike(this.#ahead) ? await raceAbort(this.#ahead, this.#halt.signal) : this.#ahead;
       this.#ahead = undefined;
       if (item.done) {
-        this.#endedBy = 'data';
         await this.#allAnswered();
+        if (this.#again.length > 0) return await this.next();
+        this.#endedBy = 'data';
         return undefined;
       }
       this.#current = item;
@@ -207,10 +194,11 @@ export class StepLoop<B> {
     report: StepReport,
   ): Promise<PushAnswer | undefined> {
     this.#throwIfFailed();
-    const part = this.#current?.done === false ? this.#current.part : undefined;
+    const item = this.#current;
+    const part = partOf(item);
     if (this.#rollback !== undefined) {
       // A batch of a data shard belongs to the server that was.
-      this.#ahead = part === undefined ? this.#current : undefined;
+      this.#ahead = part === undefined ? item : undefined;
       this.#pulls.release();
       return this.#lost(this.#rollback);
     }
@@ -224,7 +212,7 @@ export class StepLoop<B> {
     if (this.#options.pipeline === 0) this.#tally.startWaiting();
     this.#pulls.release();
     this.#prepareNext();
-    return this.#outcome({ call, step, part, bytes: gradients?.bytes ?? 0, report: sent });
+    return this.#outcome({ call, step, item, bytes: gradients?.bytes ?? 0, report: sent });
   }
 
   /** Resolves when the next step may begin; rejects if the loop has failed. */
@@ -240,11 +228,12 @@ export class StepLoop<B> {
     this.#throwIfFailed();
   }
 
-  async #outcome({ call, step, part, bytes, report }: SentStep): Promise<PushAnswer | undefined> {
+  async #outcome({ call, step, item, bytes, report }: SentStep<B>): Promise<PushAnswer | undefined> {
+    const part = partOf(item);
     try {
       const answer = await call.answer;
       const push = 'outcome' in answer ? answer : undefined;
-      this.#refusals = 0;
+      this.#refusals.settled();
       this.#settle(part, push);
       this.#count(step, push, bytes, report);
       return push;
@@ -254,13 +243,23 @@ export class StepLoop<B> {
       const rollback = this.#rollback as Rollback | undefined;
       const isLost =
         rollback !== undefined && error instanceof PsError && error.code === 'PS_OUTCOME_UNKNOWN';
-      // Of a data shard: other parameters may give a gradient that is taken.
-      const isAgain = part !== undefined && ++this.#refusals < MAX_REFUSALS;
+      const pauseMs = isLost ? 0 : this.#refusals.next(error, part !== undefined, monotonicNow());
       this.#settle(part, undefined);
-      if (isLost || isAgain) return this.#lost(rollback ?? { version: 0 });
-      this.fail(error as PsError);
-      throw error;
+      if (pauseMs === undefined) {
+        this.fail(error as PsError);
+        throw error;
+      }
+      if (!isLost) this.#takeAgain(item, pauseMs);
+      return this.#lost(rollback ?? { version: 0 });
     }
+  }
+
+  /** The step of `item` was refused, with its tick, and is taken again. */
+  #takeAgain(item: BatchItem<B> | undefined, pauseMs: number): void {
+    // The data shard itself gives its batch again.
+    if (item !== undefined && partOf(item) === undefined) this.#again.push(item);
+    if (pauseMs > 0) this.#pause = quiet(sleep(pauseMs, this.#halt.signal));
+    this.#pulls.giveUp();
   }
 
   /** The examples of a batch of a data shard. */
@@ -300,6 +299,8 @@ export class StepLoop<B> {
 
   /** The next item of the data; never throws. */
   #read(): BatchItem<B> | Promise<BatchItem<B>> {
+    const again = this.#again.shift();
+    if (again !== undefined) return again;
     try {
       const item = this.#options.source.next(this.#step);
       if (isPromiseLike(item)) return quiet(item);

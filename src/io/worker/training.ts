@@ -72,7 +72,8 @@ export type GradientFunction<P, B> = (
 export interface PushResult {
   /**
    * `'applied'`; `'buffered'`: it will be, when its clock closes; `'scaled'`: applied, scaled down for its delay;
-   * `'dropped'`: not applied, since it came too late or the server lost what it was computed from.
+   * `'dropped'`: not applied, since it came too late, or the server lost what it was computed from or had no room; in
+   * the latter two cases a loop takes the step again.
    */
   readonly outcome: Outcome;
   /** Whether the server had decided this push before (the first answer was lost). */

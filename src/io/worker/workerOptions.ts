@@ -60,7 +60,10 @@ export interface WorkerOptions {
   readonly reconnect?: ReconnectOptions | false;
   /** Bound of `connect()`, with all its attempts. Default 30,000. */
   readonly connectTimeoutMs?: number;
-  /** Bound of a pull's wait for its answer, and of each pause within it. Default 60,000; Infinity: none. */
+  /**
+   * Bound of a pull's wait for its answer, and of each pause within it. Default 60,000; Infinity: none. In `run` and
+   * `steps` it stands still while there is no connection, which `reconnect.maxOfflineMs` bounds.
+   */
   readonly pullTimeoutMs?: number;
   /** How long a step may keep the event loop busy before the server gives this worker up. Default 600,000. */
   readonly maxStepMs?: number;

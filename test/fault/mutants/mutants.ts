@@ -318,7 +318,8 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: 'core/consistency/bsp.ts',
         find: 'if (table.minClock > this.#openClock) return Math.min(firstBuffered ?? Infinity, table.minClock - 1);',
-        replace: 'if (table.minClock >= this.#openClock && firstBuffered !== undefined) return firstBuffered;',
+        replace:
+          'if (table.minClock >= this.#openClock && firstBuffered !== undefined) return firstBuffered;',
       },
     ],
   },

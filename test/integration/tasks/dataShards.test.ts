@@ -73,6 +73,29 @@ describe('runs on data shards', () => {
     expect(epochs.map(({ epoch }) => epoch)).toEqual([0, 1]);
   });
 
+  it.each([
+    ['bsp', bsp()],
+    ['ssp', ssp({ staleness: 0 })],
+  ])(
+    'compute a batch anew whose push was refused, whatever waits for its tick, under %s',
+    async (_name, consistency) => {
+      const server = await listening(countingServer({ consistency }));
+      server.tasks.dataset({ size: SIZE, shardSize: 40, epochs: EPOCHS });
+      const tried = new Set<string>();
+      await worker(server, 'a').run(
+        (_parameters, batch) => {
+          const gradients = countBatch(batch);
+          const name = `${batch.epoch}:${batch.examples[0]}`;
+          if (!tried.has(name)) gradients.counts.fill(Number.NaN);
+          tried.add(name);
+          return { gradients };
+        },
+        { dataShards: batchesOf(16) },
+      );
+      expect(await tally(server)).toEqual({ 1: SIZE * EPOCHS });
+    },
+  );
+
   it('begin again where a worker that is gone had come to', async () => {
     const server = await listening(countingServer({ limits: { disconnectGraceMs: 1 } }));
     server.tasks.dataset({ size: SIZE, shardSize: 100, epochs: EPOCHS });

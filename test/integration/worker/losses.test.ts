@@ -1,10 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PsError } from '../../../src/core/base/errors.js';
 import { Random } from '../../../src/core/base/random.js';
 import { bsp, ssp } from '../../../src/core/consistency/consistency.js';
 import type { ParameterServer } from '../../../src/io/server/parameterServer.js';
-import type { RollbackEvent } from '../../../src/io/worker/workerEvents.js';
+import type { RollbackEvent, StepEvent } from '../../../src/io/worker/workerEvents.js';
 import { codeOf, gradientsOf, nextEvent, PARAMETERS, startServer, startWorker } from './bench.js';
 
 /** The port of `server`. */
@@ -38,6 +41,27 @@ describe('lost connections', () => {
     expect((await server.parameters()).tensors.a.data[0]).toBe(-150);
     expect(server.stats().version).toBe(150);
     expect(worker.clock).toBe(150);
+  });
+
+  it('may last for longer than a pull may wait', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'pslib-losses-'));
+    const server = await startServer({ parameters: PARAMETERS, dataDir });
+    const port = portOf(server as never);
+    const pullTimeoutMs = 1_500;
+    const worker = startWorker(server.url, { pullTimeoutMs });
+    let again = server;
+    const closed = nextEvent<StepEvent>(worker, 'step', ({ step }) => step === 4).then(async () => {
+      const since = performance.now();
+      await server.close();
+      const isLong = (): boolean => performance.now() - since > 1.2 * pullTimeoutMs;
+      await nextEvent(worker, 'reconnecting', isLong);
+      again = await startServer({ parameters: PARAMETERS, port, dataDir });
+    });
+    const { steps } = await worker.run(() => ({ gradients: gradientsOf(1) }), { steps: 20 });
+    await closed;
+    expect([steps, again.stats().version]).toEqual([20, 20]);
+    await again.close();
+    rmSync(dataDir, { recursive: true });
   });
 
   it('of several workers cost nothing under any consistency model', async () => {

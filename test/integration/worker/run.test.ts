@@ -1,6 +1,7 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import type { PsError } from '../../../src/core/base/errors.js';
-import { bsp } from '../../../src/core/consistency/consistency.js';
+import { PsError } from '../../../src/core/base/errors.js';
+import { asp, bsp, ssp } from '../../../src/core/consistency/consistency.js';
+import { sgd } from '../../../src/core/optim/sgd.js';
 import type { Tensor } from '../../../src/core/tensor/tensor.js';
 import type { StepEvent } from '../../../src/io/worker/workerEvents.js';
 import { codeOf, gradientsOf, nextEvent, PARAMETERS, startServer, startWorker } from './bench.js';
@@ -257,6 +258,44 @@ describe('a run that fails', () => {
       expect(await codeOf(worker.run(() => result as never, { steps: 3 }))).toBe(code);
     }
     expect(server.stats()).toMatchObject({ version: 0, training: 0 });
+  });
+
+  it('takes a step again that the server had no room for, with its batch', async () => {
+    const models = [
+      { consistency: ssp({ staleness: 2 }), pipeline: 0 },
+      { consistency: ssp({ staleness: 2 }), pipeline: 2 },
+      { consistency: asp(), pipeline: 3 },
+    ];
+    for (const { consistency, pipeline } of models) {
+      let decided = 0;
+      // As a full disk refuses every third push, and then three in a row.
+      const learningRate = (): number => {
+        decided++;
+        if (decided % 3 === 2 || (decided >= 8 && decided <= 10)) {
+          throw new PsError('PS_STORAGE', 'the disk is full');
+        }
+        return 1;
+      };
+      const { server, worker } = await connected(
+        { pipeline },
+        { consistency, optimizer: sgd({ learningRate }) },
+      );
+      const outcomes: string[] = [];
+      worker.on('step', ({ outcome = '' }) => outcomes.push(outcome));
+      const taken: number[] = [];
+      const summary = await worker.run(
+        (_parameters, batch) => {
+          taken.push(batch);
+          return { gradients: gradientsOf(2 ** batch) };
+        },
+        { data: Array.from({ length: 9 }, (_, i) => i) },
+      );
+      expect((await server.parameters()).tensors.a.data[0]).toBe(-511);
+      expect(server.stats().version).toBe(9);
+      expect(taken.length).toBeGreaterThan(9 + 3);
+      expect([summary.steps, outcomes.length, worker.clock]).toEqual([9, 9, 9]);
+      expect(new Set(taken).size).toBe(9);
+    }
   });
 
   it('does not hold others back while it fails', async () => {

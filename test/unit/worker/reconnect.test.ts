@@ -290,6 +290,25 @@ describe('giving up', () => {
     expect(h.code(h.pull())).toBe('PS_CONNECTION_LOST');
   });
 
+  it('but not before, for a pull whose time does not count offline', () => {
+    const h = opened();
+    const timeoutMs = 5_000;
+    const [counts, doesNot] = [h.pull({ timeoutMs }), h.pull({ timeoutMs, countsOffline: false })];
+    h.pass(4_000);
+    h.drop();
+    while (h.now < 200_000) {
+      h.redial();
+      h.drop();
+    }
+    expect([counts, doesNot].map((each) => h.code(each))).toEqual(['PS_PULL_TIMEOUT', undefined]);
+    // On a connection it has its whole time, once for each.
+    h.reconnect();
+    h.pass(4_999);
+    expect(h.code(doesNot)).toBeUndefined();
+    h.pass(1);
+    expect(h.code(doesNot)).toBe('PS_PULL_TIMEOUT');
+  });
+
   it('at the first loss where there is to be no attempt', () => {
     const h = opened({ reconnect: { retries: 0, minDelayMs: 0, maxDelayMs: 0, maxOfflineMs: 0 } });
     const request = h.push();
