@@ -24,6 +24,7 @@ import { reconnect } from './suites/reconnect.js';
 import { recovery } from './suites/recovery.js';
 import { round } from './suites/round.js';
 import { stragglers } from './suites/stragglers.js';
+import { tasks } from './suites/tasks.js';
 import { type Verdict, verdictsOf } from './targets.js';
 
 const SUITES: readonly Suite[] = [
@@ -38,6 +39,7 @@ const SUITES: readonly Suite[] = [
   durability,
   recovery,
   reconnect,
+  tasks,
   stragglers,
   kernels,
 ];

@@ -69,6 +69,12 @@ const TARGETS: readonly Target[] = [
   atLeast('fan-out to 16 workers, against 1', 0.8, (find) =>
     ratioOf(find('fan-out', '16 MB, pulls only, pslib', '16 workers')),
   ),
+  atLeast('empty tasks to 8 workers, a second', 20_000, (find) =>
+    medianOf(find('tasks', '100,000 empty tasks', 'tasks.map')),
+  ),
+  atLeast('1 GB of items to 2 workers, against pulls', 0.5, (find) =>
+    ratioOf(find('tasks', '1 GB to 2 workers', 'items of 1 MB, 16 in a data shard')),
+  ),
   atLeast('100 MB as 1,000 tensors, against 1', 0.9, (find) =>
     ratioOf(find('many-tensors', '100 MB', '1,000 tensors')),
   ),

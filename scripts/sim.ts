@@ -21,6 +21,7 @@ const USAGE = `npm run sim -- --seed N | --seeds COUNT [--from N] [--failures N]
   --faults KINDS         ${Object.keys(FAULT_GROUPS).join(', ')}, or kinds with commas between; all
   --durability MODE      memory, journal, journal-async or checkpoint; drawn
   --membership HOW       fixed or changing; drawn
+  --data                 workers train on data shards that the server hands out
   --plain                one pull and one push in each clock, no late pushes
   --short                leave chunks and signs of life out of the transcript`;
 
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     faults: { type: 'string', default: 'all' },
     durability: { type: 'string' },
     membership: { type: 'string' },
+    data: { type: 'boolean', default: false },
     plain: { type: 'boolean', default: false },
     short: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -57,6 +59,7 @@ function scheduleOptions(): ScheduleOptions {
     faults: faultKindsOf(values.faults) as readonly FaultKind[],
     durability: durability as SimDurability | undefined,
     membership: membership as ScheduleOptions['membership'],
+    hasData: values.data,
     isPlain: values.plain,
   };
 }
@@ -68,7 +71,13 @@ function replayCommand(seed: number): string {
     const value = values[name];
     return value === undefined || (name === 'faults' && value === 'all') ? [] : [`--${name} '${value}'`];
   });
-  return ['npm run sim --', `--seed ${seed}`, ...parts, ...(values.plain ? ['--plain'] : [])].join(' ');
+  return [
+    'npm run sim --',
+    `--seed ${seed}`,
+    ...parts,
+    ...(values.plain ? ['--plain'] : []),
+    ...(values.data ? ['--data'] : []),
+  ].join(' ');
 }
 
 function verdict({ violations, ms, events, version, answered, leads, maxDelay }: RunReport): string[] {

@@ -3,43 +3,15 @@
  * survives the death of a worker and leaves nothing behind when it is stopped; the others end by
  * themselves with what they promise.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
-/** A guard against hangs; each takes a few seconds. */
-const PATIENCE_MS = 90_000;
-
-type Program = ChildProcessByStdio<null, Readable, Readable>;
-
-/** Starts a program of the repository, or one that imports `pslib` from elsewhere. */
-function start(file: string, ...args: string[]): Program {
-  return spawn(process.execPath, ['--import', 'tsx', file, ...args], {
-    cwd: root,
-    env: { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-}
-
-/** What a program prints until it ends, which must be in success. */
-async function outputOf(program: Program): Promise<string[]> {
-  const [stdout, stderr, [code]] = await Promise.all([
-    text(program.stdout),
-    text(program.stderr),
-    once(program, 'exit'),
-  ]);
-  expect(code, stdout + stderr).toBe(0);
-  return stdout.trimEnd().split('\n');
-}
+import { outputOf, PATIENCE_MS, root, start } from './exampleProgram.js';
 
 function isAlive(pid: number): boolean {
   try {

@@ -43,6 +43,11 @@ export class ValueStream implements OutgoingStream {
     this.#chunkBytes = chunkBytes;
   }
 
+  /** The message that begins it. */
+  get head(): Message {
+    return this.#messages.head;
+  }
+
   next(): OutgoingPart | undefined {
     const { bytes } = this.#value;
     if (this.isCancelled || (this.#isBegun && this.#sent >= bytes)) return undefined;

@@ -118,6 +118,8 @@ export type Observation =
       readonly seq?: number;
     }
   | { readonly kind: 'dropped'; readonly id: string; readonly clock: number; readonly delay: number }
+  /** A push of a data shard whose examples are counted already, or not its worker's to count. */
+  | { readonly kind: 'repeated'; readonly id: string; readonly clock: number }
   /** Every example of an epoch is counted, and its updates are in the parameters. */
   | {
       readonly kind: 'epoch';

@@ -178,7 +178,10 @@ export class PushDesk {
       observe({ kind: 'rejected', id, error: new PsError(code, message), seq: record.seq });
       return;
     }
-    if (record.data?.isDuplicate === true) return;
+    if (record.data?.isDuplicate === true) {
+      observe({ kind: 'repeated', id, clock });
+      return;
+    }
     this.#metrics.add(id, clock, push.message.metrics, push.message.examples);
     this.#observeData(id, record);
     if (outcome === 'dropped') observe({ kind: 'dropped', id, clock, delay });

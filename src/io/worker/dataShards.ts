@@ -6,7 +6,7 @@
 import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { DataLease } from '../../core/protocol/taskMessages.js';
 import { decodeValue } from '../../core/protocol/valueCodec.js';
-import type { DataRange } from '../../core/tasks/dataProgress.js';
+import { HeldShard, type ShardLease, type TakenRange } from '../../core/tasks/heldShard.js';
 import { examplesAt } from '../../core/tasks/shuffledOrder.js';
 import type { LeaseAnswer, PushAnswer } from '../../core/worker/events.js';
 import { isPromiseLike } from './abort.js';
@@ -35,22 +35,15 @@ export type CutDataShard<B> = (
   dataShard: DataShard<never>,
 ) => Iterable<B> | AsyncIterable<B> | PromiseLike<Iterable<B> | AsyncIterable<B>>;
 
-type FullLease = DataLease &
-  Required<Pick<DataLease, 'lease' | 'dataSet' | 'epoch' | 'dataShard'>> & {
-    readonly begin: number;
-    readonly end: number;
-    readonly from: number;
-    readonly size: number;
-  };
+type FullLease = DataLease & ShardLease & { readonly size: number };
 
-/** A data shard in this worker's hands. */
+/** A data shard in this worker's hands, with its batches. */
 interface Held<B> {
+  readonly shard: HeldShard;
   readonly lease: FullLease;
   readonly items: readonly unknown[] | undefined;
-  /** Up to here batches were pushed. */
-  position: number;
-  /** Raised when its batches are cut anew. */
-  generation: number;
+  /** Where the bytes of the items stand, which the items may be views of. */
+  readonly memory: Uint8Array;
   batches: Iterator<B> | AsyncIterator<B> | Promise<Iterator<B> | AsyncIterator<B>> | undefined;
 }
 
@@ -64,6 +57,8 @@ export class DataShardSource<B> implements BatchSource<B> {
   readonly #maxBytes: number;
   /** In the order in which they came. */
   readonly #held: Held<B>[] = [];
+  /** Memory of items that are not needed any more: those that come next are received into it. */
+  #spare: Uint8Array | undefined;
   #asking: Call<LeaseAnswer> | undefined;
   #asked: Promise<void> | undefined;
   #isEnded = false;
@@ -79,7 +74,7 @@ export class DataShardSource<B> implements BatchSource<B> {
   }
 
   next(): BatchItem<B> | Promise<BatchItem<B>> {
-    const held = this.#held.find(({ position, lease }) => position < lease.end);
+    const held = this.#held.find(({ shard }) => shard.left > 0);
     if (held !== undefined) return this.#read(held);
     return this.#isEnded || this.#isClosed ? NO_MORE : this.#readLater();
   }
@@ -99,7 +94,7 @@ export class DataShardSource<B> implements BatchSource<B> {
   onRollback(): void {
     this.#voids++;
     for (const held of this.#held.splice(0)) {
-      held.generation++;
+      held.shard.void();
       endIterator(held);
     }
   }
@@ -112,7 +107,7 @@ export class DataShardSource<B> implements BatchSource<B> {
       await this.#asked;
       // Somebody else reads by now.
       if (voids !== this.#voids || this.#isClosed) return NO_MORE;
-      const held = this.#held.find(({ position, lease }) => position < lease.end);
+      const held = this.#held.find(({ shard }) => shard.left > 0);
       if (held !== undefined) return this.#read(held);
       if (this.#isEnded) return NO_MORE;
     }
@@ -130,8 +125,7 @@ export class DataShardSource<B> implements BatchSource<B> {
       if (items !== undefined && items.length !== lease.end - lease.from) {
         throw new PsError('PS_PROTOCOL', 'the items of a data shard are not as many as its examples');
       }
-      const { from: position } = lease;
-      this.#held.push({ lease, items, position, generation: 0, batches: undefined });
+      this.#held.push({ shard: new HeldShard(lease), lease, items, memory: bytes, batches: undefined });
     } finally {
       this.#asking = undefined;
       this.#asked = undefined;
@@ -146,15 +140,9 @@ export class DataShardSource<B> implements BatchSource<B> {
       },
     };
     const maxBytes = this.#maxBytes;
-    return this.#host.call({
-      kind: 'lease',
-      of: 'data',
-      held,
-      want,
-      concurrency: 1,
-      maxBytes,
-      into: undefined,
-    });
+    const into = this.#spare;
+    this.#spare = undefined;
+    return this.#host.call({ kind: 'lease', of: 'data', held, want, concurrency: 1, maxBytes, into });
   }
 
   #read(held: Held<B>): BatchItem<B> | Promise<BatchItem<B>> {
@@ -173,7 +161,8 @@ export class DataShardSource<B> implements BatchSource<B> {
   }
 
   #begin(held: Held<B>): NonNullable<Held<B>['batches']> {
-    const { lease, items, position: begin } = held;
+    const { lease, items } = held;
+    const begin = held.shard.position;
     const { dataShard: id, epoch, dataSet, end, from, size, seed } = lease;
     const indices = examplesAt(begin, end, size, seed);
     const rest = items?.slice(begin - from) as never;
@@ -185,64 +174,51 @@ export class DataShardSource<B> implements BatchSource<B> {
   }
 
   #itemOf(held: Held<B>, result: IteratorResult<B>): BatchItem<B> {
-    const { lease, position } = held;
+    const { lease, shard } = held;
+    const { position } = shard;
     if (result.done === true) {
       const text = `dataShards: the batches of data shard ${lease.dataShard} cover ${position - lease.from} of its ${lease.end - lease.from} examples`;
       throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'dataShards' } });
     }
     const batch = result.value;
     // The last batch, as far as can be known: the next data shard comes meanwhile.
-    if (position + (lengthOf(batch) ?? 0) >= lease.end) this.#prefetch();
+    if ((lengthOf(batch) ?? 0) >= shard.left) this.#prefetch();
     return { done: false, batch, part: this.#partOf(held) };
   }
 
   #prefetch(): void {
-    const hasMore = this.#held.filter(({ position, lease }) => position < lease.end).length > 1;
+    const hasMore = this.#held.filter(({ shard }) => shard.left > 0).length > 1;
     if (hasMore || this.#isEnded || this.#isClosed) return;
     this.#asked ??= this.#fetch();
     this.#asked.catch(() => {});
   }
 
   #partOf(held: Held<B>): BatchPart {
-    const { generation } = held;
-    let range: DataRange | undefined;
+    let taken: TakenRange | undefined;
     return {
       range: (examples) => {
-        range = this.#take(held, examples);
-        return range;
+        taken = this.#take(held, examples);
+        return taken.range;
       },
-      settled: (answer) => range === undefined || this.#settle(held, generation, range, answer),
+      settled: (answer) => taken === undefined || this.#settle(held, taken, answer),
     };
   }
 
   /** The next examples. Throws `PS_INVALID_ARGUMENT` if there are not so many. */
-  #take(held: Held<B>, examples: number | undefined): DataRange {
-    const { dataSet, epoch, dataShard, begin, end, lease } = held.lease;
-    const from = held.position;
-    const to = from + (examples ?? end - from);
-    if (to <= from || to > end) {
-      const left = `a number of examples from 1 to ${end - from}, those that are left of data shard ${dataShard}`;
-      throw invalidArgument('examples', examples, left);
-    }
-    held.position = to;
-    return { dataSet, epoch, dataShard, begin, end, from, to, lease };
+  #take({ shard, lease }: Held<B>, examples = shard.left): TakenRange {
+    if (examples >= 1 && examples <= shard.left) return shard.take(examples);
+    const left = `a number of examples from 1 to ${shard.left}, those that are left of data shard ${lease.dataShard}`;
+    throw invalidArgument('examples', examples, left);
   }
 
   /** What became of a push. Returns whether what was read behind it still holds. */
-  #settle(held: Held<B>, generation: number, range: DataRange, answer: PushAnswer | undefined): boolean {
-    const isOld = held.generation !== generation;
-    const progress = answer?.progress;
-    if (answer !== undefined && progress !== undefined && progress >= range.to) {
-      if (progress >= range.end) this.#drop(held);
-      return true;
-    }
-    if (isOld || !this.#held.includes(held)) return true;
+  #settle(held: Held<B>, taken: TakenRange, answer: PushAnswer | undefined): boolean {
+    const verdict = held.shard.settle(taken, answer === undefined ? 'lost' : answer.progress);
+    if (verdict === 'done' || verdict === 'over') this.#drop(held);
+    if (verdict !== 'again' && verdict !== 'over') return true;
     this.#voids++;
-    held.generation++;
     endIterator(held);
     held.batches = undefined;
-    if (answer !== undefined && progress === undefined) this.#drop(held);
-    else held.position = progress ?? range.from;
     return false;
   }
 
@@ -250,6 +226,8 @@ export class DataShardSource<B> implements BatchSource<B> {
     const at = this.#held.indexOf(held);
     if (at >= 0) this.#held.splice(at, 1);
     endIterator(held);
+    const memory = new Uint8Array(held.memory.buffer);
+    if (memory.length > (this.#spare?.length ?? 0)) this.#spare = memory;
   }
 }
 

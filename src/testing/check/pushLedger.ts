@@ -3,6 +3,7 @@
  * of it in the parameters. It knows the truth from outside; what must hold between the two is checked here.
  */
 
+import type { DataRange } from '../../core/tasks/dataProgress.js';
 import type { PushAnswer } from '../../core/worker/events.js';
 import type { Ended } from '../cluster/simWorker.js';
 import type { Violations } from './violations.js';
@@ -30,6 +31,8 @@ export interface LoggedPush {
   clock: number;
   /** The version that it was computed from, and the server's life that counted it. */
   readonly pulled: PulledFrom | undefined;
+  /** The examples that count with it; undefined: none. */
+  readonly range: DataRange | undefined;
   /** How often the worker had been out of the clock table when it was made. */
   readonly absences: number;
   /** What the worker was told; undefined: nothing so far. */
@@ -99,7 +102,9 @@ export class PushLedger {
   }
 
   /** A worker makes a push. */
-  issue(made: Pick<LoggedPush, 'worker' | 'process' | 'clock' | 'pulled'>): LoggedPush {
+  issue(
+    made: Pick<LoggedPush, 'worker' | 'process' | 'clock' | 'pulled'> & Partial<Pick<LoggedPush, 'range'>>,
+  ): LoggedPush {
     const before = this.#pushes[made.worker] as LoggedPush[];
     const cells = this.#byCell[made.worker] as (LoggedPush | undefined)[];
     const cell = this.#freeCell(cells, before.length % this.#cells);
@@ -114,6 +119,7 @@ export class PushLedger {
       process: made.process,
       clock: made.clock,
       pulled: made.pulled,
+      range: made.range,
       cell: cell ?? 0,
       history: this.#history,
       seq,

@@ -5,9 +5,10 @@ import type { PullAnswer, WorkerObservation } from '../../core/worker/events.js'
 import { type ClusterObserver, Observers } from '../cluster/observer.js';
 import type { SimCluster } from '../cluster/simCluster.js';
 import type { SimWorker } from '../cluster/simWorker.js';
-import type { Schedule } from '../search/schedule.js';
+import { type Schedule, trainersOf } from '../search/schedule.js';
 import type { Check, CheckContext } from './check.js';
 import type { CheckModel } from './checkModel.js';
+import { DataWatch } from './dataWatch.js';
 import { DelayBound } from './delayBound.js';
 import { PullWatch } from './pullWatch.js';
 import { PushLedger } from './pushLedger.js';
@@ -19,7 +20,7 @@ import { Violations } from './violations.js';
 const SILENCING = new Set(['silence', 'cutOff', 'stopWorker', 'killWorker', 'secondProcess']);
 
 /** Checks that stand alone; those above them in this file share what they see. */
-const FURTHER_CHECKS: readonly (new (context: CheckContext) => Check)[] = [DelayBound];
+const FURTHER_CHECKS: readonly (new (context: CheckContext) => Check)[] = [DelayBound, DataWatch];
 
 /** Checks one run. */
 export class RunChecks implements ClusterObserver {
@@ -45,7 +46,7 @@ export class RunChecks implements ClusterObserver {
     this.#cluster = cluster;
     this.#schedule = schedule;
     this.#model = model;
-    const trainers = schedule.workers.filter(({ role }) => role === 'trainer');
+    const trainers = trainersOf(schedule);
     for (const [i, { id }] of trainers.entries()) this.#numbers.set(id, i);
     this.violations = new Violations(() => cluster.timeline.now);
     this.ledger = new PushLedger(trainers.length, model.sizes.cells, this.violations);
@@ -63,7 +64,8 @@ export class RunChecks implements ClusterObserver {
     const isSteady = switches.length === 0;
     const models = [consistency, ...switches.map((each) => each.model)];
     const movesUp = models.some((each) => each.name === 'bsp' && each.backupWorkers > 0);
-    const neverDrops = isSteady && consistency.name !== 'bsp' && maxDelay === Number.POSITIVE_INFINITY;
+    const dropsLate = consistency.name === 'bsp' || maxDelay < Number.POSITIVE_INFINITY;
+    const neverDrops = isSteady && !dropsLate && schedule.data === undefined;
     this.pulls = new PullWatch(
       { numberOf, minWorkers, pinnedVersions, isSteady, movesUp, neverDrops },
       this.ledger,

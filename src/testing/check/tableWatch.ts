@@ -67,7 +67,7 @@ export class TableWatch {
       if (observation.reason === 'lease' && this.#rules.areAllHeard) {
         this.#violations.add('leases', `${observation.id} is evicted although it was heard all the time`);
       }
-    } else if (observation.kind === 'dropped') {
+    } else if (observation.kind === 'dropped' || observation.kind === 'repeated') {
       const number = this.#rules.numberOf(observation.id);
       if (number !== undefined) this.#ledger.drops(number, observation.clock);
     } else if (observation.kind === 'error') {

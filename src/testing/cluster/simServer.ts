@@ -20,6 +20,7 @@ import type { Transport, TransportHandlers } from '../../io/transport/transport.
 import type { Listener, Network } from '../network/network.js';
 import { SimProcess } from '../network/simProcess.js';
 import type { Timeline } from '../network/timeline.js';
+import { DataSetOwner, type SimDataSet } from './dataSetOwner.js';
 import type { ClusterObserver } from './observer.js';
 import { ServerDrain } from './serverDrain.js';
 import type { ServerStore, StoreHost } from './serverStore.js';
@@ -40,6 +41,8 @@ export interface SimServerOptions {
   readonly windowBytes: number;
   /** Delay of a `continue` event, in milliseconds. */
   readonly continueMs: number;
+  /** What it hands out to workers. */
+  readonly data?: SimDataSet | undefined;
 }
 
 interface ServerLink {
@@ -64,6 +67,7 @@ export class SimServer implements Listener {
   #hasLostPower = false;
   #hasEndedWell = false;
   #drain: ServerDrain | undefined;
+  #data: DataSetOwner | undefined;
   #lives = 0;
   #histories = 0;
   #nextConnection = 1;
@@ -140,6 +144,9 @@ export class SimServer implements Listener {
     this.#store.open(core, { process, run, note }, () => {
       see();
       this.#isListening = true;
+      const { data } = this.#options;
+      this.#data = data && new DataSetOwner(data, process, (action) => this.#command(process, action));
+      this.#data?.begin();
       this.#tick(process);
     });
   }
@@ -182,6 +189,7 @@ export class SimServer implements Listener {
     this.#process = undefined;
     this.#isListening = false;
     this.#drain = undefined;
+    this.#data = undefined;
     this.#network.died(process, isMachineDead);
     this.#links.clear();
     this.#queue.length = 0;
@@ -211,7 +219,7 @@ export class SimServer implements Listener {
       this.#observer.note('server', 'drains');
       this.#drain = new ServerDrain(process, retryAfterMs, {
         isQuiet: () => this.core.view.isQuiet,
-        command: (action) => this.#run(undefined, (core) => core.command(action, process.now)),
+        command: (action) => this.#command(process, action),
         onOver: () => this.#close(process),
       });
       this.#drain.begin();
@@ -281,6 +289,10 @@ export class SimServer implements Listener {
     this.#run(event, (core) => core.step(event));
   }
 
+  #command(process: SimProcess, action: Parameters<ServerCore['command']>[0]): void {
+    this.#run(undefined, (core) => core.command(action, process.now));
+  }
+
   #run(event: ServerEvent | undefined, action: (core: ServerCore) => readonly ServerEffect[]): void {
     this.#queue.push([event, action]);
     if (this.#isRunning) return;
@@ -290,6 +302,7 @@ export class SimServer implements Listener {
         const effects = next[1](this.core);
         this.#observer.serverStepped(next[0], effects);
         for (const effect of effects) this.#carryOut(effect);
+        this.#data?.look(effects);
       }
     } finally {
       this.#isRunning = false;

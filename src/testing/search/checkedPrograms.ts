@@ -7,13 +7,24 @@
  */
 import type { PsError } from '../../core/base/errors.js';
 import type { Random } from '../../core/base/random.js';
+import type { DataLease } from '../../core/protocol/taskMessages.js';
+import { decodeValue } from '../../core/protocol/valueCodec.js';
+import type { DataRange } from '../../core/tasks/dataProgress.js';
+import { examplesAt } from '../../core/tasks/shuffledOrder.js';
 import type { PullAnswer } from '../../core/worker/events.js';
 import type { CheckModel } from '../check/checkModel.js';
 import type { PulledFrom } from '../check/pushLedger.js';
 import type { RunChecks } from '../check/runChecks.js';
+import { itemOf } from '../cluster/dataSetOwner.js';
 import type { SimWorker } from '../cluster/simWorker.js';
+import { type DataOwner, DataProgram } from '../programs/dataProgram.js';
 import { type ReaderOwner, ReaderProgram } from '../programs/readerProgram.js';
-import { type ProgramOwner, TrainingProgram } from '../programs/trainingProgram.js';
+import {
+  type ComputedStep,
+  type MadePush,
+  type ProgramOwner,
+  TrainingProgram,
+} from '../programs/trainingProgram.js';
 import type { WorkerPlan } from './schedule.js';
 
 /** Bound of a worker's pulls: longer than the server's, whose error says more. */
@@ -51,6 +62,7 @@ export interface RoleKind {
 /** The programs, by role. */
 export const ROLES: { readonly [R in WorkerPlan['role']]: RoleKind } = {
   trainer: { isReader: false, mustFinish: true, make: trainer },
+  dataTrainer: { isReader: false, mustFinish: true, make: dataTrainer },
   reader: { isReader: true, mustFinish: false, make: reader },
   watcher: { isReader: true, mustFinish: false, make: reader },
   idle: { isReader: false, mustFinish: false, make: idle },
@@ -58,6 +70,11 @@ export const ROLES: { readonly [R in WorkerPlan['role']]: RoleKind } = {
 
 function trainer(context: ProgramContext): CheckedProgram {
   const program = new TrainingProgram(context.worker, trainerOwner(context));
+  return { start: () => program.start(), stop: () => {} };
+}
+
+function dataTrainer(context: ProgramContext): CheckedProgram {
+  const program = new DataProgram(context.worker, dataOwner(context));
   return { start: () => program.start(), stop: () => {} };
 }
 
@@ -75,12 +92,55 @@ function idle({ worker }: ProgramContext): CheckedProgram {
   return { start, stop: () => {} };
 }
 
-function trainerOwner(context: ProgramContext): ProgramOwner {
-  const { worker, plan, random, model, checks, isCurrent, onEnd } = context;
+/** What the programs of trainers have in common: what they pull is checked, and what they push is in the ledger. */
+function pushing({ worker, plan, random, model, checks, isCurrent, onEnd }: ProgramContext): {
+  shares(share: number): boolean;
+  pulled(answer: PullAnswer, tensors?: readonly number[]): ComputedStep;
+  push(clock: number, range?: DataRange): MadePush;
+  onEnd(error: PsError | undefined): void;
+  rollbacks(): number;
+} {
   const number = checks.numberOf(plan.id) as number;
+  const { rollbacks } = checks.ledger;
   const shares = (share: number): boolean => share > 0 && random.nextFloat() < share;
   let pulled: (PulledFrom & { readonly rollbacks: number }) | undefined;
-  const { rollbacks } = checks.ledger;
+  return {
+    shares,
+    pulled(answer, tensors) {
+      const life = checks.lifeOf(worker);
+      checks.pulled(plan.id, answer, tensors, life);
+      pulled = { version: answer.version, life, rollbacks: rollbacks[number] as number };
+      return computedStep(plan, random, shares);
+    },
+    push(clock, range) {
+      const isForgotten = pulled?.rollbacks !== rollbacks[number];
+      const made = {
+        worker: number,
+        process: worker.number,
+        clock: worker.core.clock,
+        pulled: isForgotten ? undefined : pulled,
+        range,
+      };
+      const push = checks.ledger.issue(made);
+      return {
+        content: model.push(number, push.cell, clock, plan.pushesWhole),
+        onEnded: (ended) => checks.ledger.ended(push, ended),
+      };
+    },
+    onEnd(error) {
+      if (error !== undefined && isCurrent()) {
+        checks.violations.add('everyone finishes', `${plan.id} ended with ${error.code}: ${error.message}`);
+      }
+      onEnd();
+    },
+    rollbacks: () => rollbacks[number] as number,
+  };
+}
+
+function trainerOwner(context: ProgramContext): ProgramOwner {
+  const { plan, random, model, checks } = context;
+  const number = checks.numberOf(plan.id) as number;
+  const { shares, pulled, push, onEnd } = pushing(context);
   return {
     style: plan.style,
     untilClock: plan.untilClock,
@@ -90,42 +150,37 @@ function trainerOwner(context: ProgramContext): ProgramOwner {
     impatienceMs: () => (shares(plan.impatientShare) ? random.nextInt(30) : undefined),
     pulls: () => (plan.pullsWhole ? undefined : [number, model.sizes.workers]),
     onPullAsked: () => {},
-    onPulled(answer: PullAnswer, tensors) {
-      const life = checks.lifeOf(worker);
-      checks.pulled(plan.id, answer, tensors, life);
-      pulled = { version: answer.version, life, rollbacks: rollbacks[number] as number };
-      return computedStep(plan, random, shares);
-    },
+    onPulled: pulled,
     pushes: () => (shares(plan.skipShare) ? 0 : plan.pushes),
-    push(clock) {
-      const now = worker.core.clock;
-      const isForgotten = pulled?.rollbacks !== rollbacks[number];
-      const made = {
-        worker: number,
-        process: worker.number,
-        clock: now,
-        pulled: isForgotten ? undefined : pulled,
-      };
-      const push = checks.ledger.issue(made);
-      return {
-        content: model.push(number, push.cell, clock, plan.pushesWhole),
-        onEnded: (ended) => checks.ledger.ended(push, ended),
-      };
-    },
-    onEnd(error: PsError | undefined) {
-      if (error !== undefined && isCurrent()) {
-        checks.violations.add('everyone finishes', `${plan.id} ended with ${error.code}: ${error.message}`);
-      }
-      onEnd();
-    },
+    push,
+    onEnd,
   };
 }
 
-function computedStep(
-  plan: WorkerPlan,
-  random: Random,
-  shares: (share: number) => boolean,
-): ReturnType<ProgramOwner['onPulled']> {
+function dataOwner(context: ProgramContext): DataOwner {
+  const { plan, random, checks } = context;
+  const { pulled, push, onEnd, rollbacks } = pushing(context);
+  return {
+    isAhead: plan.style === 'run',
+    pullTimeoutMs: PULL_TIMEOUT_MS,
+    untilClock: plan.untilClock,
+    pushes: plan.pushes,
+    rollbacks,
+    batch: (left) => Math.min(left, 1 + random.nextInt(plan.batch)),
+    onLeased(lease, bytes) {
+      const { from, end, size, seed, itemBytes } = lease as Required<DataLease>;
+      if (itemBytes === undefined) return;
+      const expected = Array.from(examplesAt(from, end, size, seed), itemOf);
+      if (JSON.stringify(decodeValue(bytes)) === JSON.stringify(expected)) return;
+      checks.violations.add('items', `${plan.id} gets other items than those of positions ${from} to ${end}`);
+    },
+    onPulled: pulled,
+    push,
+    onEnd,
+  };
+}
+
+function computedStep(plan: WorkerPlan, random: Random, shares: (share: number) => boolean): ComputedStep {
   const [least, most] = plan.computeMs;
   const usual = least + (most - least) * random.nextFloat();
   const computeMs = shares(plan.slowShare) ? usual * plan.slowFactor : usual;

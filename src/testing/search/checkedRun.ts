@@ -22,7 +22,7 @@ import { SimDisk } from '../disk/simDisk.js';
 import { inject } from '../faults/faults.js';
 import { SimProcess } from '../network/simProcess.js';
 import { type CheckedProgram, ROLES } from './checkedPrograms.js';
-import type { Schedule, WorkerPlan } from './schedule.js';
+import { type Schedule, trainersOf, type WorkerPlan } from './schedule.js';
 
 /** Everyone must have finished so long after the last fault. */
 const PATIENCE_MS = 120_000;
@@ -85,11 +85,13 @@ class CheckedRun {
   constructor(schedule: Schedule, onlookers: (cluster: SimCluster) => readonly ClusterObserver[]) {
     this.#schedule = schedule;
     this.#random = new Random(schedule.seed).fork('run');
-    const trainers = schedule.workers.filter(({ role }) => role === 'trainer');
+    const trainers = trainersOf(schedule);
     const perClock = Math.max(...trainers.map(({ pushes }) => pushes));
+    const { size = 0, epochs = 0 } = schedule.data?.dataSet ?? {};
+    const pushes = schedule.data === undefined ? schedule.clocks * perClock : size * epochs;
     this.#model = new CheckModel({
       workers: trainers.length,
-      cells: schedule.clocks * perClock + 12,
+      cells: pushes + 12,
       uniform: schedule.uniform,
       noise: schedule.noise,
     });
@@ -263,6 +265,7 @@ function optionsOf(
       seed: 0,
       windowBytes,
       continueMs: 0.01,
+      data: schedule.data,
       core: {
         shard: { index: 0, count: 1 },
         minWorkers,

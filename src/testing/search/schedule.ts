@@ -4,6 +4,8 @@
  */
 import { Random } from '../../core/base/random.js';
 import { asp, bsp, type Consistency, ssp } from '../../core/consistency/consistency.js';
+import type { DataSet } from '../../core/tasks/dataSet.js';
+import type { SimDataSet } from '../cluster/dataSetOwner.js';
 import type { SimDurability } from '../cluster/serverStore.js';
 import { drawFaults, type Fault, type FaultKind } from '../faults/faults.js';
 import type { NetworkConditions } from '../network/conditions.js';
@@ -26,6 +28,8 @@ export interface ScheduleOptions {
   readonly maxFaultMs?: number | undefined;
   /** Add the noise tensor. */
   readonly hasNoise?: boolean | undefined;
+  /** The server hands out a data set, and trainers train on its data shards. */
+  readonly hasData?: boolean | undefined;
 }
 
 const DURABILITIES = ['memory', 'journal', 'journal', 'journal', 'journal-async', 'checkpoint'] as const;
@@ -33,7 +37,7 @@ const DURABILITIES = ['memory', 'journal', 'journal', 'journal', 'journal-async'
 /** How one worker behaves. */
 export interface WorkerPlan {
   readonly id: string;
-  readonly role: 'trainer' | 'reader' | 'watcher' | 'idle';
+  readonly role: 'trainer' | 'dataTrainer' | 'reader' | 'watcher' | 'idle';
   /** Virtual milliseconds. */
   readonly joinsAt: number;
   /** It is finished at this clock. */
@@ -55,6 +59,8 @@ export interface WorkerPlan {
   readonly pullsWhole: boolean;
   readonly pushesWhole: boolean;
   readonly saysGoodbye: boolean;
+  /** Most examples in a batch. */
+  readonly batch: number;
 }
 
 /** A change of the consistency model while training runs. */
@@ -68,6 +74,8 @@ export interface Schedule {
   readonly seed: number;
   readonly clocks: number;
   readonly workers: readonly WorkerPlan[];
+  /** What is handed out; undefined: workers just push. */
+  readonly data: SimDataSet | undefined;
   readonly consistency: Consistency;
   readonly switches: readonly Switch[];
   readonly minWorkers: number;
@@ -97,13 +105,16 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
   const random = new Random(seed).fork('schedule');
   const clocks = options.clocks ?? 20;
   const count = options.workers ?? 2 + random.nextInt(3);
+  const data = options.hasData === true ? drawData(random.fork('data')) : undefined;
   const isPlain = options.isPlain ?? false;
   const isChanging =
     options.membership === undefined ? random.nextInt(2) === 0 : options.membership === 'changing';
   const consistency = options.consistency ?? drawConsistency(random, count, isPlain);
   const stepMs = pick(random, [4, 10, 10, 25]);
   const trainers = Array.from({ length: count }, (_, i) =>
-    drawTrainer(random.fork(`trainer ${i}`), i, { clocks, stepMs, isPlain, isChanging: isChanging && i > 0 }),
+    drawTrainer(random.fork(`trainer ${i}`), i, {
+      ...{ clocks, stepMs, isPlain, isChanging: isChanging && i > 0, dataSet: data?.dataSet },
+    }),
   );
   const others = isChanging ? drawOthers(random.fork('others'), trainers) : [];
   const switches =
@@ -125,9 +136,11 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
     seed,
     clocks,
     workers: [...trainers, ...others],
+    data,
     consistency,
     switches,
-    minWorkers: (isPlain || random.nextInt(3) === 0) && !isLossy ? count : 1,
+    // A worker that finds no data shard never enters.
+    minWorkers: (isPlain || random.nextInt(3) === 0) && !isLossy && data === undefined ? count : 1,
     durability,
     syncMs: pick(random, [
       [0, 1],
@@ -183,18 +196,21 @@ interface TrainerTerms {
   readonly stepMs: number;
   readonly isPlain: boolean;
   readonly isChanging: boolean;
+  readonly dataSet: DataSet | undefined;
 }
 
 function drawTrainer(random: Random, number: number, terms: TrainerTerms): WorkerPlan {
-  const { clocks, stepMs, isPlain, isChanging } = terms;
+  const { clocks, stepMs, isPlain, isChanging, dataSet } = terms;
   const isStraggler = random.nextInt(4) === 0;
   const least = stepMs * (isStraggler ? 2 : 0.5);
   const pauses = isChanging && random.nextInt(4) === 0;
+  // On data shards there is an end without.
+  const lastClock = dataSet === undefined ? clocks : Number.POSITIVE_INFINITY;
   return {
     id: String.fromCharCode(97 + number),
-    role: 'trainer',
+    role: dataSet === undefined ? 'trainer' : 'dataTrainer',
     joinsAt: isChanging && random.nextInt(3) === 0 ? Math.floor(random.nextFloat() * clocks * stepMs) : 0,
-    untilClock: isChanging && random.nextInt(4) === 0 ? 1 + random.nextInt(clocks) : clocks,
+    untilClock: isChanging && random.nextInt(4) === 0 ? 1 + random.nextInt(clocks) : lastClock,
     style: pick(random, ['run', 'run', 'ticking', 'apart'] as const),
     computeMs: [least, least * (1 + random.nextInt(3))],
     slowShare: pick(random, [0, 0, 0.1]),
@@ -209,7 +225,27 @@ function drawTrainer(random: Random, number: number, terms: TrainerTerms): Worke
     pullsWhole: isPlain || random.nextInt(3) > 0,
     pushesWhole: random.nextInt(3) === 0,
     saysGoodbye: random.nextInt(3) > 0,
+    batch: dataSet === undefined ? 0 : 1 + random.fork('batch').nextInt(Math.min(6, dataSet.shardSize)),
   };
+}
+
+/** Data shards of several batches, and now and then of one example. */
+function drawData(random: Random): SimDataSet {
+  const size = 12 + random.nextInt(40);
+  const dataSet = {
+    size,
+    shardSize: 1 + random.nextInt(12),
+    epochs: 1 + random.nextInt(3),
+    shuffle: random.nextInt(2) === 0,
+    seed: random.nextUint32(),
+    hasItems: random.nextInt(3) === 0,
+  };
+  return { dataSet, pauseMs: pick(random, [0, 1, 30]) };
+}
+
+/** Those who push, in the order of their numbers. */
+export function trainersOf({ workers }: Pick<Schedule, 'workers'>): WorkerPlan[] {
+  return workers.filter(({ role }) => role === 'trainer' || role === 'dataTrainer');
 }
 
 /** Workers that pull or do nothing: nobody ever waits for them. */

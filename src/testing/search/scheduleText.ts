@@ -29,18 +29,34 @@ export function scheduleText(schedule: Schedule): string[] {
     `seed ${seed}: ${clocks} clocks, ${[model, ...switches].join(', then ')}, minWorkers ${minWorkers}, ${durability}`,
     `  network: ${network.latencyMs}–${network.latencyMs + network.jitterMs} ms, ${network.bytesPerMs} bytes/ms,` +
       ` chunks of ${chunkBytes} bytes; ${pinnedVersions} versions pinned at most`,
+    ...dataText(schedule),
     ...schedule.workers.map(workerText),
     ...schedule.faults.map(faultText),
   ];
 }
 
+function dataText({ data }: Schedule): string[] {
+  if (data === undefined) return [];
+  const { size, shardSize, epochs, shuffle, hasItems } = data.dataSet;
+  const order = shuffle ? 'shuffled' : 'in order';
+  const items = hasItems ? ', sent by the server' : '';
+  return [`  data: ${epochs} epochs of ${size} examples in data shards of ${shardSize}, ${order}${items}`];
+}
+
 function workerText(plan: WorkerPlan): string {
   const { id, role, joinsAt, untilClock, style, computeMs, pausesBefore, pauseMs, pushes } = plan;
   const joins = joinsAt === 0 ? '' : `, joins at ${joinsAt} ms`;
+  if (role === 'dataTrainer') return dataTrainerText(plan);
   if (role !== 'trainer') return `  ${id}: ${role}${joins}`;
   const [least, most] = computeMs;
   const pause = pausesBefore < 0 ? '' : `, pauses for ${pauseMs} ms before clock ${pausesBefore}`;
   return `  ${id}: to clock ${untilClock} in steps of ${least}–${most} ms (${style}, ${pushes} pushes)${joins}${pause}`;
+}
+
+function dataTrainerText({ id, joinsAt, untilClock, style, computeMs, batch }: WorkerPlan): string {
+  const joins = joinsAt === 0 ? '' : `, joins at ${joinsAt} ms`;
+  const until = Number.isFinite(untilClock) ? `, to clock ${untilClock}` : '';
+  return `  ${id}: on data shards, up to ${batch} examples in ${computeMs.join('–')} ms (${style})${until}${joins}`;
 }
 
 function faultText({ kind, at, worker, ms }: Fault): string {

@@ -35,6 +35,8 @@ const SLICED: Patch = {
 };
 
 const JOURNAL: ScheduleOptions = { durability: 'journal' };
+/** Workers train on data shards. */
+const DATA: ScheduleOptions = { hasData: true };
 const pushes = 'core/server/pushes.ts';
 
 /** All planted bugs. */
@@ -423,5 +425,179 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'return now >= 0 || mayLackSessionsUntil > 0 || found?.isRecovered === false;',
       },
     ],
+  },
+  {
+    name: 'examples count again',
+    bug: 'a push counts wherever in its data shard it begins',
+    patches: [
+      {
+        file: 'core/tasks/dataProgress.ts',
+        find: 'return range.from < range.to && range.to <= range.end && this.reached(range) === range.from;',
+        replace:
+          'return range.from < range.to && range.to <= range.end && this.reached(range) !== undefined;',
+      },
+    ],
+    options: DATA,
+  },
+  {
+    name: 'data shard issued from its start',
+    bug: 'a data shard that comes back is handed out from its start, not from where it is counted',
+    patches: [
+      {
+        file: 'core/tasks/dataQueue.ts',
+        find: 'from: this.progress.positionOf(dataShard, begin) ?? end };',
+        replace: 'from: begin };',
+      },
+    ],
+    options: DATA,
+  },
+  {
+    name: 'lost lease accepted',
+    bug: 'a worker that lost its data shard may go on counting',
+    patches: [
+      {
+        file: pushes,
+        find: 'return state.data.progress.counts(range) && (!isOwner || state.data.isHeld(id, range));',
+        replace: 'return state.data.progress.counts(range) && (!isOwner || id !== undefined);',
+      },
+    ],
+    options: { ...DATA, durability: 'journal' },
+  },
+  {
+    name: 'progress not committed with the push',
+    bug: 'the record of a push says nothing of its examples',
+    patches: [
+      {
+        file: 'core/server/recordCodec.ts',
+        find: 'if (data !== undefined) writeCountedData(writer, data);',
+        replace: '',
+      },
+      {
+        file: 'core/server/recordCodec.ts',
+        find: '(data === undefined ? 0 : HAS_DATA) +',
+        replace: '',
+      },
+    ],
+    options: { ...DATA, durability: 'journal' },
+  },
+  {
+    name: 'open data shards not saved',
+    bug: 'a checkpoint forgets how far data shards are counted that are not done',
+    patches: [
+      {
+        file: 'core/tasks/dataProgress.ts',
+        find: 'const open = [...this.#open].sort(([a], [b]) => a - b);',
+        replace: 'const open = [...this.#open].slice(0, 0);',
+      },
+    ],
+    options: { ...DATA, durability: 'journal' },
+  },
+  {
+    name: 'data shards of the dead are not given back',
+    bug: 'a worker that is evicted keeps its data shards',
+    patches: [
+      {
+        file: 'core/server/membership.ts',
+        find: 'if (!session.isReader) this.#giveBack(session);',
+        replace: '',
+      },
+    ],
+    options: DATA,
+  },
+  {
+    name: 'a returned data shard wakes nobody',
+    bug: 'workers that wait for a data shard are not looked at when one comes back',
+    patches: [
+      {
+        file: 'core/server/tasks.ts',
+        find: '    this.data.reconsider();\n',
+        replace: '    if (this.data.waiting === 0) this.data.reconsider();\n',
+      },
+    ],
+    options: DATA,
+  },
+  {
+    name: 'waits for data in the clock table',
+    bug: 'a worker that waits for a data shard stays in the clock table',
+    patches: [
+      {
+        file: 'core/server/dataDesk.ts',
+        find: "decide(this.#context, { kind: 'leave', worker: session.id });",
+        replace: '',
+      },
+    ],
+    options: { ...DATA, consistency: { name: 'ssp', staleness: 0 } },
+  },
+  {
+    name: 'epoch over before its updates are in',
+    bug: 'an epoch ends while updates of it are buffered',
+    patches: [
+      {
+        file: 'core/server/dataDesk.ts',
+        find: '!isEpochCounted || state.hasBuffered) return;',
+        replace: '!isEpochCounted) return;',
+      },
+    ],
+    options: { ...DATA, consistency: { name: 'bsp', backupWorkers: 0 } },
+  },
+  {
+    name: 'next epoch before the last is over',
+    bug: 'data shards count as done when they are handed out for the last time',
+    patches: [
+      {
+        file: 'core/tasks/dataQueue.ts',
+        find: 'this.progress.doneShards === shardsOf(current.dataSet)',
+        replace: 'this.progress.doneShards + this.leases.size === shardsOf(current.dataSet)',
+      },
+    ],
+    options: DATA,
+  },
+  {
+    name: 'goes on behind a batch that was dropped',
+    bug: 'a worker takes the next batch although the one before it did not count',
+    patches: [
+      {
+        file: 'core/tasks/heldShard.ts',
+        find: "this.position = progress === 'lost' ? range.from : progress;",
+        replace: '',
+      },
+    ],
+    options: DATA,
+  },
+  {
+    name: 'one data shard for two',
+    bug: 'a data shard that was handed out is still the next one',
+    patches: [
+      {
+        file: 'core/tasks/dataQueue.ts',
+        find: 'if (this.#returned[0] === dataShard) this.#returned.shift();',
+        replace: 'if (this.#returned[0] === dataShard) return;',
+      },
+    ],
+    options: DATA,
+  },
+  {
+    name: 'data shard told of before commit',
+    bug: 'a data shard is handed out before the record of its lease is durable',
+    patches: [
+      {
+        file: 'core/server/dataDesk.ts',
+        find: 'commits.whenCommitted(commits.last, () => {',
+        replace: 'commits.whenCommitted(0, () => {',
+      },
+    ],
+    options: { ...DATA, durability: 'journal' },
+  },
+  {
+    name: 'epoch not saved',
+    bug: 'a checkpoint does not say which epoch it is',
+    patches: [
+      {
+        file: 'core/tasks/dataQueue.ts',
+        find: 'current: this.#current ?? null,',
+        replace: 'current: this.#current === undefined ? null : { ...this.#current, epoch: 0 },',
+      },
+    ],
+    options: { ...DATA, durability: 'journal' },
   },
 ];

@@ -145,7 +145,9 @@ async function killServer(job: Job, index: number): Promise<void> {
 }
 
 describe.each([1, 2, 3])('data shards of %i server(s)', (count) => {
-  it('count each example once in each epoch, whoever is killed and whoever joins', { timeout: 120_000 }, async () => {
+  it('count each example once in each epoch, whoever is killed and whoever joins', {
+    timeout: 120_000,
+  }, async () => {
     const job = new Job(count);
     await job.start(count);
     // Kills of servers stand among those of workers; every server of a group has its turn.

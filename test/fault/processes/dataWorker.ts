@@ -13,7 +13,10 @@ process.on('message', () => goOn());
 await worker.connect();
 process.send?.({ kind: 'connected' });
 const summary = await worker.run(
-  async (_parameters, { epoch, examples }: { epoch: number; examples: ArrayLike<number> & Iterable<number> }) => {
+  async (
+    _parameters,
+    { epoch, examples }: { epoch: number; examples: ArrayLike<number> & Iterable<number> },
+  ) => {
     const asked = new Promise<void>((resolve) => {
       goOn = resolve;
     });

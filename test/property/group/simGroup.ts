@@ -16,6 +16,7 @@ import type {
   WorkerObservation,
 } from '../../../src/core/worker/events.js';
 import { GroupCore } from '../../../src/core/worker/group/groupCore.js';
+import type { SimDataSet } from '../../../src/testing/cluster/dataSetOwner.js';
 import { Observers } from '../../../src/testing/cluster/observer.js';
 import { DiskStore, MemoryStore, type ServerStore } from '../../../src/testing/cluster/serverStore.js';
 import { SimServer } from '../../../src/testing/cluster/simServer.js';
@@ -33,6 +34,8 @@ export interface SimGroupOptions {
   readonly steps: number;
   readonly consistency: Consistency;
   readonly durability: 'memory' | 'journal';
+  /** What the first shard hands out; each shard then has a cell for each example in each epoch. */
+  readonly data?: SimDataSet;
 }
 
 /** Virtual time in which everything must have ended. */
@@ -47,6 +50,8 @@ export class SimGroup {
   readonly network: Network;
   readonly servers: readonly SimServer[];
   readonly workers: readonly GroupWorker[];
+  /** Whether everything has been done that was to be done. */
+  isDone: () => boolean = () => this.workers.every(({ isDone }) => isDone);
   /** What was found wrong. */
   readonly violations: string[] = [];
   /** A shard has put a worker out of its clock table: nobody waits for its updates then. */
@@ -67,12 +72,14 @@ export class SimGroup {
       bytesFactor: 1,
     });
     this.servers = Array.from({ length: count }, (_, index) => this.#server(index));
-    this.workers = Array.from({ length: workers }, (_, k) => new GroupWorker(this, k));
+    const steppers = options.data === undefined ? workers : 0;
+    this.workers = Array.from({ length: steppers }, (_, k) => new GroupWorker(this, k));
   }
 
   /** Elements that each shard holds: a cell of each worker, and one that all share. */
   get width(): number {
-    return this.options.workers + 1;
+    const { data, workers } = this.options;
+    return data === undefined ? workers + 1 : data.dataSet.epochs * data.dataSet.size;
   }
 
   /** The values that each shard holds. */
@@ -84,11 +91,37 @@ export class SimGroup {
   run(): boolean {
     for (const server of this.servers) server.start();
     for (const worker of this.workers) worker.start();
-    return this.timeline.run(END_MS, () => this.workers.every(({ isDone }) => isDone));
+    return this.timeline.run(END_MS, () => this.isDone());
+  }
+
+  /** A process of worker `id`, the `number`-th under its id, connected to all shards. */
+  process(id: string, number: number, observe: (observation: WorkerObservation) => void): SimWorker {
+    const random = this.random.fork(id).fork(number);
+    const process = new SimProcess(id, this.timeline, random.nextInt(1_000_000));
+    const order = random.shuffle([...this.servers]);
+    return new SimWorker({
+      process,
+      number,
+      network: this.network,
+      server: order[0] as SimServer,
+      others: order.slice(1),
+      core: {
+        id,
+        session: `${id}#${number}`,
+        readOnly: false,
+        connectTimeoutMs: 120_000,
+        reconnect: { retries: 1e9, minDelayMs: 5, maxDelayMs: 100, maxOfflineMs: 400_000 },
+        limits: { maxUnansweredPushes: 4, maxUnansweredBytes: 1e6 },
+        seed: random.nextUint32(),
+      },
+      makeCore: (core) => new GroupCore({ ...core, kernels: referenceKernels }),
+      windowBytes: 65_536,
+      observer: new Observers([{ workerObserves: (_id, _process, observation) => observe(observation) }]),
+    });
   }
 
   #server(index: number): SimServer {
-    const { count, consistency, workers, durability } = this.options;
+    const { count, consistency, workers, durability, data } = this.options;
     const shard = { index, count };
     const unlimited = Number.POSITIVE_INFINITY;
     const serverStepped = (_event: unknown, effects: readonly ServerEffect[]): void => {
@@ -104,13 +137,13 @@ export class SimGroup {
       this.timeline,
       this.network,
       {
-        parameters: { cells: { shape: [count, workers + 1] } },
+        parameters: { cells: { shape: [count, this.width] } },
         optimizer: sgd({ learningRate: 1 }),
         consistency,
         core: {
           shard,
           group: 'g',
-          minWorkers: workers,
+          minWorkers: data === undefined ? workers : 1,
           delay: { scale: 'none', max: unlimited },
           clip: { value: unlimited, norm: unlimited },
           nonFinite: 'reject',
@@ -120,6 +153,7 @@ export class SimGroup {
         seed: 1,
         windowBytes: 65_536,
         continueMs: 0.05,
+        data: index === 0 ? data : undefined,
       },
       this.#store(index, durability),
       observer,
@@ -153,31 +187,8 @@ export class GroupWorker {
     this.#group = group;
     this.number = number;
     this.id = `worker-${number}`;
-    const { timeline, network, servers } = group;
-    const random = group.random.fork(this.id);
-    this.process = new SimProcess(this.id, timeline, random.nextInt(1_000_000));
-    const order = random.shuffle([...servers]);
-    this.worker = new SimWorker({
-      process: this.process,
-      number: 1,
-      network,
-      server: order[0] as SimServer,
-      others: order.slice(1),
-      core: {
-        id: this.id,
-        session: `${this.id}#1`,
-        readOnly: false,
-        connectTimeoutMs: 120_000,
-        reconnect: { retries: 1e9, minDelayMs: 5, maxDelayMs: 100, maxOfflineMs: 400_000 },
-        limits: { maxUnansweredPushes: 4, maxUnansweredBytes: 1e6 },
-        seed: random.nextUint32(),
-      },
-      makeCore: (core) => new GroupCore({ ...core, kernels: referenceKernels }),
-      windowBytes: 65_536,
-      observer: new Observers([
-        { workerObserves: (_id, _process, observation) => this.observations.push(observation) },
-      ]),
-    });
+    this.worker = group.process(this.id, 1, (observation) => this.observations.push(observation));
+    this.process = this.worker.process;
   }
 
   start(): void {

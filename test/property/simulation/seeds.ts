@@ -36,12 +36,12 @@ export function expectAllHold(
 }
 
 /** The options of `npm run sim` that draw the same schedules. */
-function flagsOf({ consistency, membership, durability, isPlain }: ScheduleOptions): string {
+function flagsOf({ consistency, membership, durability, isPlain, hasData }: ScheduleOptions): string {
   const given: [name: string, value: string | undefined][] = [
     ['consistency', consistency && `'${consistencyText(consistency)}'`],
     ['membership', membership],
     ['durability', durability],
   ];
   const flags = given.flatMap(([name, value]) => (value === undefined ? [] : [` --${name} ${value}`]));
-  return flags.join('') + (isPlain === true ? ' --plain' : '');
+  return flags.join('') + (isPlain === true ? ' --plain' : '') + (hasData === true ? ' --data' : '');
 }

@@ -8,6 +8,7 @@ import { ftrl } from '../../../src/core/optim/ftrl.js';
 import type { Optimizer } from '../../../src/core/optim/optimizer.js';
 import { sgd } from '../../../src/core/optim/sgd.js';
 import { MessageType } from '../../../src/core/protocol/messages.js';
+import { positionsOf } from '../../../src/core/tasks/dataSet.js';
 import { MemoryDisk } from '../../unit/storage/memoryDisk.js';
 import { textOf } from '../../unit/storage/stateText.js';
 import {
@@ -32,6 +33,9 @@ interface Act {
     | 'optimizer'
     | 'consistency'
     | 'load'
+    | 'epoch'
+    | 'ask'
+    | 'count'
     | 'checkpoint'
     | 'restart';
   readonly who: number;
@@ -46,7 +50,9 @@ const acts = fc.array(
       ...often('partial' as const, 4),
       ...often('tick' as const, 4),
       ...(['enter', 'leave', 'goodbye', 'drop', 'replace', 'time', 'time'] as const),
-      ...(['rate', 'optimizer', 'consistency', 'load'] as const),
+      ...(['rate', 'optimizer', 'consistency', 'load', 'epoch', 'epoch'] as const),
+      ...often('ask' as const, 4),
+      ...often('count' as const, 6),
       ...often('checkpoint' as const, 2),
       'restart',
     ),
@@ -109,11 +115,65 @@ class Play {
       case 'time':
         server.tick(pick * 40);
         break;
+      case 'ask':
+        this.#ask(worker, pick);
+        break;
+      case 'count':
+        this.#count(worker, pick);
+        break;
       default:
         this.#manage(what, pick);
     }
     server.settle();
     this.#follow();
+  }
+
+  /** Asks for a data shard, and gives back some of those that the worker has. */
+  #ask(worker: StoredWorker, pick: number): void {
+    const leases = this.server.state.data.leases.of(worker.id).map(({ number }) => number);
+    const held = leases.filter(() => this.#random.nextFloat() < 0.8);
+    this.server.send(worker, { t: MessageType.dataRequest, request: pick, held, wants: pick % 4 > 0 });
+  }
+
+  /** Pushes examples of a data shard: mostly those that are next, of one that the worker has. */
+  #count(worker: StoredWorker, pick: number): void {
+    const { data } = this.server.state;
+    const { current } = data;
+    const held = data.leases.of(worker.id);
+    const lease = held[pick % Math.max(1, held.length)];
+    if (current === undefined || lease === undefined) return;
+    const { begin, end } = positionsOf(current.dataSet, lease.task);
+    const from = pick % 5 === 0 ? begin : (data.progress.positionOf(lease.task, begin) ?? begin);
+    const to = Math.min(end, from + 1 + (pick % 3));
+    const range = {
+      dataSet: current.number,
+      epoch: current.epoch,
+      dataShard: lease.task,
+      begin,
+      end,
+      from,
+      to,
+    };
+    const metrics = pick % 2 === 0 ? { loss: this.#random.nextFloat(), [`m${pick % 7}`]: pick } : undefined;
+    this.server.push(worker, this.#gradient(LENGTH), {
+      data: { ...range, lease: lease.number },
+      ...(metrics === undefined ? {} : { metrics }),
+    });
+  }
+
+  /** The next epoch, or the next data set. */
+  #openEpoch(pick: number): void {
+    const { current } = this.server.state.data;
+    const dataSet = { size: 9, shardSize: 4, epochs: 3, shuffle: true, seed: pick, hasItems: false };
+    const isNew = current === undefined || current.isEnded;
+    const best = pick % 2 === 0 ? { best: { epoch: 0, value: pick / 7 } } : {};
+    this.server.run((core) =>
+      core.command((_context, { tasks }) => {
+        tasks.data.attach(undefined);
+        if (isNew) tasks.data.record({ kind: 'dataSet', number: (current?.number ?? 0) + 1, dataSet });
+        else tasks.data.record({ kind: 'epoch', epoch: current.epoch + 1, isEnd: pick % 5 === 0, ...best });
+      }, this.server.now),
+    );
   }
 
   /** What a restart finds on `disk` is the state as it is. */
@@ -138,6 +198,7 @@ class Play {
       server.record({ kind: 'consistency', model: at(models, pick), rates: rates() });
     else if (what === 'load')
       server.record({ kind: 'load', values: Float32Array.from(this.#gradient(LENGTH)) });
+    else if (what === 'epoch') this.#openEpoch(pick);
     else if (what === 'checkpoint') expect(server.checkpoint()).toBeNull();
     else {
       this.server = this.expectSame(pick % 2 === 0 ? server.disk.afterKill() : this.lossyDisk);

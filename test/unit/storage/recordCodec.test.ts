@@ -28,6 +28,33 @@ const fault = fc.record(
   { code: fc.constantFrom('PS_NOT_FINITE' as const, 'PS_STORAGE' as const), message: text, tensor: text },
   { requiredKeys: ['code', 'message'] },
 );
+/** Examples of a data shard, as a push counts them. */
+const range = fc
+  .tuple(
+    uint,
+    uint,
+    fc.nat(2 ** 32 - 1),
+    fc.uniqueArray(fc.nat(2 ** 40), { minLength: 4, maxLength: 4 }),
+    uint,
+  )
+  .map(([dataSet, epoch, dataShard, positions, lease]) => {
+    const [begin = 0, from = 0, to = 0, end = 0] = positions.sort((a, b) => a - b);
+    return { dataSet, epoch, dataShard, begin, end, from, to, lease };
+  });
+const metrics = fc.dictionary(
+  fc.string({ minLength: 1, maxLength: 8 }).filter((name) => name !== '__proto__'),
+  fc.double({ noNaN: true }),
+  { minKeys: 1, maxKeys: 4, noNullPrototype: false },
+);
+const data = fc.record(
+  { range, metrics, isDuplicate: fc.boolean() },
+  { requiredKeys: ['range', 'isDuplicate'] },
+);
+const dataSet = fc.record({
+  ...{ size: uint, shardSize: uint, epochs: uint, seed: uint },
+  ...{ shuffle: fc.boolean(), hasItems: fc.boolean() },
+});
+const best = fc.record({ epoch: uint, value: fc.double({ noNaN: true }) });
 const push: fc.Arbitrary<PushRecord> = fc.record(
   {
     kind: fc.constant('push' as const),
@@ -44,6 +71,7 @@ const push: fc.Arbitrary<PushRecord> = fc.record(
     factor: fc.double({ noNaN: true }),
     clipValue: fc.constantFrom(Number.POSITIVE_INFINITY, 0.5),
     rates,
+    data,
   },
   {
     requiredKeys: [
@@ -61,6 +89,13 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   fc.record({ kind: fc.constant('close' as const), clock: uint, rates, isFailed: fc.constant(true) }),
   fc.record({ kind: fc.constant('consistency' as const), model, rates }),
   fc.record({ kind: fc.constant('load' as const), values }),
+  fc.record({ kind: fc.constant('dataSet' as const), number: uint, dataSet }),
+  fc.record(
+    { kind: fc.constant('epoch' as const), epoch: uint, isEnd: fc.boolean(), best },
+    { requiredKeys: ['kind', 'epoch', 'isEnd'] },
+  ),
+  fc.record({ kind: fc.constant('lease' as const), worker, lease: uint, dataShard: fc.nat(2 ** 32 - 1) }),
+  fc.record({ kind: fc.constant('release' as const), worker, leases: fc.array(uint, { maxLength: 5 }) }),
 );
 
 function roundTrip(given: JournalRecord, known: Parameters<typeof decodeRecord>[2] = []): JournalRecord {

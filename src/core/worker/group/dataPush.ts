@@ -3,9 +3,11 @@
  * counted theirs. So none is behind it, and what it says is counted is counted everywhere. Where one of the
  * others did not count it, the owner only hears the tick.
  */
+import { PsError } from '../../base/errors.js';
 import type { DataRange } from '../../tasks/dataProgress.js';
-import type { ClockAnswer, PushAnswer, RequestValue } from '../events.js';
-import type { Member, MemberCommand } from './members.js';
+import type { PushAnswer, RequestValue } from '../events.js';
+import { errorAt } from './jointRequest.js';
+import type { Member } from './members.js';
 
 /** An answer of one member. */
 export interface MemberAnswer<T extends RequestValue> {
@@ -18,20 +20,27 @@ export function isOwner({ core }: Member): boolean {
   return (core.server.shard?.index ?? 0) === 0;
 }
 
-/** Whether all of these counted the examples of `range`. */
-export function allCounted(answers: readonly MemberAnswer<PushAnswer>[], { to }: DataRange): boolean {
-  return answers.every(({ value }) => (value.progress ?? 0) >= to);
-}
-
-/** What the owner is asked. */
-export function commandOfOwner(
-  push: MemberCommand & { readonly tick?: boolean },
-  isCounted: boolean,
-): MemberCommand {
-  return isCounted ? push : { kind: 'clock', operation: 'tick' };
-}
-
-/** What became of the push; `owner`: what the owner said. */
-export function progressOf(owner: PushAnswer | ClockAnswer, { from }: DataRange): number | undefined {
-  return 'outcome' in owner ? owner.progress : from;
+/**
+ * What the shards other than the owner made of a push for `range`: `'counted'` by all, now or before; `'again'`, it is
+ * to be computed anew; `'over'`, its epoch is, so the data shard is not this worker's any more; or why it can never
+ * count.
+ */
+export function verdictOfOthers(
+  answers: readonly MemberAnswer<PushAnswer>[],
+  { dataShard, from, to }: DataRange,
+): 'counted' | 'again' | 'over' | PsError {
+  for (const { member, value } of answers) {
+    const { progress } = value;
+    if (progress === undefined) return 'over';
+    // The owner is never ahead of the others, unless they went back to an older state.
+    if (progress < from) {
+      const text = `data shard ${dataShard} is counted to ${progress} there, and to ${from} at the shard that hands it out`;
+      return errorAt(member, new PsError('PS_STATE_LOST', text), Number.POSITIVE_INFINITY);
+    }
+    if (progress > from && progress < to) {
+      const text = `a batch covers the positions ${from} to ${to - 1} of data shard ${dataShard}, and one before it ended at ${progress}: batches must be cut alike by all workers`;
+      return new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'dataShards' } });
+    }
+  }
+  return answers.every(({ value }) => (value.progress as number) >= to) ? 'counted' : 'again';
 }

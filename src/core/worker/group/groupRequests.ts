@@ -2,7 +2,7 @@
  * What callers ask of a group, carried out by its members and put together again: pushes cut by shards, clocks that
  * have risen when all shards say so. It opens no connections.
  */
-import type { PsError } from '../../base/errors.js';
+import { PsError } from '../../base/errors.js';
 import { slicesOf } from '../../partition/slices.js';
 import { OUTCOMES } from '../../protocol/messages.js';
 import type { NonFinite } from '../../protocol/sessionMessages.js';
@@ -22,7 +22,7 @@ import type {
   ResultsCommand,
   ShardPushAnswer,
 } from '../events.js';
-import { allCounted, commandOfOwner, isOwner, type MemberAnswer, progressOf } from './dataPush.js';
+import { isOwner, type MemberAnswer, verdictOfOthers } from './dataPush.js';
 import { GradientCheck, type GradientKernels } from './gradientCheck.js';
 import { GroupPlace } from './groupPlace.js';
 import { GroupPull } from './groupPull.js';
@@ -108,20 +108,22 @@ export class GroupRequests {
       this.#fail(request, error);
     };
     const done = (answers: readonly MemberAnswer<PushAnswer>[]): void => {
-      const isCounted = allCounted(answers, range);
+      const verdict = verdictOfOthers(answers, range);
       const push = commandFor(owner);
-      const last = new JointRequest<PushAnswer | ClockAnswer>(this.#members, false, {
-        failed,
-        done: ([answer]) => {
-          const { value, member } = answer as MemberAnswer<PushAnswer | ClockAnswer>;
-          const said = 'outcome' in value ? [...answers, { member, value }] : answers;
-          this.#settle(request, { ...mergedPush(said), progress: progressOf(value, range) });
-        },
-      });
-      this.#open.set(request, last);
-      const isTickOnly = !isCounted && push.tick;
-      if (isCounted || isTickOnly) last.ask([owner], () => commandOfOwner(push, isCounted));
-      else this.#settle(request, { ...mergedPush(answers), progress: range.from });
+      const end = (progress: number | undefined, said = answers): void => {
+        if (verdict instanceof PsError) this.#fail(request, verdict);
+        else this.#settle(request, { ...mergedPush(said), progress });
+      };
+      if (verdict === 'counted') {
+        this.#askOwner<PushAnswer>(request, push, failed, (own) =>
+          end(own.value.progress, [...answers, own]),
+        );
+      } else {
+        const progress = verdict === 'again' ? range.from : undefined;
+        const tick = { kind: 'clock', operation: 'tick' } as const;
+        if (push.tick) this.#askOwner<ClockAnswer>(request, tick, failed, () => end(progress));
+        else end(progress);
+      }
       this.place.resume();
     };
     const first = new JointRequest<PushAnswer>(this.#members, false, { done, failed });
@@ -132,10 +134,20 @@ export class GroupRequests {
   /** Asks the shard that has the queue. */
   ofOwner(command: LeaseCommand | ResultsCommand): void {
     const { request } = command;
-    const joint = new JointRequest<LeaseAnswer | undefined>(this.#members, false, {
-      done: ([answer]) => this.#settle(request, answer?.value),
-      failed: (error) => this.#fail(request, error),
-    });
+    const failed = (error: PsError): void => this.#fail(request, error);
+    this.#askOwner<LeaseAnswer | undefined>(request, command, failed, ({ value }) =>
+      this.#settle(request, value),
+    );
+  }
+
+  #askOwner<T extends RequestValue>(
+    request: number,
+    command: MemberCommand,
+    failed: (error: PsError) => void,
+    then: (answer: MemberAnswer<T>) => void,
+  ): void {
+    const done = ([answer]: readonly MemberAnswer<T>[]): void => then(answer as MemberAnswer<T>);
+    const joint = new JointRequest<T>(this.#members, false, { done, failed });
     this.#open.set(request, joint);
     joint.ask(this.#members.all.filter(isOwner), () => command);
   }

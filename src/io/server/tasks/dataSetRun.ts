@@ -20,6 +20,8 @@ export interface DataSetHost {
   /** Writes the present state as the best; resolves with its path, or undefined where there is no `dataDir`. */
   keep(): Promise<string | undefined>;
   onEpoch(event: Extract<Observation, { kind: 'epoch' }>): void;
+  /** Whether this life of the server has had a data set. */
+  readonly life: { hasHadDataSet: boolean };
 }
 
 /** The best epoch so far. */
@@ -116,24 +118,29 @@ export class DataSetRun {
       this.#context = context;
       const { dataSet, items } = this.#checked;
       const { current } = context.state.data;
-      const isResumed = current !== undefined && !current.isEnded;
-      const difference = isResumed ? dataSetDifference(current.dataSet, dataSet) : undefined;
-      if (difference !== undefined) {
-        const error = new PsError(
-          'PS_INVALID_ARGUMENT',
-          `dataset: another one is in dataDir and not gone through: ${difference}`,
-          { details: { option: 'dataset' } },
-        );
-        this.fail(error);
+      const difference = current === undefined ? '' : dataSetDifference(current.dataSet, dataSet);
+      const isOver = current === undefined || current.isEnded;
+      if (!isOver && difference !== undefined) {
+        this.#refuse(context, difference);
         return;
       }
-      this.#number = isResumed ? current.number : (current?.number ?? 0) + 1;
-      if (!isResumed) {
-        tasks.data.record({ kind: 'dataSet', number: this.#number, dataSet });
-      }
+      // Whoever comes back behind the end of a data set does not mean to go through it once more.
+      const isKnown = difference === undefined && (!isOver || !this.#host.life.hasHadDataSet);
+      this.#host.life.hasHadDataSet = true;
+      this.#number = (current?.number ?? 0) + (isKnown ? 0 : 1);
+      if (!isKnown) tasks.data.record({ kind: 'dataSet', number: this.#number, dataSet });
       tasks.data.attach(items);
-      if (this.#isStopped) this.#end();
+      if (isKnown && isOver) this.#resolveWith();
+      else if (this.#isStopped) this.#end();
     });
+  }
+
+  #refuse(context: CoreContext, difference: string): void {
+    const text = `dataset: another one is in dataDir and not gone through: ${difference}`;
+    const error = new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'dataset' } });
+    // Whoever does not wait for the end hears of it too.
+    context.observe({ kind: 'error', error });
+    this.fail(error);
   }
 
   /** An epoch is over. */
@@ -200,20 +207,26 @@ export class DataSetRun {
   }
 
   #end(best = this.#context?.state.data.best): void {
-    const { epoch = 0, dataSet } = this.#context?.state.data.current ?? {};
-    const data = this.#context?.state.data;
-    const isCounted = data?.isEpochCounted === true;
-    const examples = epoch * (dataSet?.size ?? 0) + (data?.countedExamples ?? 0);
+    const { epoch = 0 } = this.#context?.state.data.current ?? {};
     this.#record({ kind: 'epoch', epoch, isEnd: true, best });
+    this.#resolveWith();
+  }
+
+  /** All of it is over, now or since an earlier life of the server. */
+  #resolveWith(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    const data = this.#context?.state.data;
+    const { size, epochs: all } = this.#checked.dataSet;
+    const { epoch = 0 } = data?.current ?? {};
+    const { countedExamples = 0, best } = data ?? {};
+    const epochs = epoch + (countedExamples === size ? 1 : 0);
     this.#resolve({
-      epochs: epoch + (isCounted ? 1 : 0),
-      examples,
-      endedBy: this.#isStopped ? 'stop' : 'epochs',
+      epochs,
+      examples: epoch * size + countedExamples,
+      endedBy: this.#isStopped || epochs < all ? 'stop' : 'epochs',
       reason: this.#reason,
-      best:
-        best === undefined ? undefined : (this.#best ?? { ...best, path: undefined, parameters: undefined }),
+      best: best && (this.#best ?? { ...best, path: undefined, parameters: undefined }),
     });
   }
 

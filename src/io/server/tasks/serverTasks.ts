@@ -29,7 +29,7 @@ export class ServerTasks {
     this.#parts = parts;
     const { commands, keepBest } = parts;
     this.#dataSetHost = {
-      ...{ commands, keepBest },
+      ...{ commands, keepBest, life: { hasHadDataSet: false } },
       keep: () => parts.keep(),
       parameters: () => server.parameters(),
       onEpoch: ({ kind: _kind, ...event }) => parts.emit(event),
@@ -39,7 +39,7 @@ export class ServerTasks {
   /**
    * Hands out a data set to the workers that `run` on `dataShards`, so that each example counts once in each
    * epoch. One at a time. With `dataDir` it goes on where an earlier life of the server stopped, if it is
-   * described as it was then.
+   * described as it was then; one that was gone through then is over at once.
    *
    * Throws `PS_INVALID_ARGUMENT` for wrong options, or while another one is gone through, and
    * `PS_VALUE_INVALID` for items that can't be sent.
