@@ -6,6 +6,9 @@ import type { Message } from './messages.js';
 import type { OutgoingPart, OutgoingStream } from './outgoingStream.js';
 import type { EncodedValue } from './valueCodec.js';
 
+/** A piece that is longer is not copied for the sake of a full chunk. */
+const LONG_PIECE_BYTES = 65_536;
+
 /** The messages of a transfer. */
 export interface ValueMessages {
   /** Begins it. */
@@ -58,7 +61,19 @@ export class ValueStream implements OutgoingStream {
       return { message: this.#messages.head, payload };
     }
     const message = this.#messages.chunk(this.#sent);
-    return { message, payload: this.#take(Math.min(this.#chunkBytes, bytes - this.#sent)) };
+    return { message, payload: this.#take(this.#nextLength()) };
+  }
+
+  /** How much the next chunk holds: of a long piece a part, so that nothing is copied; of short ones several. */
+  #nextLength(): number {
+    const { pieces } = this.#value;
+    let length = 0;
+    for (let piece = this.#piece; piece < pieces.length && length < this.#chunkBytes; piece++) {
+      const left = (pieces[piece] as Uint8Array).length - (piece === this.#piece ? this.#at : 0);
+      if (left >= LONG_PIECE_BYTES) return length === 0 ? Math.min(left, this.#chunkBytes) : length;
+      length += left;
+    }
+    return Math.min(length, this.#chunkBytes);
   }
 
   /** The next `length` bytes. */

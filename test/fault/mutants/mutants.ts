@@ -427,14 +427,13 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'examples count again',
-    bug: 'a push counts wherever in its data shard it begins',
+    name: 'dropped examples count',
+    bug: 'a push that is dropped for its delay counts its examples',
     patches: [
       {
-        file: 'core/tasks/dataProgress.ts',
-        find: 'return range.from < range.to && range.to <= range.end && this.reached(range) === range.from;',
-        replace:
-          'return range.from < range.to && range.to <= range.end && this.reached(range) !== undefined;',
+        file: 'core/server/state.ts',
+        find: "if (data !== undefined && (isApplied || record.outcome === 'buffered'))",
+        replace: "if (data !== undefined && !data.isDuplicate && record.outcome !== 'refused')",
       },
     ],
     options: DATA,

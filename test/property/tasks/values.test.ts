@@ -146,4 +146,21 @@ describe('values on their way', () => {
       { seed: 3, numRuns: 300 },
     );
   });
+
+  it('have long arrays that are not copied, whatever stands between them', () => {
+    const arrays = Array.from({ length: 3 }, (_, i) => new Float32Array(50_000 + i).fill(i));
+    const encoded = encodeValue([arrays[0], 'between', arrays[1], { last: arrays[2] }]);
+    const messages = {
+      head: { t: 84, request: 1 },
+      chunk: (offset: number) => ({ t: 82, request: 1, offset }),
+    };
+    const stream = new ValueStream(1, encoded, messages as never, 131_072);
+    let views = 0;
+    for (let part = stream.next(); part !== undefined; part = stream.next()) {
+      const { buffer, length } = part.payload;
+      if (arrays.some((array) => array.buffer === buffer)) views += length;
+      else expect(length).toBeLessThan(256);
+    }
+    expect(views).toBe(arrays.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  });
 });
