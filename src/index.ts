@@ -43,8 +43,9 @@ export type {
   DataSetRun,
   DataSetSummary,
 } from './io/server/tasks/dataSetRun.js';
+export type { MapOptions, MapProgress, TaskInputs, TaskOutcome } from './io/server/tasks/mapOptions.js';
 export type { ServerTasks } from './io/server/tasks/serverTasks.js';
-export type { MapOptions, MapProgress, TaskInputs, TaskMap, TaskOutcome } from './io/server/tasks/taskMap.js';
+export type { TaskMap } from './io/server/tasks/taskMap.js';
 export type {
   RecordReport,
   ServerReport,

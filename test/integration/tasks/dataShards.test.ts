@@ -151,6 +151,36 @@ describe('runs on data shards', () => {
     expect(await tally(server)).toEqual({ 1: 64, 0: SIZE * EPOCHS - 64 });
   });
 
+  it('go to whoever comes for them: a fast worker does more', async () => {
+    const server = await listening(countingServer({ consistency: asp() }));
+    const run = server.tasks.dataset({ size: SIZE, shardSize: 10 });
+    const [slow, fast] = [worker(server, 'slow'), worker(server, 'fast')];
+    const done: string[] = [];
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    server.on('dataShard', ({ id, examples }) => {
+      done.push(id);
+      // The slow one has one in hand, and the next.
+      if (examples === SIZE - 20) release();
+    });
+    const begun = once(slow as never, 'open');
+    const slowly = slow.run<Batch>(
+      async (_parameters, batch) => {
+        await released;
+        return { gradients: countBatch(batch) };
+      },
+      { dataShards: batchesOf(10) },
+    );
+    await begun;
+    while (run.progress.leases < 2) await slow.stats();
+    await Promise.all([slowly, train(fast, 10)]);
+    expect(done.filter((id) => id === 'fast')).toHaveLength(SIZE / 10 - 2);
+    expect(done.at(-1)).toBe('slow');
+    expect(await tally(server)).toEqual({ 1: SIZE, 0: SIZE });
+  });
+
   it('compute anew what was dropped for its delay', async () => {
     const server = await listening(countingServer({ consistency: asp(), delay: { max: 0 } }));
     server.tasks.dataset({ size: SIZE, shardSize: 50, epochs: EPOCHS });

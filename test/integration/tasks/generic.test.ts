@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ParameterServer, Worker } from '../../../src/index.js';
+import { type MapProgress, type ParameterServer, Worker } from '../../../src/index.js';
 import { countingServer, newWorker } from './counting.js';
 
 const open: { close(): Promise<void> }[] = [];
@@ -20,7 +20,7 @@ function worker(server: ParameterServer, id: string): Worker {
   return made;
 }
 
-async function gathered<T>(from: AsyncIterable<T>): Promise<T[]> {
+async function gathered<T>(from: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const each of from) all.push(each);
   return all;
@@ -133,6 +133,81 @@ describe('generic tasks', () => {
 });
 
 describe('bad input', () => {
+  it('are bounded: an endless iterable is read as far as there is room, and read on when results are taken', async () => {
+    const server = await listening();
+    void worker(server, 'a').tasks<number>((i) => i);
+    const endless = function* (): Generator<number> {
+      for (let i = 0; ; i++) yield i;
+    };
+    let isFull = (): void => {};
+    const full = new Promise<void>((resolve) => {
+      isFull = resolve;
+    });
+    const onProgress = ({ read, done }: MapProgress): void => {
+      if (done === read) isFull();
+    };
+    const results = server.tasks.map(endless(), { onProgress });
+    await full;
+    // All that was read is done, nobody takes it, and no more is read.
+    const { read, done, failed, isWhole } = results.progress;
+    expect({ read, done, failed, isWhole }).toEqual({ read: 4096, done: 4096, failed: 0, isWhole: false });
+    for (let i = 0; i < 100; i++) await results.next();
+    expect(results.progress.read).toBeGreaterThan(read);
+    expect(results.progress.read).toBeLessThanOrEqual(read + 100);
+    await results.return();
+  });
+
+  it('large ones are read by bytes, one at least', async () => {
+    const server = await listening();
+    const large = new Float64Array(8 * 2 ** 20);
+    const results = server.tasks.map(Array(10).fill(large));
+    // Two of 64 MiB fill the window of 128 MiB.
+    expect(results.progress.read).toBe(2);
+    await results.return();
+  });
+
+  it('tell of their progress; what onProgress throws ends the loop', async () => {
+    const server = await listening();
+    void worker(server, 'a').tasks<number>((i) => {
+      if (i === 2) throw new Error('not this one');
+      return i;
+    });
+    const told: number[][] = [];
+    const onProgress = ({ read, done, failed }: MapProgress): void => {
+      told.push([read, done, failed]);
+    };
+    await gathered(server.tasks.map([1, 2, 3], { onProgress, retries: 0 }));
+    expect(told.at(-1)).toEqual([3, 2, 1]);
+    expect(told).toHaveLength(3);
+    const broken = (): void => {
+      throw new RangeError('no');
+    };
+    await expect(gathered(server.tasks.map([1, 2, 3], { onProgress: broken }))).rejects.toThrow(RangeError);
+    expect(await gathered(server.tasks.map([5]))).toMatchObject([{ result: 5 }]);
+  });
+
+  it('are those of shard 0 of a group: another one refuses to hand out', () => {
+    const server = countingServer({ shard: { index: 1, count: 2 } });
+    const text = /^(map|dataset): workers ask shard 0/;
+    const refusal = expect.objectContaining({
+      code: 'PS_INVALID_ARGUMENT',
+      message: expect.stringMatching(text),
+    });
+    expect(() => server.tasks.map([1])).toThrow(refusal);
+    expect(() => server.tasks.dataset({ size: 5 })).toThrow(refusal);
+  });
+
+  it('of a group of servers are handed out and taken back by its first', async () => {
+    const servers = await Promise.all([0, 1].map((index) => listening({ shard: { index, count: 2 } })));
+    const made = new Worker(servers.map(({ url }) => url).reverse(), { id: 'a' });
+    open.push(made);
+    void made.tasks<number>((i) => -i);
+    const outcomes = await gathered(
+      servers[0]?.tasks.map<number, number>([1, 2, 3], { inOrder: true }) ?? [],
+    );
+    expect(outcomes.map(({ result }) => result)).toEqual([-1, -2, -3]);
+  });
+
   it('zero tasks end at once', async () => {
     const server = await listening();
     expect(await gathered(server.tasks.map([]))).toEqual([]);
@@ -187,6 +262,7 @@ describe('bad input', () => {
     ['map.retries', [], { retries: -1 }],
     ['map.timeoutMs', [], { timeoutMs: 0 }],
     ['map.inOrder', [], { inOrder: 1 }],
+    ['map.onProgress', [], { onProgress: 1 }],
     ['map.order', [], { order: true }],
   ])('a wrong %s', (option, inputs, options) => {
     expect(() => countingServer().tasks.map(inputs as never, options as never)).toThrow(

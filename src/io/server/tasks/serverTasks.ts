@@ -1,15 +1,19 @@
 /** `server.tasks`: data sets and generic tasks of one server. It routes; the work is in `DataSetRun` and `TaskMap`. */
 import { PsError } from '../../../core/base/errors.js';
+import type { Shard } from '../../../core/partition/keyRange.js';
 import type { Observation } from '../../../core/server/events.js';
 import type { Snapshot } from '../snapshot.js';
 import { checkDataSetOptions, type DataSetOptions, stillRunning } from './dataSetOptions.js';
 import { type DataSetHost, DataSetRun } from './dataSetRun.js';
-import { type MapHost, type MapOptions, type TaskInputs, TaskMap, type TaskOwner } from './taskMap.js';
+import type { MapOptions, TaskInputs } from './mapOptions.js';
+import { type MapHost, TaskMap, type TaskOwner } from './taskMap.js';
 
 /** What the tasks of a server are made with. */
 export interface ServerTasksParts extends Pick<DataSetHost, 'commands' | 'keepBest' | 'keep'> {
   /** Of shuffles. */
   readonly seed: number;
+  /** Which shard of a group the server is. */
+  readonly core: { readonly shard: Shard };
   emit(event: Omit<Extract<Observation, { kind: 'epoch' }>, 'kind'>): void;
 }
 
@@ -41,11 +45,11 @@ export class ServerTasks {
    * epoch. One at a time. With `dataDir` it goes on where an earlier life of the server stopped, if it is
    * described as it was then; one that was gone through then is over at once.
    *
-   * Throws `PS_INVALID_ARGUMENT` for wrong options, or while another one is gone through, and
-   * `PS_VALUE_INVALID` for items that can't be sent.
+   * Throws `PS_INVALID_ARGUMENT` for wrong options, while another one is gone through, or on another shard of a group
+   * than the first, and `PS_VALUE_INVALID` for items that can't be sent.
    */
   dataset(options: DataSetOptions): DataSetRun {
-    if (this.#closed !== undefined) throw this.#closed;
+    this.#mustHandOut('dataset');
     if (this.#run?.isOver === false) throw stillRunning();
     const run = new DataSetRun(this.#dataSetHost, checkDataSetOptions(options, this.#parts.seed));
     this.#run = run;
@@ -58,12 +62,20 @@ export class ServerTasks {
    * and the errors of those that failed as often as `retries` allow. Inputs are read as there is room. Leaving the
    * loop calls off what is left. Rejects if reading the inputs fails, `signal` is aborted, or the server closes.
    *
-   * Throws `PS_INVALID_ARGUMENT` for wrong options.
+   * Throws `PS_INVALID_ARGUMENT` for wrong options, or on another shard of a group than the first.
    */
   map<I, R = unknown>(inputs: TaskInputs<I>, options: MapOptions = {}): TaskMap<I, R> {
-    if (this.#closed !== undefined) throw this.#closed;
+    this.#mustHandOut('map');
     const map = new TaskMap<I, R>(this.#host, inputs, options);
     return map;
+  }
+
+  #mustHandOut(name: 'dataset' | 'map'): void {
+    if (this.#closed !== undefined) throw this.#closed;
+    const { index, count } = this.#parts.core.shard;
+    if (index === 0) return;
+    const text = `${name}: workers ask shard 0 of a group for tasks and data shards; this is shard ${index} of ${count}`;
+    throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: name } });
   }
 
   /** The server has its state: what was given before begins. */

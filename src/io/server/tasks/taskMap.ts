@@ -4,9 +4,16 @@
  * is in the core: this only matches results to inputs.
  */
 import { invalidArgument, PsError } from '../../../core/base/errors.js';
-import { checkOptionObject, integer } from '../../../core/base/optionObject.js';
 import { decodeValue, type EncodedValue, encodeValue } from '../../../core/protocol/valueCodec.js';
 import type { PoolTask } from '../../../core/tasks/taskPool.js';
+import {
+  type CheckedMapOptions,
+  checkMapOptions,
+  type MapOptions,
+  type MapProgress,
+  type TaskInputs,
+  type TaskOutcome,
+} from './mapOptions.js';
 
 /** Tasks of one `map` that are under way or done and not taken. */
 const WINDOW_TASKS = 4096;
@@ -14,49 +21,6 @@ const WINDOW_TASKS = 4096;
 const WINDOW_BYTES = 134_217_728;
 /** Inputs of an iterable are read in turns of so many at most. */
 const TURN_TASKS = 512;
-
-/** How tasks are tried. */
-export interface MapOptions {
-  /** Results in the order of the inputs. Default false: as they come. */
-  readonly inOrder?: boolean;
-  /** How often a task that failed is tried again. Default 3. */
-  readonly retries?: number;
-  /** How long one attempt may take; Infinity: as long as it likes. Default 60,000. */
-  readonly timeoutMs?: number;
-  /** Its abort ends the iteration with `PS_ABORTED`; tasks under way are not wanted any more. */
-  readonly signal?: AbortSignal;
-}
-
-/** What became of one task: a result, or the error of a task that failed as often as it may. */
-export type TaskOutcome<I, R> =
-  | {
-      readonly index: number;
-      readonly input: I;
-      readonly result: R;
-      readonly worker: string;
-      readonly error?: undefined;
-    }
-  | {
-      readonly index: number;
-      readonly input: I;
-      readonly error: PsError;
-      readonly attempts: number;
-      readonly result?: undefined;
-    };
-
-/** How far a `map` is. */
-export interface MapProgress {
-  /** Inputs that were read. */
-  readonly read: number;
-  /** Tasks that are done, and that have failed for good. */
-  readonly done: number;
-  readonly failed: number;
-  /** Whether all inputs were read. */
-  readonly isWhole: boolean;
-}
-
-/** Inputs: an iterable or an async iterable. */
-export type TaskInputs<I> = Iterable<I> | AsyncIterable<I>;
 
 /** How a map gives tasks to its server. */
 export interface MapHost {
@@ -86,27 +50,10 @@ interface Ready<I, R> {
   readonly bytes: number;
 }
 
-/** Checks options. Throws `PS_INVALID_ARGUMENT` that names the option. */
-export function checkMapOptions(
-  options: MapOptions,
-): Required<Omit<MapOptions, 'signal'>> & Pick<MapOptions, 'signal'> {
-  const keys = ['inOrder', 'retries', 'timeoutMs', 'signal'] as const;
-  const {
-    inOrder = false,
-    retries = 3,
-    timeoutMs = 60_000,
-    signal,
-  } = checkOptionObject('map', options, keys);
-  if (typeof inOrder !== 'boolean') throw invalidArgument('map.inOrder', inOrder, 'true or false');
-  integer('map.retries', retries, 0);
-  if (timeoutMs !== Number.POSITIVE_INFINITY) integer('map.timeoutMs', timeoutMs, 1);
-  return { inOrder, retries, timeoutMs, ...(signal === undefined ? {} : { signal }) };
-}
-
 /** One call of `tasks.map`. */
 export class TaskMap<I, R> implements AsyncIterableIterator<TaskOutcome<I, R>>, TaskOwner {
   readonly #host: MapHost;
-  readonly #options: ReturnType<typeof checkMapOptions>;
+  readonly #options: CheckedMapOptions;
   readonly #inputs: Iterator<I> | AsyncIterator<I>;
   readonly #underWay = new Map<number, UnderWay<I>>();
   /** Outcomes that were not taken: in the order in which they came, or by index. */
@@ -177,7 +124,7 @@ export class TaskMap<I, R> implements AsyncIterableIterator<TaskOutcome<I, R>>, 
     this.#put({ index, input, error: described(index, attempts, error), attempts }, 0);
   }
 
-  fail(error: PsError): void {
+  fail(error: unknown): void {
     if (this.#isOver) return;
     this.#ready.clear();
     this.#error = error;
@@ -200,8 +147,17 @@ export class TaskMap<I, R> implements AsyncIterableIterator<TaskOutcome<I, R>>, 
   #put(outcome: TaskOutcome<I, R>, bytes: number): void {
     this.#bytes += bytes;
     this.#ready.set(outcome.index, { outcome, bytes });
+    this.#tell();
     this.#serve();
     this.#pump();
+  }
+
+  #tell(): void {
+    try {
+      this.#options.onProgress?.(this.progress);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Gives what is ready to those who wait for it. */
@@ -298,6 +254,7 @@ export class TaskMap<I, R> implements AsyncIterableIterator<TaskOutcome<I, R>>, 
     } catch (error) {
       this.#failed++;
       this.#ready.set(index, { outcome: { index, input, error: error as PsError, attempts: 0 }, bytes: 0 });
+      this.#tell();
     }
     return true;
   }
