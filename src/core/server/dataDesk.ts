@@ -42,6 +42,7 @@ export class DataDesk {
   readonly #waiting = new Map<Session, WaitingRequest>();
   #isAttached = false;
   #items: ItemSource | undefined;
+  #leaseMs = Number.POSITIVE_INFINITY;
   /** The epoch whose end was told: data set and epoch. */
   #told = '';
 
@@ -54,10 +55,18 @@ export class DataDesk {
     return this.#waiting.size;
   }
 
-  /** From now on data shards are handed out. `items`: the data, where the server sends it. */
-  attach(items: ItemSource | undefined): void {
+  get #state(): CoreContext['state'] {
+    return this.#context.state;
+  }
+
+  /**
+   * From now on data shards are handed out. `items`: the data, where the server sends it. `leaseMs`: how long a worker
+   * that makes no progress keeps what it has.
+   */
+  attach(items: ItemSource | undefined, leaseMs: number): void {
     this.#isAttached = true;
     this.#items = items;
+    this.#leaseMs = leaseMs;
     this.#context.isDirty = true;
   }
 
@@ -116,9 +125,10 @@ export class DataDesk {
 
   onTick(): void {
     const { now } = this.#context;
+    this.#takeBack();
     for (const waiting of this.#waiting.values()) {
-      // A worker that waits for its turn is not the one that makes no progress.
-      waiting.session.lastProgress = now;
+      // A worker that waits for its turn, with nothing in hand, is not the one that makes no progress.
+      if (this.#state.data.leases.count(waiting.session.id) === 0) waiting.session.lastProgress = now;
       if (now >= waiting.deadline) this.#endWait(waiting, { isEnded: false });
       else if (now >= waiting.noticeAt) this.#notify(waiting);
     }
@@ -127,7 +137,39 @@ export class DataDesk {
   nextTickAt(): number {
     let at = Number.POSITIVE_INFINITY;
     for (const { deadline, noticeAt } of this.#waiting.values()) at = Math.min(at, deadline, noticeAt);
+    // Nobody is waiting for what a worker has: it may keep it.
+    if (this.#waiting.size > 0)
+      for (const { holder } of this.#state.data.leases) at = Math.min(at, this.#endOf(holder));
     return at;
+  }
+
+  /** When `holder` loses what it has, if it makes no progress until then. */
+  #endOf(holder: string): number {
+    return (this.#state.sessions.get(holder)?.lastProgress ?? 0) + this.#leaseMs;
+  }
+
+  /** Workers that are there and make no progress lose their data shards, when others wait for them. */
+  #takeBack(): void {
+    if (this.#waiting.size === 0) return;
+    const { now, observe } = this.#context;
+    const { leases } = this.#state.data;
+    const late = new Set([...leases].map(({ holder }) => holder).filter((each) => now >= this.#endOf(each)));
+    for (const worker of late) {
+      if (![...this.#waiting.keys()].some(({ id }) => id !== worker)) continue;
+      const numbers = leases.of(worker).map(({ number }) => number);
+      decide(this.#context, { kind: 'release', worker, leases: numbers });
+      this.#moveToEnd(worker);
+      const text = `${worker} has made no progress for ${this.#leaseMs} ms, and loses the ${numbers.length} data shards that it had`;
+      observe({ kind: 'warning', message: text });
+    }
+  }
+
+  /** Others come first. */
+  #moveToEnd(worker: string): void {
+    const waiting = [...this.#waiting.values()].find(({ session }) => session.id === worker);
+    if (waiting === undefined) return;
+    this.#waiting.delete(waiting.session);
+    this.#waiting.set(waiting.session, waiting);
   }
 
   #serve(waiting: WaitingRequest): void {

@@ -182,7 +182,9 @@ export class PushDesk {
       observe({ kind: 'repeated', id, clock });
       return;
     }
-    this.#metrics.add(id, clock, push.message.metrics, push.message.examples);
+    // Of a data shard: what was dropped is computed anew.
+    const isAgain = record.data !== undefined && outcome === 'dropped';
+    if (!isAgain) this.#metrics.add(id, clock, push.message.metrics, push.message.examples);
     this.#observeData(id, record);
     if (outcome === 'dropped') observe({ kind: 'dropped', id, clock, delay });
     else if (outcome !== 'buffered') {

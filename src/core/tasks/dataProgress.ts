@@ -35,6 +35,9 @@ export interface ProgressImage {
   readonly done: readonly IndexRange[];
 }
 
+/** Data sets that may have been begun and ended without a push. */
+const MAX_DATA_SETS_AHEAD = 1024;
+
 /** The progress of one epoch. */
 export class DataProgress {
   #dataSet = 0;
@@ -70,10 +73,10 @@ export class DataProgress {
     return this.#done.has(dataShard) ? undefined : (this.#open.get(dataShard) ?? begin);
   }
 
-  /** How far the data shard of `range` is counted; undefined: its epoch is over. */
+  /** How far the data shard of `range` is counted; undefined: its epoch is over, or there can be no such epoch yet. */
   reached(range: DataRange): number | undefined {
     const order = this.#compare(range);
-    if (order !== 0) return order < 0 ? undefined : range.begin;
+    if (order !== 0) return order < 0 || !this.#mayFollow(range) ? undefined : range.begin;
     return this.positionOf(range.dataShard, range.begin) ?? range.end;
   }
 
@@ -111,6 +114,13 @@ export class DataProgress {
     this.open(dataSet, epoch);
     for (const [dataShard, position] of open) this.#open.set(dataShard, position);
     this.#done.restore(done);
+  }
+
+  /** Whether the epoch of `range`, which is later, may be the next: one that is far ahead would end all before it. */
+  #mayFollow({ dataSet, epoch }: DataRange): boolean {
+    if (!this.isUsed) return true;
+    if (dataSet === this.#dataSet) return epoch === this.#epoch + 1;
+    return epoch === 0 && dataSet <= this.#dataSet + MAX_DATA_SETS_AHEAD;
   }
 
   /** Below 0: `range` is of an epoch that is over; above 0: of one that has not begun here. */

@@ -48,6 +48,8 @@ interface Held<B> {
 }
 
 const NO_MORE = { done: true } as const;
+/** Data shards that were lost one after the other, without an example counted between, before a run gives up. */
+const MAX_LOST = 16;
 
 /** The batches of leased data shards. */
 export class DataShardSource<B> implements BatchSource<B> {
@@ -65,6 +67,7 @@ export class DataShardSource<B> implements BatchSource<B> {
   #isClosed = false;
   /** Raised when what was read ahead counts for nothing. */
   #voids = 0;
+  #lost = 0;
 
   /** `maxBytes`: of the items of a data shard. */
   constructor(host: WorkerHost, cut: CutDataShard<B>, maxBytes: number) {
@@ -74,6 +77,7 @@ export class DataShardSource<B> implements BatchSource<B> {
   }
 
   next(): BatchItem<B> | Promise<BatchItem<B>> {
+    if (this.#lost >= MAX_LOST) throw lostTooOften();
     const held = this.#held.find(({ shard }) => shard.left > 0);
     if (held !== undefined) return this.#read(held);
     return this.#isEnded || this.#isClosed ? NO_MORE : this.#readLater();
@@ -215,7 +219,9 @@ export class DataShardSource<B> implements BatchSource<B> {
   #settle(held: Held<B>, taken: TakenRange, answer: PushAnswer | undefined): boolean {
     const verdict = held.shard.settle(taken, answer === undefined ? 'lost' : answer.progress);
     if (verdict === 'done' || verdict === 'over') this.#drop(held);
+    if (verdict === 'counted' || verdict === 'done') this.#lost = 0;
     if (verdict !== 'again' && verdict !== 'over') return true;
+    if (verdict === 'over') this.#lost++;
     this.#voids++;
     endIterator(held);
     held.batches = undefined;
@@ -236,4 +242,9 @@ function endIterator({ batches }: Held<unknown>): void {
   if (batches === undefined || isPromiseLike(batches)) return;
   const ended = batches.return?.();
   if (isPromiseLike(ended)) ended.then(undefined, () => {});
+}
+
+function lostTooOften(): PsError {
+  const text = `${MAX_LOST} data shards in a row were not this worker's any more when its pushes came: it takes longer for a batch than the server waits, or the servers of the group have states of different histories`;
+  return new PsError('PS_LEASE_EXPIRED', text);
 }

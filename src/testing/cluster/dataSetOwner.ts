@@ -12,6 +12,8 @@ import type { SimProcess } from '../network/simProcess.js';
 export interface SimDataSet {
   readonly dataSet: DataSet;
   readonly pauseMs: number;
+  /** How long a worker that makes no progress keeps a data shard. */
+  readonly leaseMs: number;
 }
 
 type Action = Parameters<ServerCore['command']>[0];
@@ -36,10 +38,10 @@ export class DataSetOwner {
 
   /** The server has its state. */
   begin(): void {
-    const { dataSet } = this.#data;
+    const { dataSet, leaseMs } = this.#data;
     this.#command(({ state }, { tasks }) => {
       if (state.data.current === undefined) tasks.data.record({ kind: 'dataSet', number: 1, dataSet });
-      tasks.data.attach(dataSet.hasItems ? { encode: encodeItems } : undefined);
+      tasks.data.attach(dataSet.hasItems ? { encode: encodeItems } : undefined, leaseMs);
     });
   }
 

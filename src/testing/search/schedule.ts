@@ -240,7 +240,7 @@ function drawData(random: Random): SimDataSet {
     seed: random.nextUint32(),
     hasItems: random.nextInt(3) === 0,
   };
-  return { dataSet, pauseMs: pick(random, [0, 1, 30]) };
+  return { dataSet, pauseMs: pick(random, [0, 1, 30]), leaseMs: pick(random, [100, 1_000, 10_000]) };
 }
 
 /** Those who push, in the order of their numbers. */

@@ -181,6 +181,33 @@ describe('runs on data shards', () => {
     expect(await tally(server)).toEqual({ 1: SIZE, 0: SIZE });
   });
 
+  it('are taken from a worker that is there and does nothing, and counted once when it goes on', async () => {
+    const server = await listening(countingServer({ consistency: asp() }));
+    const run = server.tasks.dataset({ size: SIZE, shardSize: 50, leaseMs: 200 });
+    const warnings: string[] = [];
+    server.on('warning', ({ message }) => warnings.push(message));
+    const [stuck, other] = [worker(server, 'stuck'), worker(server, 'other')];
+    const goOn = run.finished.then(() => {});
+    let isStuck = (): void => {};
+    const begun = new Promise<void>((resolve) => {
+      isStuck = resolve;
+    });
+    const hung = stuck.run<Batch>(
+      async (_parameters, batch) => {
+        isStuck();
+        await goOn;
+        return { gradients: countBatch(batch) };
+      },
+      { dataShards: batchesOf(16) },
+    );
+    await begun;
+    await train(other);
+    expect((await run.finished).examples).toBe(SIZE);
+    await hung;
+    expect(warnings[0]).toMatch(/^stuck has made no progress for 200 ms, and loses the \d data shards that it had$/);
+    expect(await tally(server)).toEqual({ 1: SIZE, 0: SIZE });
+  });
+
   it('compute anew what was dropped for its delay', async () => {
     const server = await listening(countingServer({ consistency: asp(), delay: { max: 0 } }));
     server.tasks.dataset({ size: SIZE, shardSize: 50, epochs: EPOCHS });
@@ -274,6 +301,7 @@ describe('bad input', () => {
     ['no items', { items: [] }, 'dataset.size'],
     ['a shard size larger than the set', { size: 3, shardSize: 4 }, 'dataset.shardSize'],
     ['epochs: 0', { size: 3, epochs: 0 }, 'dataset.epochs'],
+    ['a lease of no time', { size: 3, leaseMs: 0 }, 'dataset.leaseMs'],
     ['onEpoch that is none', { size: 3, onEpoch: 1 }, 'dataset.onEpoch'],
     ['a misspelt option', { size: 3, shards: 4 }, 'dataset.shards'],
   ])('%s', async (_name, options, option) => {

@@ -157,6 +157,25 @@ describe('bad input', () => {
     await results.return();
   });
 
+  it('with large results are read as far as there is room for those', async () => {
+    const server = await listening();
+    const result = new Uint8Array(4 * 2 ** 20);
+    void worker(server, 'a').tasks(() => result);
+    let isFull = (): void => {};
+    const full = new Promise<void>((resolve) => {
+      isFull = resolve;
+    });
+    const results = server.tasks.map(Array(1000).keys(), {
+      onProgress: ({ read, done }) => {
+        if (read === done) isFull();
+      },
+    });
+    await full;
+    // 32 before anything was known, and then as long as 128 MiB are not full.
+    expect(results.progress.read).toBe(32);
+    await results.return();
+  });
+
   it('large ones are read by bytes, one at least', async () => {
     const server = await listening();
     const large = new Float64Array(8 * 2 ** 20);

@@ -13,7 +13,7 @@ type Fault = 'reset' | 'killShard' | 'stopWorker' | 'killWorker';
 function run(seed: number, count: number, consistency: Consistency, faults: readonly Fault[]): SimGroup {
   const dataSet = { size: 30, shardSize: 8, epochs: 3, shuffle: false, seed, hasItems: false };
   const options = { seed, count, workers: WORKERS, steps: 0, consistency, durability: 'journal' } as const;
-  const group = new SimGroup({ ...options, data: { dataSet, pauseMs: 1 } });
+  const group = new SimGroup({ ...options, data: { dataSet, pauseMs: 1, leaseMs: 500 } });
   const workers = Array.from({ length: WORKERS }, (_, k) => new DataWorker(group, `worker-${k}`, 3));
   for (const worker of workers) group.timeline.at(0, () => worker.start());
   group.isDone = () => workers.every(({ isDone }) => isDone) && group.timeline.now > SPAN_MS;

@@ -169,7 +169,7 @@ class Play {
     const best = pick % 2 === 0 ? { best: { epoch: 0, value: pick / 7 } } : {};
     this.server.run((core) =>
       core.command((_context, { tasks }) => {
-        tasks.data.attach(undefined);
+        tasks.data.attach(undefined, Number.POSITIVE_INFINITY);
         if (isNew) tasks.data.record({ kind: 'dataSet', number: (current?.number ?? 0) + 1, dataSet });
         else tasks.data.record({ kind: 'epoch', epoch: current.epoch + 1, isEnd: pick % 5 === 0, ...best });
       }, this.server.now),

@@ -121,6 +121,18 @@ describe('progress on a shard that has no queue', () => {
     expect(progress.reached(range(0, 3, 30, 34))).toBe(40);
   });
 
+  it('takes no epoch that can not be the next: it would end all before it', () => {
+    const progress = new DataProgress();
+    const of = (dataSet: number, epoch: number): DataRange => ({ ...range(epoch, 0, 0, 10), dataSet });
+    progress.advance(of(1, 0));
+    for (const ahead of [of(1, 2), of(2, 1), of(2 ** 40, 0)]) {
+      expect(progress.counts(ahead)).toBe(false);
+      expect(progress.reached(ahead)).toBeUndefined();
+    }
+    expect(progress.counts(of(1, 1))).toBe(true);
+    expect(progress.counts(of(3, 0))).toBe(true);
+  });
+
   it('is over with its epoch when a later one begins', () => {
     const progress = new DataProgress();
     progress.advance(range(0, 0, 0, 4));

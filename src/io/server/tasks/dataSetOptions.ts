@@ -1,6 +1,6 @@
 /** What `tasks.dataset` takes: checks, defaults, and the items as the core asks for them. */
 import { invalidArgument, PsError } from '../../../core/base/errors.js';
-import { checkOptionObject } from '../../../core/base/optionObject.js';
+import { checkOptionObject, integer } from '../../../core/base/optionObject.js';
 import { encodeValue } from '../../../core/protocol/valueCodec.js';
 import type { ItemSource } from '../../../core/server/dataDesk.js';
 import { checkDataSet, type DataSet } from '../../../core/tasks/dataSet.js';
@@ -44,6 +44,11 @@ export interface DataSetOptions {
   readonly epochs?: number;
   /** Each epoch in another order, which comes from the server's `seed`. Default false. */
   readonly shuffle?: boolean;
+  /**
+   * Milliseconds after which a worker that is there and makes no progress (no pull, push or tick) loses its data shards
+   * to others that wait for one. Default: `limits.maxStepMs`. Infinity: never.
+   */
+  readonly leaseMs?: number;
   /** Called when an epoch is over. */
   readonly onEpoch?: OnEpoch;
 }
@@ -52,13 +57,18 @@ export interface DataSetOptions {
 export interface CheckedDataSet {
   readonly dataSet: DataSet;
   readonly items: ItemSource | undefined;
+  readonly leaseMs: number;
   readonly onEpoch: OnEpoch | undefined;
 }
 
 /** Throws `PS_INVALID_ARGUMENT` that names the option, `PS_VALUE_INVALID` that names the item. */
-export function checkDataSetOptions(options: DataSetOptions, seed: number): CheckedDataSet {
-  const keys = ['size', 'items', 'shardSize', 'epochs', 'shuffle', 'onEpoch'] as const;
-  const { items, epochs = 1, shuffle = false, onEpoch } = checkOptionObject('dataset', options, keys);
+export function checkDataSetOptions(
+  options: DataSetOptions,
+  { seed, maxStepMs }: { readonly seed: number; readonly maxStepMs: number },
+): CheckedDataSet {
+  const keys = ['size', 'items', 'shardSize', 'epochs', 'shuffle', 'leaseMs', 'onEpoch'] as const;
+  const given = checkOptionObject('dataset', options, keys);
+  const { items, epochs = 1, shuffle = false, leaseMs = maxStepMs, onEpoch } = given;
   if ((options.size === undefined) === (items === undefined)) {
     throw invalidArgument('dataset', options, 'given exactly one of size and items');
   }
@@ -68,11 +78,12 @@ export function checkDataSetOptions(options: DataSetOptions, seed: number): Chec
   if (onEpoch !== undefined && typeof onEpoch !== 'function') {
     throw invalidArgument('dataset.onEpoch', onEpoch, 'a function');
   }
+  if (leaseMs !== Number.POSITIVE_INFINITY) integer('dataset.leaseMs', leaseMs, 1);
   const size = items?.length ?? (options.size as number);
   const { shardSize = Math.ceil(size / DEFAULT_SHARDS) } = options;
   const hasItems = items !== undefined;
   const dataSet = checkDataSet({ size, shardSize, epochs, shuffle, seed, hasItems });
-  return { dataSet, items: items === undefined ? undefined : itemSource(items), onEpoch };
+  return { dataSet, items: items === undefined ? undefined : itemSource(items), leaseMs, onEpoch };
 }
 
 /** Each item is looked at once now, so that one that can't be sent does not end training in the middle. */

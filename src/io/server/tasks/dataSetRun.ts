@@ -116,7 +116,7 @@ export class DataSetRun {
   start(): void {
     this.#host.commands.command((context, { tasks }) => {
       this.#context = context;
-      const { dataSet, items } = this.#checked;
+      const { dataSet, items, leaseMs } = this.#checked;
       const { current } = context.state.data;
       const difference = current === undefined ? '' : dataSetDifference(current.dataSet, dataSet);
       const isOver = current === undefined || current.isEnded;
@@ -129,7 +129,7 @@ export class DataSetRun {
       this.#host.life.hasHadDataSet = true;
       this.#number = (current?.number ?? 0) + (isKnown ? 0 : 1);
       if (!isKnown) tasks.data.record({ kind: 'dataSet', number: this.#number, dataSet });
-      tasks.data.attach(items);
+      tasks.data.attach(items, leaseMs);
       if (isKnown && isOver) this.#resolveWith();
       else if (this.#isStopped) this.#end();
     });

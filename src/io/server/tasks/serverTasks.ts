@@ -2,6 +2,7 @@
 import { PsError } from '../../../core/base/errors.js';
 import type { Shard } from '../../../core/partition/keyRange.js';
 import type { Observation } from '../../../core/server/events.js';
+import type { ServerLimits } from '../../../core/server/limits.js';
 import type { Snapshot } from '../snapshot.js';
 import { checkDataSetOptions, type DataSetOptions, stillRunning } from './dataSetOptions.js';
 import { type DataSetHost, DataSetRun } from './dataSetRun.js';
@@ -12,8 +13,8 @@ import { type MapHost, TaskMap, type TaskOwner } from './taskMap.js';
 export interface ServerTasksParts extends Pick<DataSetHost, 'commands' | 'keepBest' | 'keep'> {
   /** Of shuffles. */
   readonly seed: number;
-  /** Which shard of a group the server is. */
-  readonly core: { readonly shard: Shard };
+  /** Which shard of a group the server is, and how long a step may take. */
+  readonly core: { readonly shard: Shard; readonly limits: Pick<ServerLimits, 'maxStepMs'> };
   emit(event: Omit<Extract<Observation, { kind: 'epoch' }>, 'kind'>): void;
 }
 
@@ -51,7 +52,11 @@ export class ServerTasks {
   dataset(options: DataSetOptions): DataSetRun {
     this.#mustHandOut('dataset');
     if (this.#run?.isOver === false) throw stillRunning();
-    const run = new DataSetRun(this.#dataSetHost, checkDataSetOptions(options, this.#parts.seed));
+    const { seed, core } = this.#parts;
+    const run = new DataSetRun(
+      this.#dataSetHost,
+      checkDataSetOptions(options, { seed, maxStepMs: core.limits.maxStepMs }),
+    );
     this.#run = run;
     if (this.#isStarted) run.start();
     return run;

@@ -19,6 +19,10 @@ import {
 const WINDOW_TASKS = 4096;
 /** Bytes of inputs and results of those; one task always may be under way. */
 const WINDOW_BYTES = 134_217_728;
+/** Tasks under way while it is not known how long a result is. */
+const FIRST_TASKS = 32;
+/** After a long result, how fast shorter ones lower what is expected of the next. */
+const EXPECTED_DECAY = 0.9;
 /** Inputs of an iterable are read in turns of so many at most. */
 const TURN_TASKS = 512;
 
@@ -60,6 +64,8 @@ export class TaskMap<I, R> implements AsyncIterableIterator<TaskOutcome<I, R>>, 
   readonly #ready = new Map<number, Ready<I, R>>();
   #waiters: ((taken: IteratorResult<TaskOutcome<I, R>, undefined> | PromiseLike<never>) => void)[] = [];
   #bytes = 0;
+  /** Room that a result is expected to take; undefined: none has come. */
+  #resultBytes: number | undefined;
   #read = 0;
   #taken = 0;
   #done = 0;
@@ -106,6 +112,7 @@ export class TaskMap<I, R> implements AsyncIterableIterator<TaskOutcome<I, R>>, 
     const found = this.#settle(task);
     if (found === undefined) return;
     const { index, input } = found;
+    this.#resultBytes = Math.max(value.length, (this.#resultBytes ?? 0) * EXPECTED_DECAY);
     try {
       const result = decodeValue(value) as R;
       this.#done++;
@@ -182,9 +189,13 @@ export class TaskMap<I, R> implements AsyncIterableIterator<TaskOutcome<I, R>>, 
     }
   }
 
+  /** What is under way will come back as results, which need room too. */
   get #hasRoom(): boolean {
-    const count = this.#underWay.size + this.#ready.size;
-    return count === 0 || (count < WINDOW_TASKS && this.#bytes < WINDOW_BYTES);
+    const open = this.#underWay.size;
+    const count = open + this.#ready.size;
+    if (count === 0) return true;
+    if (count >= (this.#resultBytes === undefined ? FIRST_TASKS : WINDOW_TASKS)) return false;
+    return this.#bytes + open * (this.#resultBytes ?? 0) < WINDOW_BYTES;
   }
 
   /** Reads inputs while there is room, and makes tasks of them. */
