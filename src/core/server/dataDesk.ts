@@ -206,6 +206,7 @@ export class DataDesk {
       return;
     }
     const lease = state.data.leases.last + 1;
+    session.lastProgress = this.#context.now;
     decide(this.#context, { kind: 'lease', worker: session.id, lease, dataShard });
     this.#endWait(
       waiting,
@@ -237,9 +238,15 @@ export class DataDesk {
 
   #answer(session: Session, connection: number, message: DataLease, items?: EncodedValue): void {
     const { commits, emit, nextStream, options } = this.#context;
-    const { request } = message;
+    const { request, lease } = message;
     commits.whenCommitted(commits.last, () => {
       if (session.connection !== connection) return;
+      const isLost = lease !== undefined && this.#state.data.leases.find(lease, session.id) === undefined;
+      if (isLost) {
+        // Taken back before it was told of: the worker asks again.
+        emit({ kind: 'send', connection, message: { t: MessageType.dataLease, request, isEnded: false } });
+        return;
+      }
       if (items === undefined) {
         emit({ kind: 'send', connection, message });
         return;

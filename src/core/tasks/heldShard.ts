@@ -62,14 +62,15 @@ export class HeldShard {
    * `'lost'`: there is no answer, the push was refused or the server lost it.
    */
   settle({ range, cut }: TakenRange, progress: number | undefined | 'lost'): PushVerdict {
-    if (typeof progress === 'number' && progress >= range.to) {
+    if (typeof progress === 'number' && progress >= range.to && progress <= this.position) {
       if (progress < range.end) return 'counted';
       this.#isOver = true;
       return 'done';
     }
     if (this.#isOver || cut !== this.#cut) return 'void';
     this.#cut++;
-    if (progress === undefined) {
+    // It may have been done by another: what is cut and not pushed is void all the same.
+    if (progress === undefined || progress === range.end) {
       this.#isOver = true;
       return 'over';
     }

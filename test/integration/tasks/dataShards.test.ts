@@ -204,7 +204,9 @@ describe('runs on data shards', () => {
     await train(other);
     expect((await run.finished).examples).toBe(SIZE);
     await hung;
-    expect(warnings[0]).toMatch(/^stuck has made no progress for 200 ms, and loses the \d data shards that it had$/);
+    expect(warnings[0]).toMatch(
+      /^stuck has made no progress for 200 ms, and loses the \d data shards that it had$/,
+    );
     expect(await tally(server)).toEqual({ 1: SIZE, 0: SIZE });
   });
 

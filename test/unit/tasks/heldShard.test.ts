@@ -26,11 +26,13 @@ describe('a data shard in a worker’s hands', () => {
     expect(shard.settle(again, 36)).toBe('counted');
   });
 
-  it('goes on behind what another had counted meanwhile', () => {
+  it('goes on behind what another had counted meanwhile, and is over when that was all', () => {
     const shard = new HeldShard({ ...LEASE, from: 30 });
-    expect(shard.settle(shard.take(2), 35)).toBe('counted');
-    expect(shard.settle(shard.take(8), 35)).toBe('again');
-    expect(shard.take(1).range).toMatchObject({ from: 35, to: 36 });
+    expect(shard.settle(shard.take(2), 35)).toBe('again');
+    const next = shard.take(1);
+    expect(next.range).toMatchObject({ from: 35, to: 36 });
+    expect(shard.settle(next, 40)).toBe('over');
+    expect(shard.left).toBe(0);
   });
 
   it('is cut anew from where a push began that was refused or lost', () => {
