@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { PsError } from '../core/base/errors.js';
+import { checkpointCommand } from './checkpoint.js';
 import { inspectCommand } from './inspect.js';
 import { launchCommand } from './launch.js';
 import { serveCommand } from './serve.js';
@@ -16,6 +17,7 @@ try {
   await new Command('pslib')
     .description('A parameter server on WebSockets.')
     .version(version)
+    .addCommand(checkpointCommand())
     .addCommand(inspectCommand())
     .addCommand(launchCommand())
     .addCommand(serveCommand())

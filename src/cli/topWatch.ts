@@ -2,6 +2,7 @@
 import type { ReadStream, WriteStream } from 'node:tty';
 import type { PsError } from '../core/base/errors.js';
 import { randomHex } from '../io/randomHex.js';
+import type { ServerReport } from '../io/serverReport.js';
 import { Worker } from '../io/worker/node/worker.js';
 import { Series } from '../ops/record/series.js';
 import { WorkerHistory } from '../ops/view/workerRows.js';
@@ -13,46 +14,32 @@ const LOOKS_PER_LINE = 5;
 const SHOW_SCREEN = '\u001b[?1049h\u001b[?25l';
 const LEAVE_SCREEN = '\u001b[?25h\u001b[?1049l';
 
-/** Watches one server. */
-class ShardWatch {
-  readonly #url: string;
-  readonly #worker: Worker;
+/** What is known of one server, from look to look. */
+class ShardView {
   readonly #history = new WorkerHistory();
   readonly #metrics = new Map<string, Series>();
-  #afterMs: number | undefined;
+  #nowMs = 0;
   #now: WatchedShard;
 
-  constructor(url: string, token: string | undefined) {
-    this.#url = url;
-    this.#worker = new Worker(url, {
-      id: `top-${randomHex(4)}`,
-      readOnly: true,
-      reconnect: { maxDelayMs: 5000, maxOfflineMs: 86_400_000 },
-      ...(token === undefined || token === '' ? {} : { token }),
-    });
+  constructor(url: string) {
     this.#now = { url, report: undefined, rows: [], metric: undefined, trouble: undefined };
-    this.#worker.on('open', () => {
-      // Perhaps it is another server, or another life of it.
-      this.#afterMs = undefined;
-    });
-    this.#worker.on('reconnecting', ({ error }) => {
-      this.#now = { ...this.#now, trouble: `not connected: ${describe(error)}; trying again …` };
-    });
   }
 
   get now(): WatchedShard {
     return this.#now;
   }
 
-  /** Asks once. Rejects when the server will not have us. */
-  async look(signal: AbortSignal): Promise<void> {
-    const after = this.#afterMs;
-    const report = await this.#worker.stats({ signal, after });
+  /** There is no connection, or no answer. */
+  trouble(why: string): void {
+    this.#now = { ...this.#now, trouble: why };
+  }
+
+  /** Takes what the server says to the worker `asker`; `after`: the records of later moments only. */
+  take(report: ServerReport, asker: string, after: number | undefined): void {
     const { record, stats } = report;
     const nowMs = record?.nowMs ?? stats.uptimeMs;
-    const isNew = nowMs < (after ?? 0);
-    this.#afterMs = isNew ? undefined : nowMs;
-    if (after === undefined || isNew) this.#metrics.clear();
+    if (after === undefined || nowMs < this.#nowMs) this.#metrics.clear();
+    this.#nowMs = nowMs;
     for (const [name, points] of Object.entries(record?.metrics ?? {})) {
       const series = this.#metrics.get(name) ?? new Series();
       this.#metrics.set(name, series);
@@ -60,13 +47,9 @@ class ShardWatch {
     }
     const name = this.#metrics.has('loss') ? 'loss' : [...this.#metrics.keys()].sort()[0];
     const metric = name === undefined ? undefined : { name, points: this.#metrics.get(name)?.points() ?? [] };
-    const others = report.workers.filter(({ id }) => id !== this.#worker.id);
+    const others = report.workers.filter(({ id }) => id !== asker);
     const rows = this.#history.rows(nowMs, others);
-    this.#now = { url: this.#url, report, rows, metric, trouble: undefined };
-  }
-
-  close(): Promise<void> {
-    return this.#worker.close();
+    this.#now = { url: this.#now.url, report, rows, metric, trouble: undefined };
   }
 }
 
@@ -74,26 +57,53 @@ function describe({ message, code }: PsError): string {
   return `${message} (${code})`;
 }
 
-/** Watches all shards of a group, or one server. */
+/** Watches a server, or all shards of a group. */
 export class Watch {
-  readonly #shards: readonly ShardWatch[];
+  readonly #worker: Worker;
+  /** In the order of the urls. */
+  readonly #views: readonly ShardView[];
+  #afterMs: number | undefined;
+  /** The order of the shards, as far as they have said their index. */
+  readonly #order: number[];
 
   constructor(urls: readonly string[], token: string | undefined) {
-    this.#shards = urls.map((url) => new ShardWatch(url, token));
+    this.#views = urls.map((url) => new ShardView(url));
+    this.#order = urls.map((_, i) => i);
+    this.#worker = new Worker(urls, {
+      id: `top-${randomHex(4)}`,
+      readOnly: true,
+      reconnect: { maxDelayMs: 5000, maxOfflineMs: 86_400_000 },
+      ...(token === undefined || token === '' ? {} : { token }),
+    });
+    this.#worker.on('open', () => {
+      // Perhaps it is another server, or another life of it.
+      this.#afterMs = undefined;
+    });
+    this.#worker.on('reconnecting', ({ error, server = 0 }) => {
+      this.#views[server]?.trouble(`not connected: ${describe(error)}; trying again …`);
+    });
   }
 
-  /** What is known now. */
+  /** What is known now, in the order of shards. */
   get shards(): readonly WatchedShard[] {
-    return this.#shards.map(({ now }) => now);
+    return this.#order.map((i) => (this.#views[i] as ShardView).now);
   }
 
-  /** Asks every server, and rejects with the first refusal. Waits for those that do not answer until `signal` aborts. */
+  /** Asks every server that is there. Rejects when they will not have us. Waits for answers until `signal` aborts. */
   async look(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#shards.map((shard) => shard.look(signal)));
+    const after = this.#afterMs;
+    const report = await this.#worker.stats({ signal, after });
+    const { shards = [{ ...report, server: 0 }] } = report;
+    // The times of shards differ, so a group tells all that it remembers each time.
+    const nowMs = report.record?.nowMs ?? report.stats.uptimeMs;
+    this.#afterMs = nowMs < (after ?? 0) || shards.length > 1 ? undefined : nowMs;
+    for (const { server, ...own } of shards) this.#views[server]?.take(own, this.#worker.id, after);
+    const indexOf = (i: number): number => this.#views[i]?.now.report?.stats.shard.index ?? i;
+    this.#order.sort((a, b) => indexOf(a) - indexOf(b));
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#shards.map((shard) => shard.close()));
+    await this.#worker.close();
   }
 }
 

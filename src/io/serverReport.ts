@@ -144,4 +144,9 @@ export interface ServerReport {
   readonly role?: 'monitor' | 'reader' | 'worker' | 'admin' | undefined;
   /** What happened so far; undefined where a server keeps no record. */
   readonly record?: RecordReport | undefined;
+  /**
+   * Of a group: what each shard says that is connected now, in their order, with the position of its url. The rest is
+   * then what the first of them says.
+   */
+  readonly shards?: readonly (Omit<ServerReport, 'shards'> & { readonly server: number })[];
 }

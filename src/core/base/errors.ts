@@ -61,7 +61,7 @@ export const ERROR_KINDS = {
   // Durable state.
   PS_DATA_DIR_IN_USE: { wire: 0, retryable: true },
   PS_CORRUPT: { wire: 0, retryable: false },
-  PS_CLOCK_TIMEOUT: { wire: 0, retryable: true },
+  PS_CLOCK_TIMEOUT: { wire: 60, retryable: true },
   // Launching.
   PS_ENVIRONMENT: { wire: 0, retryable: false },
   // Optional packages.

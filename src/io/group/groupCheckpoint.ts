@@ -2,7 +2,6 @@
  * A checkpoint of a whole group: the shards agree on a clock that none has reached, each takes its part when it gets
  * there, and the manifest makes a set of them. Training goes on meanwhile.
  */
-import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import type { PsError } from '../../core/base/errors.js';
 import { writeManifest } from '../storage/groupManifest.js';
@@ -10,6 +9,7 @@ import { NodeDisk } from '../storage/nodeDisk.js';
 import type { CheckpointReport } from '../storage/storage.js';
 import { asStorageError } from '../storage/storageError.js';
 import { completion, runTask, type Task } from '../storage/task.js';
+import { clockToAgreeOn, nameAt } from './agreedClock.js';
 import type { ShardChild } from './shardChild.js';
 
 /** A checkpoint of a group, as it was taken. */
@@ -32,12 +32,8 @@ export async function takeCheckpoint(
   if (directory !== undefined) {
     await run(`${directory} can't be made`, (disk) => makeDirectory(disk, directory));
   }
-  const stats = await Promise.all(shards.map((shard) => shard.call('stats', [])));
-  const highest = Math.max(...stats.map(({ minClock }) => minClock));
-  // A clock that no shard has passed yet; where nobody trains, none will rise.
-  const clock = stats.some(({ training }) => training > 0) ? highest + 1 : highest;
-  // Names of their own: those of an earlier checkpoint stay whole until the manifest is replaced.
-  const name = `clock-${clock}-${randomBytes(4).toString('hex')}`;
+  const clock = clockToAgreeOn(await Promise.all(shards.map((shard) => shard.call('stats', []))));
+  const name = nameAt(clock);
   const fileOf = (index: number): string => `${name}.shard-${index}-of-${shards.length}.safetensors`;
   const moment = { atClock: clock, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
   const taken = await Promise.allSettled(
@@ -61,7 +57,7 @@ function* makeDirectory(disk: NodeDisk, directory: string): Task<void> {
   yield* completion((done) => disk.makeDirectory(directory, done));
 }
 
-function run(what: string, task: (disk: NodeDisk) => Task<void>): Promise<void> {
+function run(what: string, task: (disk: NodeDisk) => Task<unknown>): Promise<void> {
   return new Promise((fulfil, reject) => {
     runTask(task(new NodeDisk()), (error) =>
       error === null ? fulfil() : reject(asStorageError(error, what)),

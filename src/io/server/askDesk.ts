@@ -13,8 +13,11 @@ import { MessageType, type ServerMessage } from '../../core/protocol/messages.js
 import type { ServerEffect } from '../../core/server/events.js';
 import type { ServerReport, ServerStats, WorkerInfo } from '../serverReport.js';
 import type { CheckpointReport } from '../storage/storage.js';
+import { CheckpointSets } from './checkpointSets.js';
 import type { Commands } from './commands.js';
 import type { CoreRunner } from './coreRunner.js';
+import type { CheckpointMoment } from './persistence.js';
+import type { CheckedServerOptions } from './serverOptions.js';
 
 /** Workers that an answer to Stats names. */
 const MAX_WORKERS = 1000;
@@ -23,7 +26,7 @@ const MAX_WORKERS = 1000;
 export interface AskedServer {
   stats(): ServerStats;
   workers(): WorkerInfo[];
-  checkpoint(): Promise<CheckpointReport>;
+  checkpoint(path: string | undefined, at?: CheckpointMoment): Promise<CheckpointReport>;
   setConsistency(consistency: Consistency): Promise<void>;
   setOptimizer(optimizer: BuiltInOptimizer): Promise<void>;
   setLearningRate(learningRate: number): Promise<void>;
@@ -32,7 +35,7 @@ export interface AskedServer {
 }
 
 type Argument = Readonly<Record<string, unknown>>;
-type Action = (server: AskedServer, argument: Argument) => Promise<object>;
+type Action = (server: AskedServer, argument: Argument, sets: CheckpointSets) => Promise<object>;
 
 /** Every action, with the keys of its argument. */
 const ACTIONS: ReadonlyMap<string, readonly [keys: readonly string[], action: Action]> = new Map<
@@ -70,7 +73,8 @@ const ACTIONS: ReadonlyMap<string, readonly [keys: readonly string[], action: Ac
       },
     ],
   ],
-  ['checkpoint', [[], async (server) => server.checkpoint()]],
+  ['checkpoint', [['set', 'name', 'clock', 'timeoutMs'], (_server, argument, sets) => sets.take(argument)]],
+  ['manifest', [['set', 'clock', 'shards'], (_server, argument, sets) => sets.complete(argument)]],
   [
     'finish',
     [
@@ -96,11 +100,19 @@ const ACTIONS: ReadonlyMap<string, readonly [keys: readonly string[], action: Ac
 /** What an answer to Stats says beside the counts. */
 type More = (connection: number, afterMs: number | undefined) => Pick<ServerReport, 'role' | 'record'>;
 
-/** Has the questions that come to `runner` answered: by `server`, and by `more`. */
-export function answerAsks(server: AskedServer, runner: CoreRunner, commands: Commands, more: More): void {
+/** Has the questions that come to `runner` answered: by `server`, which was made with `options`, and by `more`. */
+export function answerAsks(
+  server: AskedServer,
+  { sets: directory, core: { shard } }: Pick<CheckedServerOptions, 'sets' | 'core'>,
+  runner: CoreRunner,
+  commands: Commands,
+  more: More,
+): void {
+  const checkpoint: AskedServer['checkpoint'] = (path, at) => server.checkpoint(path, at);
+  const sets = new CheckpointSets({ directory, shard, checkpoint });
   runner.onAsk = (effect) => {
     const { connection } = effect;
-    void answer(server, effect, more, (message, payload = new Uint8Array(0)) =>
+    void answer([server, sets], effect, more, (message, payload = new Uint8Array(0)) =>
       commands.command(({ emit }) => emit({ kind: 'send', connection, message, payload })),
     );
   };
@@ -108,7 +120,7 @@ export function answerAsks(server: AskedServer, runner: CoreRunner, commands: Co
 
 /** Answers one `ask` effect by `send`, now or later. Never throws. */
 async function answer(
-  server: AskedServer,
+  [server, sets]: readonly [AskedServer, CheckpointSets],
   { connection, message, payload }: Extract<ServerEffect, { kind: 'ask' }>,
   more: More,
   send: (message: ServerMessage, payload?: Uint8Array) => void,
@@ -121,7 +133,7 @@ async function answer(
       const report: ServerReport = { stats, workers, ...more(connection, message.after) };
       send({ t: MessageType.statsResult, request }, bytesOf(report));
     } else {
-      const result = await carryOut(server, message, payload);
+      const result = await carryOut([server, sets], message, payload);
       send({ t: MessageType.controlResult, request }, bytesOf(result));
     }
   } catch (cause) {
@@ -131,12 +143,16 @@ async function answer(
   }
 }
 
-async function carryOut(server: AskedServer, { action }: Control, payload: Uint8Array): Promise<object> {
+async function carryOut(
+  [server, sets]: readonly [AskedServer, CheckpointSets],
+  { action }: Control,
+  payload: Uint8Array,
+): Promise<object> {
   const found = ACTIONS.get(action);
   if (found === undefined)
     throw invalidArgument('action', action, `one of ${[...ACTIONS.keys()].join(', ')}`);
   const [keys, run] = found;
-  return run(server, checkOptionObject('argument', argumentOf(payload), keys));
+  return run(server, checkOptionObject('argument', argumentOf(payload), keys), sets);
 }
 
 function argumentOf(payload: Uint8Array): Argument {

@@ -81,7 +81,7 @@ export class ParameterServer<
     };
     this.#runner = new CoreRunner(this.#core, this.#options.core.limits, onObservation);
     this.#commands = new Commands(this.#runner);
-    answerAsks(this, this.#runner, this.#commands, (connection, afterMs) => ({
+    answerAsks(this, this.#options, this.#runner, this.#commands, (connection, afterMs) => ({
       role: this.#entrance.roleOf(connection),
       record: watch?.report(monotonicNow(), afterMs),
     }));

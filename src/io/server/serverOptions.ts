@@ -20,7 +20,12 @@ import { type CheckedTable, checkTables, type SparseTableSpecs } from '../../cor
 import type { Logger } from '../logger.js';
 import { type CheckedPlaceOptions, checkPlaceOptions, type PlaceOptions } from './placeOptions.js';
 import { checkShard, checkShardConsistency, groupName, type ShardOption } from './shardOption.js';
-import { type CheckedStorage, checkStorage, type StorageSettings } from './storageOptions.js';
+import {
+  type CheckedStorage,
+  checkSetsDirectory,
+  checkStorage,
+  type StorageSettings,
+} from './storageOptions.js';
 
 /** Bounds of a server; see `docs/guides/limits.md`. Times in milliseconds. */
 export interface LimitOptions extends Partial<Omit<ServerLimits, 'helloTimeoutMs' | 'sessionExpiryMs'>> {
@@ -95,6 +100,8 @@ export interface CheckedServerOptions extends CheckedPlaceOptions {
   readonly core: Omit<ServerCoreOptions, 'incarnation' | 'lineage'>;
   /** Undefined: the state lives in memory. */
   readonly storage: CheckedStorage | undefined;
+  /** The directory of checkpoint sets; undefined: none. */
+  readonly sets: string | undefined;
   readonly logger: Logger | undefined;
   readonly dashboard: boolean;
   readonly keepBest: KeepBest | undefined;
@@ -167,6 +174,7 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
     },
     ...checkPlaceOptions(options),
     storage,
+    sets: checkSetsDirectory(options),
     keepBest: checkKeepBest(options.keepBest),
     seed,
     logger: checkLogger(options.logger),

@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import { invalidArgument } from '../../core/base/errors.js';
+import { SETS_NAME } from '../storage/names.js';
 import type { CheckpointSchedule } from '../storage/storage.js';
 
 /**
@@ -21,6 +22,11 @@ export interface CheckpointOptions {
   readonly journalBytes?: number;
   /** How many are kept, from 1. The last that is whole and finite is kept anyway. Default 3. */
   readonly keep?: number;
+  /**
+   * Directory of the checkpoints that an admin asks for over the wire (`pslib checkpoint`), each in one of its own; of a
+   * group, best one that all shards share. Default `sets` in `dataDir`, or none.
+   */
+  readonly directory?: string;
 }
 
 /** The options about durable state. */
@@ -51,7 +57,10 @@ export function checkStorage(options: StorageSettings, stateBytes: number): Chec
   }
   if (dataDir === undefined) {
     if (durability !== 'memory') throw invalidArgument('dataDir', dataDir, `a directory for '${durability}'`);
-    if (checkpoint !== undefined) throw invalidArgument('dataDir', dataDir, 'a directory for checkpoints');
+    const isOnlySets = checkpoint !== undefined && Object.keys(checkpoint).join() === 'directory';
+    if (checkpoint !== undefined && !isOnlySets) {
+      throw invalidArgument('dataDir', dataDir, 'a directory for checkpoints');
+    }
     return undefined;
   }
   if (typeof dataDir !== 'string' || dataDir === '' || dataDir.includes('\0')) {
@@ -71,11 +80,20 @@ export function checkStorage(options: StorageSettings, stateBytes: number): Chec
   };
 }
 
+/** Where sets of checkpoints go that are asked for over the wire; undefined: nowhere. Throws `PS_INVALID_ARGUMENT`. */
+export function checkSetsDirectory({ dataDir, checkpoint }: StorageSettings): string | undefined {
+  const directory = checkpoint?.directory;
+  if (directory === undefined) return dataDir === undefined ? undefined : resolve(dataDir, SETS_NAME);
+  if (typeof directory === 'string' && directory !== '' && !directory.includes('\0'))
+    return resolve(directory);
+  throw invalidArgument('checkpoint.directory', directory, 'the path of a directory');
+}
+
 function checkSchedule(given: CheckpointOptions, stateBytes: number): CheckpointSchedule {
   if (given === null || typeof given !== 'object') throw invalidArgument('checkpoint', given, 'an object');
   for (const key of Object.keys(given)) {
-    if (!['intervalMs', 'journalBytes', 'keep'].includes(key)) {
-      throw invalidArgument(`checkpoint.${key}`, key, 'one of intervalMs, journalBytes, keep');
+    if (!['intervalMs', 'journalBytes', 'keep', 'directory'].includes(key)) {
+      throw invalidArgument(`checkpoint.${key}`, key, 'one of intervalMs, journalBytes, keep, directory');
     }
   }
   const { intervalMs = 300_000, journalBytes = Math.max(GIB, 4 * stateBytes), keep = 3 } = given;

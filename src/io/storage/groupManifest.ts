@@ -39,13 +39,16 @@ export interface Manifest {
   readonly shards: readonly ManifestPart[];
 }
 
-/** Writes `manifest` into `directory`, in place of the one that is there; removes the files that only that one named. */
-export function* writeManifest(disk: Disk, directory: string, manifest: Manifest): Task<void> {
+/**
+ * Writes `manifest` into `directory`, in place of the one that is there; removes the files that only that one named.
+ * Returns its path. `writer`: several may write the same one at the same time, to a directory that they share.
+ */
+export function* writeManifest(disk: Disk, directory: string, manifest: Manifest, writer = 0): Task<string> {
   const before = yield* readIfThere(disk, directory);
   const { clock, shards } = manifest;
   const image = { format: FORMAT, version: FORMAT_VERSION, count: shards.length, clock, shards };
   const path = `${directory}/${MANIFEST}`;
-  const temporary = `${path}.tmp`;
+  const temporary = `${path}.${writer}.tmp`;
   yield* removeIfThere(disk, temporary);
   const file = yield* result<DiskFile>((done) => disk.open(temporary, 'create', done));
   try {
@@ -61,6 +64,7 @@ export function* writeManifest(disk: Disk, directory: string, manifest: Manifest
   for (const part of before?.shards ?? []) {
     if (!named.has(part.file)) yield* removeIfThere(disk, `${directory}/${part.file}`);
   }
+  return path;
 }
 
 /** The manifest in `directory`; undefined if it has none. Throws `PS_CORRUPT`, `PS_VERSION`. */
@@ -184,7 +188,8 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-function isPart(value: unknown): value is ManifestPart {
+/** Whether `value` names a part. */
+export function isPart(value: unknown): value is ManifestPart {
   const { file, bytes, version } = (value ?? {}) as Partial<Record<keyof ManifestPart, unknown>>;
   // A name within the directory: never a way out of it.
   return typeof file === 'string' && /^[\w-][\w.-]*$/.test(file) && isCount(bytes) && isCount(version);

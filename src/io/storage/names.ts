@@ -3,13 +3,17 @@
  * its first record, a checkpoint after the last record that is in it.
  *
  *     journal-0000000000000001.pslog            checkpoint-0000000000000000.safetensors
- *     lock                                      *.tmp (unfinished)   *.corrupt (put aside)
+ *     lock   sets/                              *.tmp (unfinished)   *.corrupt (put aside)
  */
 
 /** The parameters of the best epoch, as a checkpoint that nothing removes; see `keepBest`. */
 export const BEST_NAME = 'best.safetensors';
 /** What a lock keeps in the directory, if it keeps anything there. */
 export const LOCK_NAME = 'lock';
+/** The directory of checkpoint sets that were asked for over the wire. */
+export const SETS_NAME = 'sets';
+/** What else lies there and belongs there. */
+const OTHERS = new Set(['lost+found', LOCK_NAME, SETS_NAME]);
 const CHECKPOINT = /^checkpoint-(\d{16})\.safetensors$/;
 const SEGMENT = /^journal-(\d{16})\.pslog$/;
 const LEFT_OVER = /^checkpoint-\d{16}\.safetensors\.tmp$/;
@@ -42,8 +46,7 @@ export function segmentPath(directory: string, first: number): string {
 /** Sorts the names of a data directory. Hidden files and `lost+found` are passed over. */
 export function contentOf(names: readonly string[]): DirectoryContent {
   const visible = names.filter(
-    (name) =>
-      !name.startsWith('.') && name !== 'lost+found' && name !== LOCK_NAME && !name.startsWith(BEST_NAME),
+    (name) => !name.startsWith('.') && !OTHERS.has(name) && !name.startsWith(BEST_NAME),
   );
   const numbersOf = (pattern: RegExp): number[] =>
     visible.flatMap((name) => (pattern.test(name) ? [Number(pattern.exec(name)?.[1])] : []));

@@ -64,6 +64,27 @@ it('prints one look, with the figures and the workers', async () => {
   expect(lines.find((line) => line.startsWith('ann'))).toMatch(/^ann +idle +20 /);
 });
 
+it('shows every shard of a group, in their order, whatever the order of the urls', async () => {
+  const auth = { seer: { role: 'monitor' }, hand: { role: 'worker' } } as const;
+  const servers = [0, 1].map(
+    (index) => new ParameterServer({ parameters, port: 0, auth, shard: { index, count: 2 } }),
+  );
+  for (const server of servers) {
+    await server.listen();
+    ends.push(() => server.close());
+  }
+  const [first, second] = servers.map(({ url }) => url) as [string, string];
+  const worker = new Worker<typeof parameters>([first, second], { id: 'ann', token: 'hand' });
+  ends.push(() => worker.close());
+  await worker.run(() => ({ gradients: {}, metrics: { loss: 0.125 } }), { steps: 20 });
+  const { code, stdout, stderr } = await endOf(top('seer', second, first, '--once'));
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const heads = stdout.split('\n').filter((line) => line.startsWith('ws:'));
+  expect(heads.map((line) => line.split(' ')[0])).toEqual([first, second]);
+  expect(heads.map((line) => / · (shard .*)$/.exec(line)?.[1])).toEqual(['shard 1 of 2', 'shard 2 of 2']);
+  expect(stdout).toMatch(/^ann +idle +20 /m);
+});
+
 it('prints lines where there is no terminal, and ends when it is interrupted', async () => {
   const server = await started();
   await trained(server);

@@ -170,9 +170,11 @@ export class GroupRequests {
     });
   }
 
-  /** Asks every shard the same. */
+  /** Asks every shard the same; for counts, those that are there, if any is: the others have nothing to say. */
   ask(command: AskCommand): void {
-    this.#askAll<AskAnswer>(command.request, () => command, mergedAsk);
+    const present = this.#members.all.filter(({ core }) => core.isOpen);
+    const asked = command.action !== undefined || present.length === 0 ? this.#members.all : present;
+    this.#askAll<AskAnswer>(command.request, () => command, mergedAsk, false, asked);
   }
 
   /** The same of every member, with nothing to put together. `failsAtOnce`: see `JointRequest`. */
@@ -194,6 +196,7 @@ export class GroupRequests {
     command: (member: Member) => MemberCommand,
     merge: (answers: readonly { readonly member: Member; readonly value: T }[]) => RequestValue,
     failsAtOnce = false,
+    asked: readonly Member[] = this.#members.all,
   ): JointRequest<T> {
     const joint = new JointRequest<T>(this.#members, failsAtOnce, {
       done: (answers) => this.#settle(request, merge(answers)),
@@ -204,7 +207,7 @@ export class GroupRequests {
       },
     });
     this.#open.set(request, joint);
-    joint.ask([...this.#members.all], command);
+    joint.ask([...asked], command);
     return joint;
   }
 
@@ -246,17 +249,25 @@ function mergedPush(answers: readonly { readonly member: Member; readonly value:
   };
 }
 
-/** The answer of shard 0, and in `shards`, if it is an object, those of all, in the order of shards. */
+/**
+ * The answer of the first shard, and in `shards`, if it is an object, those of all, in the order of shards, each with
+ * the position of its url as `server`.
+ */
 function mergedAsk(answers: readonly { readonly member: Member; readonly value: AskAnswer }[]): AskAnswer {
   const ordered = [...answers].sort(
     (a, b) => (a.member.core.server.shard?.index ?? 0) - (b.member.core.server.shard?.index ?? 0),
   );
   const texts = ordered.map(({ value }) => new TextDecoder().decode(value.json));
   const first = texts[0] as string;
-  if (!first.endsWith('}')) return { json: new TextEncoder().encode(first) };
-  const fields = first.slice(0, -1);
-  const comma = fields === '{' ? '' : ',';
-  return { json: new TextEncoder().encode(`${fields}${comma}"shards":[${texts.join()}]}`) };
+  if (!texts.every((text) => text.endsWith('}'))) return { json: new TextEncoder().encode(first) };
+  const shards = texts.map((text, i) => withField(text, `"server":${ordered[i]?.member.server}`));
+  return { json: new TextEncoder().encode(withField(first, `"shards":[${shards.join()}]`)) };
+}
+
+/** The JSON object `text` with one more field. */
+function withField(text: string, field: string): string {
+  const fields = text.slice(0, -1);
+  return `${fields}${fields === '{' ? '' : ','}${field}}`;
 }
 
 function mergedClock(answers: readonly { readonly value: ClockAnswer }[]): ClockAnswer {
