@@ -8,8 +8,8 @@ import { type Site, serveSite } from './site.js';
 const LENGTH = 2500;
 /** A page without a bundler: it loads the file that the package has for such. */
 const PLAIN = `<!doctype html><script type="module">
-  import { Worker } from './pslib-worker.min.js';
-  Object.assign(globalThis, { Worker });
+  import { PsError, Worker } from './pslib-worker.min.js';
+  Object.assign(globalThis, { PsError, Worker });
 </script>`;
 
 describe.skipIf(!hasChromium())('in Chromium', () => {
@@ -72,6 +72,45 @@ describe.skipIf(!hasChromium())('in Chromium', () => {
       return tensors.line.data.length;
     })()`;
     expect(await tab.evaluate(pull)).toBe(LENGTH);
+    expect(tab.said).toEqual([]);
+  });
+
+  test('the one file has all of a worker: training, data shards, tasks, tables, groups, errors', async () => {
+    const server = await serve({ tables: { rows: { dim: 2, optimizer: sgd({ learningRate: 1 }) } } });
+    const shards = [0, 1].map((index) => serve({ shard: { index, count: 2 } }));
+    const urls = (await Promise.all(shards)).map(({ url }) => url);
+    server.tasks.dataset({ size: 20, shardSize: 5 });
+    const results = server.tasks.map([3, 4]);
+    const tab = await open('/plain.html');
+    const program = `(async () => {
+      const step = ({ line }) => ({ gradients: { line: new Float32Array(line.data.length).fill(-1) }, examples: 5 });
+      const worker = new Worker('${server.url}', { id: 'plain' });
+      const events = [];
+      worker.on('step', ({ step }) => events.push(step));
+      const trained = await worker.run(step, { dataShards: (shard) => [shard.indices] });
+      await worker.push({ rows: { ids: [7], values: Float32Array.of(1, 2) } });
+      const rows = await worker.pullRows('rows', [7]);
+      const code = await worker.push({ line: new Float32Array(1) }).catch((error) => error instanceof PsError && error.code);
+      const tasks = await worker.tasks(async (input) => ({ square: Float32Array.of(input * input) }));
+      await worker.close();
+      const member = new Worker(${JSON.stringify(urls)});
+      const joint = await member.run(step, { steps: 3 });
+      await member.close();
+      return { steps: trained.steps, events, rows: [...rows.data], code, tasks: tasks.done, joint: joint.steps };
+    })()`;
+    const running = tab.evaluate(program);
+    const squares: number[] = [];
+    for await (const { result } of results) squares.push((result as { square: Float32Array }).square[0] ?? 0);
+    server.finish('all is done');
+    expect(await running).toEqual({
+      steps: 4,
+      events: [0, 1, 2, 3],
+      rows: [-1, -2],
+      code: 'PS_WRONG_LENGTH',
+      tasks: 2,
+      joint: 3,
+    });
+    expect(squares.sort()).toEqual([16, 9]);
     expect(tab.said).toEqual([]);
   });
 
@@ -140,15 +179,21 @@ describe.skipIf(!hasChromium())('in Chromium', () => {
         server.on('update', (event) => event.version >= version && resolve());
       });
     await updated(10);
-    const left = new Promise<void>((resolve) => {
+    await tab.hide();
+    const out = new Promise<void>((resolve) => {
       const look = () => (server.workers()[0]?.lead === undefined ? resolve() : setImmediate(look));
       look();
     });
-    await tab.hide();
-    await left;
+    await out;
     const { version } = server.stats();
-    // What it does in the background it has done when it has answered this.
-    await tab.evaluate('new Promise((resolve) => setTimeout(resolve, 100))');
+    // A reader in the same page pulls a hundred times meanwhile: long enough for many steps. The one that was under
+    // way is finished, and no other is begun.
+    const pulls = `(async () => {
+      const reader = new Worker('${server.url}', { readOnly: true });
+      for (let i = 0; i < 100; i++) await reader.pull();
+      await reader.close();
+    })()`;
+    await tab.evaluate(pulls);
     expect(server.stats().version).toBeLessThanOrEqual(version + 2);
     await tab.show();
     expect(await tab.evaluate('run')).toBe('1000 steps');

@@ -7,6 +7,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { makeWorkerFile } from '../../scripts/workerFile.mjs';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -50,8 +51,17 @@ async function answer(path: string, more: Pages): Promise<{ type: string; body: 
     return { type: 'text/html', body: `<!doctype html><title>${name}</title>${script}` };
   }
   if (ending !== 'js') throw new Error(`no ${path}`);
-  const file = name === 'pslib-worker.min' ? 'src/workerEntry.ts' : `test/browser/pages/${name}.ts`;
-  return { type: 'text/javascript', body: await bundled(file) };
+  const body =
+    name === 'pslib-worker.min' ? await workerFile() : await bundled(`test/browser/pages/${name}.ts`);
+  return { type: 'text/javascript', body };
+}
+
+let made: Promise<string> | undefined;
+
+/** The file for pages without a bundler, of the sources. */
+function workerFile(): Promise<string> {
+  made ??= makeWorkerFile(root, 'src/workerEntry.ts');
+  return made;
 }
 
 /** A file of the repository with all that it imports, as the build makes it. */

@@ -1,0 +1,1 @@
+export function makeWorkerFile(root: string, entry: string): Promise<string>;
