@@ -35,6 +35,8 @@ export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export type { CutDataShard, DataShard } from './io/worker/dataShards.js';
+export type { CopiedFrom, LocalCopyOptions } from './io/worker/localCopy.js';
+export { LocalCopy } from './io/worker/localCopy.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
 export type { Rows, RowsOf } from './io/worker/rows.js';
 export type { RowsOfBatch } from './io/worker/rowsAhead.js';
@@ -51,6 +53,7 @@ export type {
   StepContext,
 } from './io/worker/training.js';
 export type { WatchOptions } from './io/worker/watch.js';
+export type { RowChanges, WatchRowsOptions } from './io/worker/watchRows.js';
 export type {
   OpenEvent,
   ReconnectingEvent,

@@ -29,6 +29,7 @@ export type {
   StepContext,
 } from './io/worker/training.js';
 export type { WatchOptions } from './io/worker/watch.js';
+export type { RowChanges, WatchRowsOptions } from './io/worker/watchRows.js';
 export type {
   OpenEvent,
   ReconnectingEvent,

@@ -5,7 +5,7 @@
 import type { DataRange } from '../tasks/dataProgress.js';
 import type { RowCount } from '../tensor/rowLayout.js';
 import type { Ask, AskResult } from './askMessages.js';
-import type { RowWorkerMessage } from './rowMessages.js';
+import type { RowChanges, RowWorkerMessage, WatchRows } from './rowMessages.js';
 import type { Computing, Drain, Finish, Goodbye, Hello, Ping, Pong, Welcome } from './sessionMessages.js';
 import type { TaskServerMessage, TaskWorkerMessage } from './taskMessages.js';
 
@@ -33,6 +33,7 @@ export const MessageType = {
   taskResultChunk: 23,
   pullRows: 32,
   rowIds: 33,
+  watchRows: 34,
   stats: 46,
   control: 47,
   welcome: 64,
@@ -50,6 +51,7 @@ export const MessageType = {
   leaseChunk: 82,
   revoke: 83,
   taskAck: 84,
+  rowChanges: 98,
   statsResult: 110,
   controlResult: 111,
 } as const;
@@ -244,6 +246,7 @@ export type WorkerMessage =
   | PushChunk
   | TaskWorkerMessage
   | RowWorkerMessage
+  | WatchRows
   | Ask;
 
 /** What a server sends. */
@@ -259,6 +262,7 @@ export type ServerMessage =
   | Waiting
   | PushResult
   | TaskServerMessage
+  | RowChanges
   | AskResult;
 
 export type Message = WorkerMessage | ServerMessage;

@@ -78,6 +78,13 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     schema('PullRows', 'request:uint training:boolean clock:uint table:uint bytes:uint', true),
   ],
   [MessageType.rowIds, schema('RowIds', 'request:uint offset:uint', true)],
+  [
+    MessageType.watchRows,
+    schema(
+      'WatchRows',
+      'request:uint table:uint since?:stamp mark?:uint from?:uint wait:boolean versions?:count withinMs?:uint',
+    ),
+  ],
   [MessageType.stats, schema('Stats', 'request:uint after?:uint')],
   [MessageType.control, schema('Control', 'request:uint action:id', true)],
   [
@@ -136,6 +143,14 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
   [MessageType.leaseChunk, schema('LeaseChunk', 'request:uint offset:uint', true)],
   [MessageType.revoke, schema('Revoke', 'leases:uints')],
   [MessageType.taskAck, schema('TaskAck', 'request:uint')],
+  [
+    MessageType.rowChanges,
+    schema(
+      'RowChanges',
+      'request:uint version:uint mark:uint rows:uint gone:uint whole:boolean more:boolean next?:uint',
+      true,
+    ),
+  ],
   [MessageType.statsResult, schema('StatsResult', 'request:uint', true)],
   [MessageType.controlResult, schema('ControlResult', 'request:uint', true)],
 ]);

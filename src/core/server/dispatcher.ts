@@ -265,6 +265,9 @@ export class Dispatcher {
           this.#inboxes.drain(session);
         });
         break;
+      case MessageType.watchRows:
+        this.pulls.watches.ask(session, connection.id, message);
+        break;
       case MessageType.taskRequest:
       case MessageType.taskResults:
       case MessageType.taskResultChunk:

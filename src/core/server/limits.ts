@@ -48,6 +48,8 @@ export interface ServerLimits {
   readonly maxOutboundBytes: number;
   /** Longest input or result of a generic task. */
   readonly maxTaskBytes: number;
+  /** Changed rows of each sparse table that are remembered for those who watch it, 8 bytes each. */
+  readonly watchedIds: number;
   /** Versions held for readers. */
   readonly pinnedVersions: number;
   /** Bytes for pushes that arrive in several chunks. */
@@ -78,6 +80,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   pauseOutboundBytes: 8_388_608,
   maxOutboundBytes: 67_108_864,
   maxTaskBytes: 67_108_864,
+  watchedIds: 1_048_576,
   pinnedVersions: 2,
   stagingBytes: 1_073_741_824,
 };

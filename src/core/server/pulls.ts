@@ -11,6 +11,7 @@ import type { Job } from '../table/job.js';
 import type { CoreContext } from './context.js';
 import type { IncomingIds } from './incomingIds.js';
 import { type DensePull, PullAnswers, type RowPull } from './pullAnswers.js';
+import { RowWatches } from './rowWatches.js';
 import type { Session } from './session.js';
 
 /** A pull that waits for less than this is not worth a message. */
@@ -33,6 +34,7 @@ type WaitingPull = Waiting & (DensePull | RowPull);
 
 /** The pulls of one server: those that wait and those that are being sent. */
 export class PullDesk {
+  readonly watches: RowWatches;
   readonly #context: CoreContext;
   readonly #waiting = new Set<WaitingPull>();
   readonly #answers: PullAnswers;
@@ -41,6 +43,7 @@ export class PullDesk {
   /** `later` queues a job behind the updates before it. */
   constructor(context: CoreContext, later: (job: Job) => void) {
     this.#context = context;
+    this.watches = new RowWatches(context);
     this.#answers = new PullAnswers(context, later);
   }
 
@@ -101,6 +104,7 @@ export class PullDesk {
 
   /** Looks at every waiting pull again, oldest first. */
   reconsider(): void {
+    this.watches.reconsider();
     for (const pull of this.#waiting) {
       const reason = this.#reasonToWait(pull);
       this.#charge(pull, reason);
@@ -128,11 +132,12 @@ export class PullDesk {
       if (now >= pull.deadline) this.#expire(pull);
       else if (now >= pull.noticeAt) this.#notify(pull);
     }
+    this.watches.onTick();
   }
 
   /** When `onTick` has something to do. */
   nextTickAt(): number {
-    let at = Number.POSITIVE_INFINITY;
+    let at = this.watches.nextTickAt();
     for (const pull of this.#waiting) at = Math.min(at, pull.deadline, pull.noticeAt);
     return at;
   }
@@ -143,12 +148,14 @@ export class PullDesk {
       if (pull.connection === connection && pull.message.request === request) this.#drop(pull);
     }
     this.#answers.cancel(connection, request);
+    this.watches.cancel(connection, request);
   }
 
   /** Forgets everything of a connection that is gone; its streams end by themselves. */
   forget(connection: number): void {
     for (const pull of this.#waiting) if (pull.connection === connection) this.#drop(pull);
     this.#answers.cancel(connection);
+    this.watches.cancel(connection);
   }
 
   /** Whether stream `id` is an answer to a pull. */

@@ -20,6 +20,7 @@ const LEAST_ROLE: Readonly<Record<WorkerMessage['t'], Role>> = {
   [MessageType.pull]: 'reader',
   [MessageType.pullRows]: 'reader',
   [MessageType.rowIds]: 'reader',
+  [MessageType.watchRows]: 'reader',
   [MessageType.enter]: 'worker',
   [MessageType.leave]: 'worker',
   [MessageType.tick]: 'worker',

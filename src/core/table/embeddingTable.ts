@@ -8,8 +8,9 @@ import { invariant } from '../base/invariant.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { ScalarState, UpdateRule } from '../optim/optimizer.js';
 import { InitialRows, type RowInitialiser } from '../tensor/initialRows.js';
-import { idAt } from '../tensor/rowIds.js';
+import { idAt, sortIds } from '../tensor/rowIds.js';
 import { RowAdmission } from './rowAdmission.js';
+import { RowChanges } from './rowChanges.js';
 import { RowIndex } from './rowIndex.js';
 import { type EvictionOrder, RowOrder } from './rowOrder.js';
 import { RowPlane } from './rowPlane.js';
@@ -66,6 +67,11 @@ export class EmbeddingTable implements UpdatedRows {
   #free: number[] = [];
   #next = 0;
   #update: RowUpdate | undefined;
+  #changes: RowChanges | undefined;
+  /** The update that is under way began before its changes were logged. */
+  #isBlind = false;
+  /** Words of the ids that it evicts. */
+  #evictedWords: number[] = [];
 
   constructor(spec: TableSpec, parts: TableParts) {
     const { rule, kernels, seed, allocate } = parts;
@@ -90,7 +96,8 @@ export class EmbeddingTable implements UpdatedRows {
   /** Bytes of all its arrays. O(leaves). */
   get bytes(): number {
     const planes = [this.values, ...this.slots].reduce((bytes, plane) => bytes + plane.bytes, 0);
-    return planes + this.index.bytes + (this.order?.bytes ?? 0) + (this.admission?.counters.byteLength ?? 0);
+    const others = [this.order, this.#changes].reduce((bytes, each) => bytes + (each?.bytes ?? 0), 0);
+    return planes + this.index.bytes + others + (this.admission?.counters.byteLength ?? 0);
   }
 
   /**
@@ -127,7 +134,48 @@ export class EmbeddingTable implements UpdatedRows {
 
   /** Ends the update: from now on readers see what it wrote. */
   end(): void {
+    if (this.#changes !== undefined && this.#update !== undefined) {
+      if (this.#isBlind) this.#changes.reset();
+      else {
+        this.#changes.add(this.#update.words);
+        this.#changes.add(Uint32Array.from(this.#evictedWords));
+      }
+      this.#isBlind = false;
+      this.#evictedWords = [];
+    }
     this.#update = undefined;
+  }
+
+  /** The changes as far as they are logged; undefined: not at all. */
+  get changes(): RowChanges | undefined {
+    return this.#changes;
+  }
+
+  /** The changes, which are logged from the first call on: the last `maxIds`. */
+  watch(maxIds: number): RowChanges {
+    if (this.#changes !== undefined) return this.#changes;
+    this.#isBlind = this.#update !== undefined;
+    this.#changes = new RowChanges(maxIds);
+    return this.#changes;
+  }
+
+  /** Words of the ids from `from` on that have rows, at most `max` of them, and the id behind them. */
+  page(from: number, max: number): { readonly words: Uint32Array; readonly next: number | undefined } {
+    const { ids, next } = this.index.idsFrom(from, max);
+    return { words: sortIds('ids', ids).words, next };
+  }
+
+  /** The ids of `words`, which rise, that have rows for readers, and those that have none. */
+  split(words: Uint32Array): readonly [present: Uint32Array, absent: Uint32Array] {
+    const rows = new Int32Array(words.length / 2);
+    this.index.find(words, 0, rows.length, rows);
+    for (let i = 0; i < rows.length; i++) {
+      const isHeld = this.#update?.hasEvicted(words[2 * i] as number, words[2 * i + 1] as number);
+      if (isHeld === true) rows[i] = 0;
+    }
+    const wordsWhere = (isPresent: boolean) =>
+      words.filter((_, i) => (rows[i >> 1] as number) >= 0 === isPresent);
+    return [wordsWhere(true), wordsWhere(false)];
   }
 
   /**
@@ -197,6 +245,7 @@ export class EmbeddingTable implements UpdatedRows {
     if (row === undefined) return false;
     const [low, high] = order.idOf(row);
     onEvicted?.(idAt(Uint32Array.of(low, high), 0), this.values.row(row));
+    if (this.#changes !== undefined) this.#evictedWords.push(low, high);
     this.index.remove(low, high);
     this.#free.push(row);
     this.counts.evicted++;

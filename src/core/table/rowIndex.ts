@@ -79,6 +79,23 @@ export class RowIndex {
     for (const leaf of this.#leaves) yield* leaf.entries();
   }
 
+  /** The ids from `from` on, rising, at most `max`, and the one behind them. O(max log max) and a leaf. */
+  idsFrom(from: number, max: number): { readonly ids: readonly number[]; readonly next: number | undefined } {
+    const ids: number[] = [];
+    for (let k = this.#leafAt(from); k < this.#leaves.length; k++) {
+      const own: number[] = [];
+      for (const [, low, high] of (this.#leaves[k] as Leaf).entries()) {
+        const id = high * TWO_32 + low;
+        if (id >= from) own.push(id);
+      }
+      for (const id of Float64Array.from(own).sort()) {
+        if (ids.length === max) return { ids, next: id };
+        ids.push(id);
+      }
+    }
+    return { ids, next: undefined };
+  }
+
   /** The leaf in whose range `id` is. */
   #leafAt(id: number): number {
     const starts = this.#starts;

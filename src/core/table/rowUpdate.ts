@@ -111,6 +111,16 @@ export class RowUpdate implements Job {
     return (words.length / 2) * (spec.dim + passes * ROW_COST);
   }
 
+  /** The ids that it updates. */
+  get words(): Uint32Array {
+    return this.#gradient.words;
+  }
+
+  /** Whether it has evicted the row of the id, so that readers still see it. */
+  hasEvicted(low: number, high: number): boolean {
+    return this.#evicted.has(high * TWO_32 + low);
+  }
+
   run(budget: Budget): boolean {
     while (budget.elements > 0 && !this.#isDone) {
       if (this.#taken < this.#count) this.#taken += this.#order(this.#taken, budget);

@@ -12,6 +12,8 @@ import type {
   VersionStamp,
   Waiting,
 } from '../protocol/messages.js';
+import { MessageType } from '../protocol/messages.js';
+import type { RowChanges } from '../protocol/rowMessages.js';
 import type { Effects } from './effects.js';
 import { errorOfFault, laggardsOf, unexpected } from './faults.js';
 import type { Operation, Operations } from './operations.js';
@@ -101,13 +103,16 @@ export class Answers {
     effects.settle(operation.request, { clock: clock.reached, minClock: clock.minClock });
   }
 
-  onAnswer(result: AskResult, payload: Uint8Array): void {
-    const { effects, operations } = this.#parts;
+  onAnswer(result: AskResult | RowChanges, payload: Uint8Array): void {
+    const { effects, operations, versions } = this.#parts;
     const ask = this.#find(result.request);
     if (ask === undefined) return;
     if (ask.kind !== 'ask') throw unexpected('an answer to another request');
     operations.remove(ask);
-    effects.settle(ask.request, { json: payload.slice() });
+    const isOfRows = result.t === MessageType.rowChanges;
+    if (isOfRows !== (ask.command.watch !== undefined)) throw unexpected('an answer to another question');
+    const changes = isOfRows ? { ...result, since: versions.stamp(result.version) } : undefined;
+    effects.settle(ask.request, { bytes: payload.slice(), changes });
   }
 
   onPushResult(result: PushResult): void {

@@ -1,6 +1,7 @@
-/** One Stats or Control that is not answered yet. */
+/** One Stats, Control or WatchRows that is not answered yet. */
 import type { Control, Stats } from '../protocol/askMessages.js';
 import { MessageType } from '../protocol/messages.js';
+import type { WatchRows } from '../protocol/rowMessages.js';
 import type { AskCommand } from './events.js';
 
 /** A question to the server that is under way. */
@@ -41,10 +42,11 @@ export class AskOperation {
   forgetClock(): void {}
 
   /** The message that asks it, numbered `wire`. */
-  ask(wire: number): Stats | Control {
+  ask(wire: number): Stats | Control | WatchRows {
     this.isSent = true;
     this.wire = wire;
-    const { action, after } = this.command;
+    const { action, after, watch } = this.command;
+    if (watch !== undefined) return { t: MessageType.watchRows, request: wire, ...watch };
     return action === undefined
       ? { t: MessageType.stats, request: wire, after }
       : { t: MessageType.control, request: wire, action };

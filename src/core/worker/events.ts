@@ -8,6 +8,7 @@
 import type { Laggard, PsError } from '../base/errors.js';
 import type { Message, Outcome, VersionStamp, WaitReason, WorkerMessage } from '../protocol/messages.js';
 import type { OutgoingStream } from '../protocol/outgoingStream.js';
+import type { RowChanges, WatchRows } from '../protocol/rowMessages.js';
 import type { DataLease, TaskLeases } from '../protocol/taskMessages.js';
 import type { EncodedValue } from '../protocol/valueCodec.js';
 import type { DataRange } from '../tasks/dataProgress.js';
@@ -141,7 +142,15 @@ export interface AskCommand {
   readonly after?: number | undefined;
   /** JSON; undefined: none. */
   readonly argument: Uint8Array | undefined;
+  /** Instead: what has changed in a table. */
+  readonly watch?: RowWatch | undefined;
 }
+
+/** What is asked about changed rows; see `WatchRows`. */
+export type RowWatch = Omit<WatchRows, 't' | 'request'>;
+
+/** What is said about changed rows, and what the reader then has. */
+export type RowWatchAnswer = Omit<RowChanges, 't' | 'request'> & { readonly since: VersionStamp };
 
 /** Ask for a data shard, or for generic tasks. Settles with `LeaseAnswer`. */
 export interface LeaseCommand {
@@ -199,9 +208,10 @@ type ConnectionEffect =
 /** What a request settles with; undefined for connect, computing and close. */
 export type RequestValue = PullAnswer | PushAnswer | ClockAnswer | AskAnswer | LeaseAnswer | undefined;
 
-/** What the server says, as JSON in UTF-8. */
+/** What the server says: JSON in UTF-8, or, of `watch`, rows. */
 export interface AskAnswer {
-  readonly json: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly changes?: RowWatchAnswer | undefined;
 }
 
 /** Parameters, or that there are no newer ones. */

@@ -29,11 +29,16 @@ export class PulledVersions {
         break;
       }
     }
+    return this.stamp(version);
+  }
+
+  /** The stamp of `version` of the present life. */
+  stamp(version: number): VersionStamp {
     return { incarnation: this.#incarnation, version };
   }
 
   /** The stamp of `version` if it was pulled from this life of the server. */
   find(version: number): VersionStamp | undefined {
-    return this.#versions.has(version) ? { incarnation: this.#incarnation, version } : undefined;
+    return this.#versions.has(version) ? this.stamp(version) : undefined;
   }
 }

@@ -117,7 +117,8 @@ export class Requests {
       operation.givenUp = error;
       return true;
     }
-    if (operation.kind === 'pull' || operation.kind === 'lease') this.#forget(operation);
+    const isWatch = operation.kind === 'ask' && operation.command.watch !== undefined;
+    if (operation.kind === 'pull' || operation.kind === 'lease' || isWatch) this.#forget(operation);
     // The server may know of it: it has to be carried through, unheard.
     else if (operation.wasSent) operation.detach();
     else this.#operations.remove(operation);
@@ -125,7 +126,7 @@ export class Requests {
     return true;
   }
 
-  #forget(pull: PullOperation | LeaseOperation): void {
+  #forget(pull: PullOperation | LeaseOperation | AskOperation): void {
     this.#operations.remove(pull);
     if (pull.isSent) this.#effects.send({ t: MessageType.cancel, request: pull.wire });
   }

@@ -217,6 +217,7 @@ export class WorkerCore implements WorkerMachine {
         return;
       case MessageType.statsResult:
       case MessageType.controlResult:
+      case MessageType.rowChanges:
         answers.onAnswer(message, payload);
         return;
       case MessageType.dataLease:

@@ -33,9 +33,9 @@ async function call<T>(
   command: Omit<AskCommand, 'request'>,
   signal: AbortSignal | undefined,
 ): Promise<T> {
-  const { json } = await host.call<AskAnswer>(command, signal).answer;
+  const { bytes } = await host.call<AskAnswer>(command, signal).answer;
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json)) as T;
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as T;
   } catch (cause) {
     throw new PsError('PS_PROTOCOL', 'the answer of the server is not JSON', { cause });
   }

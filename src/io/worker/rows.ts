@@ -30,6 +30,19 @@ export interface PulledRows {
   readonly bytes: number;
 }
 
+/** The position and the row length of a table. Throws `PS_UNKNOWN_TENSOR`. */
+export function findTable(
+  catalogue: Catalogue,
+  name: string,
+): { readonly table: number; readonly dim: number } {
+  const table = catalogue.tables.findIndex((each) => each.name === name);
+  const found: TableShape | undefined = catalogue.tables[table];
+  if (found !== undefined) return { table, dim: found.dim };
+  const known = catalogue.tables.map((each) => each.name).join(', ') || 'none';
+  const text = `no sparse table is named "${name}"; the model has ${known}`;
+  throw new PsError('PS_UNKNOWN_TENSOR', text, { details: { tensor: name } });
+}
+
 /** Asks for rows. Throws `PS_UNKNOWN_TENSOR` for no such table, `PS_INVALID_ARGUMENT` for ids that are none. */
 export function askRows(
   host: WorkerHost,
@@ -39,13 +52,7 @@ export function askRows(
   manner: PullManner,
   signal: AbortSignal | undefined,
 ): Call<PulledRows> {
-  const table = catalogue.tables.findIndex((each) => each.name === name);
-  if (table < 0) {
-    const known = catalogue.tables.map((each) => each.name).join(', ') || 'none';
-    const text = `no sparse table is named "${name}"; the model has ${known}`;
-    throw new PsError('PS_UNKNOWN_TENSOR', text, { details: { tensor: name } });
-  }
-  const { dim } = catalogue.tables[table] as TableShape;
+  const { table, dim } = findTable(catalogue, name);
   const sorted = sortIds('ids', ids);
   const rows = { table, words: sorted.words };
   const call = host.call<PullAnswer>(

@@ -1,7 +1,10 @@
 /** `watch`: pulls again and again, each time waiting for a newer version. It holds nothing between pulls. */
 import { invalidArgument, PsError } from '../../core/base/errors.js';
+import type { Catalogue } from '../../core/tensor/catalogue.js';
 import { sleep } from './abort.js';
-import type { NotModified, PullResult } from './calls.js';
+import { callPull, type PullResult } from './calls.js';
+import type { TensorsOf } from './parameters.js';
+import type { WorkerHost } from './workerHost.js';
 
 /** How to watch. */
 export interface WatchOptions {
@@ -11,24 +14,29 @@ export interface WatchOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Pulls what is newer than `version`, waiting for it. */
-type PullNewer<T> = (
-  version: number | undefined,
-  signal: AbortSignal,
-) => Promise<PullResult<T> | NotModified>;
+/** What asks for a watcher, once the model is known. */
+export interface Asker {
+  readonly host: WorkerHost;
+  whenConnected<T>(action: (catalogue: Catalogue) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+}
 
-/** Each newer result of `pull`, until `options.signal` is aborted or the worker is closed. */
-export async function* watchParameters<T>(
-  pull: PullNewer<T>,
+const MANNER = { training: false, wait: true, timeoutMs: Number.POSITIVE_INFINITY };
+
+/** Each newer version of the parameters `names`, until `options.signal` is aborted or the worker is closed. */
+export async function* watchParameters<P>(
+  { host, whenConnected }: Asker,
+  names: readonly string[] | undefined,
   options: WatchOptions,
-): AsyncGenerator<PullResult<T>, void, undefined> {
+): AsyncGenerator<PullResult<TensorsOf<P>>, void, undefined> {
   const { minIntervalMs = 0, signal = new AbortController().signal } = options;
   if (typeof minIntervalMs !== 'number' || !(minIntervalMs >= 0)) {
     throw invalidArgument('minIntervalMs', minIntervalMs, 'a number from 0');
   }
   let version: number | undefined;
   while (!signal.aborted) {
-    const result = await pull(version, signal).catch((error: unknown) => {
+    const given = version === undefined ? { signal } : { signal, ifNewerThan: version };
+    const pull = async (catalogue: Catalogue) => callPull<P>(host, catalogue, names, given, MANNER).answer;
+    const result = await whenConnected(pull, signal).catch((error: unknown) => {
       if (isEnd(error, signal)) return undefined;
       // Nothing new for as long as the server lets a pull wait: ask again.
       if (error instanceof PsError && error.code === 'PS_PULL_TIMEOUT') return 'nothing' as const;
@@ -42,6 +50,7 @@ export async function* watchParameters<T>(
   }
 }
 
-function isEnd(error: unknown, signal: AbortSignal): boolean {
+/** Whether `error` only says that the watching is over. */
+export function isEnd(error: unknown, signal: AbortSignal): boolean {
   return signal.aborted || (error instanceof PsError && error.code === 'PS_CLOSED');
 }

@@ -47,8 +47,9 @@ import {
   runSteps,
   type Step,
 } from './training.js';
-import { type WatchOptions, watchParameters } from './watch.js';
-import { eventOf, type StepEvent, type WorkerEvents } from './workerEvents.js';
+import { type Asker, type WatchOptions, watchParameters } from './watch.js';
+import { type RowChanges, type WatchRowsOptions, watchTable } from './watchRows.js';
+import { eventOf, type StepEvent, tellListeners, type WorkerEvents } from './workerEvents.js';
 import type { WorkerHost } from './workerHost.js';
 import { type CheckedWorkerOptions, checkWorkerOptions, type WorkerOptions } from './workerOptions.js';
 
@@ -59,6 +60,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   readonly #options: CheckedWorkerOptions;
   readonly #host: WorkerHost;
   readonly #taskHandling: TaskHandling;
+  readonly #asker: Asker;
   readonly #intermission = new Intermission(() => this.#stepOut());
   /** The run that is under way. */
   #loop: Pick<StepLoop<unknown>, 'fail' | 'onFinish' | 'onRollback'> | undefined;
@@ -73,6 +75,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     this.#options = checked;
     this.id = checked.id ?? `worker-${randomHex(4)}`;
     this.#host = makeHost(this.id, checked, platform, (each) => this.#onObservation(each));
+    this.#asker = { host: this.#host, whenConnected: (...given) => this.#whenConnected(...given) };
     this.#taskHandling = new TaskHandling(this.#host, checked);
     const forget = whenAborted(checked.signal, (reason) => {
       this.#closing ??= this.#close('aborted', abortedError(reason));
@@ -87,6 +90,11 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   /** Iterations completed, as the server has confirmed them. */
   get clock(): number {
     return this.#host.core.clock;
+  }
+
+  /** Whether it only reads. */
+  get readOnly(): boolean {
+    return this.#options.readOnly;
   }
 
   /** Whether a connection is open. */
@@ -202,14 +210,16 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     names?: readonly N[],
     options: WatchOptions = {},
   ): AsyncGenerator<PullResult<TensorsOf<Pick<P, N>>>, void, undefined> {
-    const manner = { training: false, wait: true, timeoutMs: Number.POSITIVE_INFINITY };
-    const pull = (version: number | undefined, signal: AbortSignal) => {
-      const given = version === undefined ? { signal } : { signal, ifNewerThan: version };
-      return this.#whenConnected(async (catalogue) => {
-        return callPull<Pick<P, N>>(this.#host, catalogue, names, given, manner).answer;
-      }, signal);
-    };
-    return watchParameters(pull, options);
+    return watchParameters<Pick<P, N>>(this.#asker, names, options);
+  }
+
+  /**
+   * What has changed in a sparse table: first all rows that were ever updated, then those that are, in parts of bounded
+   * size; see `RowChanges`. It goes on after reconnects where it was, and begins anew after a restart of the server.
+   * Holds nobody back; of a slow reader the server remembers nothing. Ends as `watch`.
+   */
+  watchRows(table: string, options: WatchRowsOptions = {}): AsyncGenerator<RowChanges, void, undefined> {
+    return watchTable(this.#asker, table, options);
   }
 
   /** The server's counts and who is connected. Any role may ask, `monitor` and up. */
@@ -332,13 +342,7 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
     if (name !== undefined) this.#emit(name, event as never);
   }
 
-  /** Tells the listeners of `name`; what one throws goes to the listeners of `error`, and no further. */
   #emit<E extends keyof WorkerEvents>(name: E, event: Parameters<WorkerEvents[E]>[0]): void {
-    try {
-      this.emit(name, ...([event] as never));
-    } catch (error) {
-      this.#options.logger?.error(`worker ${this.id}: a listener of "${name}" threw: ${String(error)}`);
-      if (name !== 'error') this.#emit('error', error as never);
-    }
+    tellListeners(this, name, event, (text) => this.#options.logger?.error(`worker ${this.id}: ${text}`));
   }
 }

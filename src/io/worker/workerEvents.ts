@@ -140,3 +140,18 @@ function reportOf(observation: WorkerObservation): Report {
     }
   }
 }
+
+/** Tells the listeners of `name`; what one throws is logged, goes to the listeners of `error`, and no further. */
+export function tellListeners<E extends keyof WorkerEvents>(
+  emitter: { emit(name: keyof WorkerEvents, event: never): unknown },
+  name: E,
+  event: Parameters<WorkerEvents[E]>[0],
+  log: (text: string) => void,
+): void {
+  try {
+    emitter.emit(name, event as never);
+  } catch (error) {
+    log(`a listener of "${name}" threw: ${String(error)}`);
+    if (name !== 'error') tellListeners(emitter, 'error', error as never, log);
+  }
+}

@@ -14,6 +14,7 @@ import { runToEnd } from '../../../src/core/table/job.js';
 import { sortIds } from '../../../src/core/tensor/rowIds.js';
 import { differenceOf } from '../../../src/testing/check/stateDifference.js';
 import { newCore, TestServer, type TestServerOptions } from './kit.js';
+import { bytesOfIds, pushRows as push, type PushedRows as Rows } from './rowPushes.js';
 import { hashOf } from './stateHash.js';
 
 type Worker = ReturnType<TestServer['worker']>;
@@ -22,38 +23,6 @@ const OPTIONS = {
   parameters: { w: { shape: [2] } },
   tables: { words: { dim: 2 }, bias: { dim: 1, optimizer: adagrad({ learningRate: 1 }), maxRows: 3 } },
 } as const;
-
-/** Ids as they travel. */
-function bytesOfIds(ids: readonly number[]): Uint8Array {
-  return new Uint8Array(BigUint64Array.from(ids, BigInt).buffer);
-}
-
-/** Ids and values of rows of `table`, as they stand in a push. */
-interface Rows {
-  readonly table: number;
-  readonly ids: readonly number[];
-  readonly values: readonly number[];
-}
-
-/** Pushes rows, behind a gradient of `w` if there is one. */
-function push(worker: Worker, rows: readonly Rows[], dense?: readonly number[], fields: object = {}): void {
-  const parts = rows.flatMap(({ ids, values }) => [
-    bytesOfIds(ids),
-    new Uint8Array(Float32Array.from(values).buffer),
-  ]);
-  const payload = Buffer.concat([new Uint8Array(Float32Array.from(dense ?? []).buffer), ...parts]);
-  worker.seq++;
-  worker.send(
-    {
-      t: MessageType.push,
-      ...{ seq: worker.seq, clock: worker.clock, bytes: payload.length },
-      ...(dense === undefined ? { tensors: [] } : {}),
-      rows: rows.map(({ table, ids }) => ({ table, count: ids.length })),
-      ...fields,
-    },
-    payload,
-  );
-}
 
 function pullRows(worker: Worker, table: number, ids: readonly number[], training = false): void {
   const payload = bytesOfIds(ids);

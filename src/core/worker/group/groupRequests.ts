@@ -257,11 +257,11 @@ function mergedAsk(answers: readonly { readonly member: Member; readonly value: 
   const ordered = [...answers].sort(
     (a, b) => (a.member.core.server.shard?.index ?? 0) - (b.member.core.server.shard?.index ?? 0),
   );
-  const texts = ordered.map(({ value }) => new TextDecoder().decode(value.json));
+  const texts = ordered.map(({ value }) => new TextDecoder().decode(value.bytes));
   const first = texts[0] as string;
-  if (!texts.every((text) => text.endsWith('}'))) return { json: new TextEncoder().encode(first) };
+  if (!texts.every((text) => text.endsWith('}'))) return { bytes: new TextEncoder().encode(first) };
   const shards = texts.map((text, i) => withField(text, `"server":${ordered[i]?.member.server}`));
-  return { json: new TextEncoder().encode(withField(first, `"shards":[${shards.join()}]`)) };
+  return { bytes: new TextEncoder().encode(withField(first, `"shards":[${shards.join()}]`)) };
 }
 
 /** The JSON object `text` with one more field. */

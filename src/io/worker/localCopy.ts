@@ -1,0 +1,171 @@
+/**
+ * A copy of a model, or of parts of it, in the memory of whoever serves from it: read without asking anybody, kept fresh
+ * by what the server says has changed. When the server is away the copy serves on, and says how old it is.
+ *
+ *     starting ──all of it is here──▶ fresh ◀──▶ ageing (the server is not heard)
+ */
+import { invalidArgument, PsError } from '../../core/base/errors.js';
+import type { Tensor } from '../../core/tensor/tensor.js';
+import { monotonicNow } from '../time.js';
+import { quiet, sleep } from './abort.js';
+import type { NotModified, PullOptions, PullResult } from './calls.js';
+import { RowCopy } from './rowCopy.js';
+import type { RowChanges, WatchRowsOptions } from './watchRows.js';
+
+/** What to copy, and how fresh it is to be. */
+export interface LocalCopyOptions {
+  /** Names of parameters. Default all. */
+  readonly parameters?: readonly string[];
+  /** Names of sparse tables, whose rows are copied whole. Default none. */
+  readonly tables?: readonly string[];
+  /** How far behind the server the copy is to be at most, besides the way of an answer. Default 100. */
+  readonly withinMs?: number;
+}
+
+/** The worker that a copy asks. */
+export interface CopiedFrom {
+  readonly readOnly: boolean;
+  pull(
+    names: readonly string[] | undefined,
+    options: PullOptions<never>,
+  ): Promise<PullResult<unknown> | NotModified>;
+  watchRows(table: string, options: WatchRowsOptions): AsyncGenerator<RowChanges, void, undefined>;
+}
+
+/** A part of the copy: the dense parameters, or a table. */
+interface Part {
+  /** When the server was last known to have nothing newer; undefined: never. */
+  freshAt: number | undefined;
+  version: number;
+}
+
+/** A local copy of a model. */
+export class LocalCopy implements AsyncDisposable {
+  /** Resolves when all of it is here for the first time; rejects if it can't be had, or is closed before. */
+  readonly ready: Promise<void>;
+  readonly #worker: CopiedFrom;
+  readonly #withinMs: number;
+  readonly #end = new AbortController();
+  readonly #parts: Part[] = [];
+  readonly #tables = new Map<string, RowCopy>();
+  readonly #running: Promise<void>;
+  #tensors: Readonly<Record<string, Tensor>> = {};
+  #becomeReady: () => void = () => {};
+  #failure: unknown;
+
+  /**
+   * Begins to copy. `worker`: one that is `readOnly`; it is not closed with the copy. Throws `PS_INVALID_ARGUMENT`.
+   */
+  constructor(worker: CopiedFrom, options: LocalCopyOptions = {}) {
+    const { parameters, tables = [], withinMs = 100 } = options;
+    if (worker?.readOnly !== true) throw invalidArgument('worker', worker, 'a worker that is readOnly');
+    if (!(typeof withinMs === 'number' && withinMs >= 1)) {
+      throw invalidArgument('withinMs', withinMs, 'a number from 1');
+    }
+    this.#worker = worker;
+    this.#withinMs = withinMs;
+    const loops: Promise<void>[] = [];
+    if (parameters === undefined || parameters.length > 0) loops.push(this.#copyTensors(parameters));
+    for (const table of tables) loops.push(this.#copyTable(table));
+    const ended = Promise.all(loops).then(() => undefined);
+    this.ready = quiet(
+      new Promise<void>((resolve, reject) => {
+        this.#becomeReady = resolve;
+        ended.then(() => reject(new PsError('PS_CLOSED', 'the copy has ended')), reject);
+      }),
+    );
+    this.#running = ended.catch((error: unknown) => {
+      this.#failure = error;
+    });
+    if (loops.length === 0) this.#becomeReady();
+  }
+
+  /** The parameters, by name; replaced, never changed, when there are newer ones. */
+  get tensors(): Readonly<Record<string, Tensor>> {
+    return this.#tensors;
+  }
+
+  /** Updates that the server had applied, to the oldest part. */
+  get version(): number {
+    return Math.min(...this.#parts.map(({ version }) => version));
+  }
+
+  /** Milliseconds since the server was last known to have nothing newer; Infinity before `ready`. */
+  get ageMs(): number {
+    const freshAt = Math.min(...this.#parts.map((part) => part.freshAt ?? Number.NEGATIVE_INFINITY));
+    return Math.max(0, monotonicNow() - freshAt);
+  }
+
+  /** What ended the copy; undefined while it is kept fresh, or after `close`. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** The rows of a table that have been updated; `get(id)` is a view of one. Others have their first values. */
+  rows(table: string): Pick<RowCopy, 'dim' | 'get' | 'ids' | 'size'> {
+    const copy = this.#tables.get(table);
+    if (copy !== undefined) return copy;
+    throw new PsError('PS_UNKNOWN_TENSOR', `there is no copy of a table "${table}" yet`, {
+      details: { tensor: table },
+    });
+  }
+
+  /** Keeps it fresh no more; what is there can be read on. Never rejects. */
+  async close(): Promise<void> {
+    this.#end.abort();
+    await this.#running;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #newPart(): Part {
+    const part = { freshAt: undefined, version: 0 };
+    this.#parts.push(part);
+    return part;
+  }
+
+  #isFresh(part: Part, version: number): void {
+    part.version = version;
+    part.freshAt = monotonicNow();
+    if (this.#parts.every(({ freshAt }) => freshAt !== undefined)) this.#becomeReady();
+  }
+
+  /** Parameters that have changed come whole: nearly every update changes nearly all of them. */
+  async #copyTensors(names: readonly string[] | undefined): Promise<void> {
+    const part = this.#newPart();
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      const known = part.freshAt === undefined ? {} : { ifNewerThan: part.version };
+      try {
+        const result = await this.#worker.pull(names, { ...known, signal });
+        if (result.modified) this.#tensors = result.tensors as Readonly<Record<string, Tensor>>;
+        this.#isFresh(part, result.version);
+      } catch (error) {
+        if (isClosed(error)) return;
+        if (!(error instanceof PsError && error.retryable)) throw error;
+      }
+      await sleep(this.#withinMs, signal).catch(() => {});
+    }
+  }
+
+  /** A copy that has to begin anew is served until the new one is complete. */
+  async #copyTable(table: string): Promise<void> {
+    const part = this.#newPart();
+    const options = { withinMs: this.#withinMs, signal: this.#end.signal };
+    let copy: RowCopy | undefined;
+    for await (const changes of this.#worker.watchRows(table, options)) {
+      if (copy === undefined || changes.isWhole) copy = new RowCopy(changes.dim);
+      copy.set(changes.ids, changes.data);
+      copy.delete(changes.gone);
+      if (!changes.isComplete) continue;
+      this.#tables.set(table, copy);
+      this.#isFresh(part, changes.version);
+    }
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof PsError && (error.code === 'PS_CLOSED' || error.code === 'PS_ABORTED');
+}
