@@ -57,7 +57,16 @@ function contentOf(table: EmbeddingTable): unknown {
   });
   // Of a bounded table the order is part of it: that in which rows would be evicted.
   if (table.order === undefined) rows.sort(([a], [b]) => a - b);
-  return { rows, scalars: table.scalars, counts: table.counts, counters: [...counters].map(String).join('') };
+  return { rows, scalars: table.scalars, counts: table.counts, counters: countsIn(counters) };
+}
+
+/** The counters that are not 0, by position: there are very many, and few are. */
+function countsIn(counters: Uint8Array): string {
+  let text = '';
+  counters.forEach((count, i) => {
+    if (count > 0) text += `${i}:${count} `;
+  });
+  return text;
 }
 
 function bitsOf(values: Float32Array): number[] {

@@ -16,6 +16,7 @@ import {
   type PushResult,
   type WorkerMessage,
 } from '../../../src/core/protocol/messages.js';
+import { floatsOf } from '../../../src/core/protocol/modelStream.js';
 import type { Welcome } from '../../../src/core/protocol/sessionMessages.js';
 import type { Observation, ServerEffect } from '../../../src/core/server/events.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../../src/core/server/limits.js';
@@ -25,6 +26,7 @@ import type { ServerState } from '../../../src/core/server/state.js';
 import { DenseTable } from '../../../src/core/table/denseTable.js';
 import { JobThen } from '../../../src/core/table/job.js';
 import { modelOf, type ParameterSpecs } from '../../../src/core/table/model.js';
+import { checkTables, makeTables, type SparseTableSpecs } from '../../../src/core/table/tableSpecs.js';
 import {
   type CheckpointReport,
   type CheckpointSchedule,
@@ -36,6 +38,7 @@ import type { MemoryDisk } from './memoryDisk.js';
 /** What a stored server is made of; the default is `w` of 4 zeros, `sgd` with rate 1, SSP(3), a journal. */
 export interface StoredServerOptions {
   readonly parameters?: ParameterSpecs;
+  readonly tables?: SparseTableSpecs;
   readonly optimizer?: Optimizer;
   readonly consistency?: Consistency;
   readonly durability?: StorageOptions['durability'];
@@ -60,6 +63,8 @@ export interface StoredWorker {
   readonly results: PushResult[];
   /** Everything else that was sent to it. */
   readonly others: Message[];
+  /** What the answers to its pulls brought, one behind the other. */
+  readonly pulled: number[];
 }
 
 /** A core, its storage and what they said. */
@@ -189,6 +194,7 @@ export class StoredServer {
       welcome: undefined,
       results: [],
       others: [],
+      pulled: [],
     };
     this.#workers.set(connection, worker);
     this.run((core) =>
@@ -282,8 +288,10 @@ export class StoredServer {
       }
       case 'stream': {
         const { stream } = effect;
+        const worker = this.#workers.get(effect.connection) as StoredWorker;
         for (let part = stream.next(); part !== undefined; part = stream.next()) {
-          (this.#workers.get(effect.connection) as StoredWorker).others.push(part.message);
+          worker.others.push(part.message);
+          worker.pulled.push(...floatsOf((part.payload ?? new Uint8Array(0)).slice()));
         }
         this.run((core) => core.step({ kind: 'streamEnded', stream: stream.id, now: this.now }));
         break;
@@ -326,10 +334,11 @@ function coreOf(
   const values = allocate(model.catalogue.length);
   model.initialise(values);
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options.limits };
+  const optimizer = options.optimizer ?? sgd({ learningRate: 1 });
   const table = new DenseTable({
     catalogue: model.catalogue,
     values,
-    optimizer: options.optimizer ?? sgd({ learningRate: 1 }),
+    optimizer,
     ownOptimizers: model.ownOptimizers,
     pinnedVersions: limits.pinnedVersions,
     kernels: referenceKernels,
@@ -349,6 +358,11 @@ function coreOf(
       limits,
     },
     table,
+    tables: makeTables(table, checkTables(options.tables, new Set(), optimizer), {
+      kernels: referenceKernels,
+      seed: options.seed ?? 0,
+      allocate,
+    }),
     consistency: options.consistency ?? ssp({ staleness: 3 }),
     allocate,
   });
