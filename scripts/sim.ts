@@ -22,6 +22,7 @@ const USAGE = `npm run sim -- --seed N | --seeds COUNT [--from N] [--failures N]
   --durability MODE      memory, journal, journal-async or checkpoint; drawn
   --membership HOW       fixed or changing; drawn
   --data                 workers train on data shards that the server hands out
+  --rows                 sparse tables too
   --plain                one pull and one push in each clock, no late pushes
   --short                leave chunks and signs of life out of the transcript`;
 
@@ -39,6 +40,7 @@ const { values } = parseArgs({
     membership: { type: 'string' },
     data: { type: 'boolean', default: false },
     plain: { type: 'boolean', default: false },
+    rows: { type: 'boolean', default: false },
     short: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -61,6 +63,7 @@ function scheduleOptions(): ScheduleOptions {
     membership: membership as ScheduleOptions['membership'],
     hasData: values.data,
     isPlain: values.plain,
+    hasRows: values.rows,
   };
 }
 
@@ -71,13 +74,10 @@ function replayCommand(seed: number): string {
     const value = values[name];
     return value === undefined || (name === 'faults' && value === 'all') ? [] : [`--${name} '${value}'`];
   });
-  return [
-    'npm run sim --',
-    `--seed ${seed}`,
-    ...parts,
-    ...(values.plain ? ['--plain'] : []),
-    ...(values.data ? ['--data'] : []),
-  ].join(' ');
+  const switches = (['plain', 'data', 'rows'] as const)
+    .filter((name) => values[name])
+    .map((name) => `--${name}`);
+  return ['npm run sim --', `--seed ${seed}`, ...parts, ...switches].join(' ');
 }
 
 function verdict({ violations, ms, events, version, answered, leads, maxDelay }: RunReport): string[] {

@@ -10,7 +10,9 @@
  * between runs.
  */
 import type { ParameterSpecs } from '../../core/table/model.js';
+import type { SparseTableSpecs } from '../../core/table/tableSpecs.js';
 import type { PushContent } from '../programs/trainingProgram.js';
+import { CHECK_ROW_BYTES, CHECK_TABLES, rowsOfPush } from './checkRows.js';
 
 /** Sizes of a check model. */
 export interface CheckModelSizes {
@@ -20,6 +22,8 @@ export interface CheckModelSizes {
   readonly uniform: number;
   /** 0: no noise. */
   readonly noise: number;
+  /** Sparse tables too (`checkRows.ts`). */
+  readonly hasRows?: boolean;
 }
 
 /** Layout and contents of a check model. */
@@ -30,6 +34,9 @@ export class CheckModel {
   readonly unit: number;
   /** Elements of all tensors. */
   readonly length: number;
+  readonly tables: SparseTableSpecs;
+  /** Bytes of the largest push. */
+  readonly pushBytes: number;
   /** First element of the shared cell, the uniform tensor and the noise. */
   readonly sharedAt: number;
   readonly uniformAt: number;
@@ -49,6 +56,8 @@ export class CheckModel {
     this.uniformAt = this.sharedAt + 1;
     this.noiseAt = this.uniformAt + uniform;
     this.length = this.noiseAt + noise;
+    this.tables = sizes.hasRows === true ? CHECK_TABLES : {};
+    this.pushBytes = this.length * 4 + (sizes.hasRows === true ? CHECK_ROW_BYTES : 0);
   }
 
   /** Element of cell `cell` of worker `worker`. */
@@ -67,11 +76,14 @@ export class CheckModel {
       new Float32Array(uniform).fill(-this.unit),
     ];
     if (noise > 0) values.push(noiseOf(worker, clock, noise));
+    const sparse = this.sizes.hasRows === true ? rowsOfPush({ worker, cell }, this.unit) : { values: [] };
+    const rows = 'rows' in sparse ? { rows: sparse.rows } : {};
     if (!isWhole) {
-      return { tensors: [worker, workers, workers + 1, ...(noise > 0 ? [workers + 2] : [])], values };
+      const tensors = [worker, workers, workers + 1, ...(noise > 0 ? [workers + 2] : [])];
+      return { tensors, values: [...values, ...sparse.values], ...rows };
     }
     const others = Array.from({ length: workers }, (_, w) => (w === worker ? own : new Float32Array(cells)));
-    return { tensors: undefined, values: [...others, ...values.slice(1)] };
+    return { tensors: undefined, values: [...others, ...values.slice(1), ...sparse.values], ...rows };
   }
 
   /** Where the tensors of a pull lie: [first element, length] each. */

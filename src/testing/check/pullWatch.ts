@@ -5,6 +5,7 @@
  */
 import type { Consistency } from '../../core/consistency/consistency.js';
 import { MessageType, type Pull } from '../../core/protocol/messages.js';
+import type { PullRows } from '../../core/protocol/rowMessages.js';
 import type { ServerEffect } from '../../core/server/events.js';
 import { PullStream } from '../../core/server/pullStream.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
@@ -16,7 +17,7 @@ import type { Violations } from './violations.js';
 interface Asked {
   readonly connection: number;
   readonly worker: string;
-  readonly message: Pull;
+  readonly message: Pull | PullRows;
 }
 
 /** What the checks of pulls need to know of a run. */
@@ -57,7 +58,7 @@ export class PullWatch {
   }
 
   /** The server takes a pull. */
-  receives(connection: number, worker: string, message: Pull): void {
+  receives(connection: number, worker: string, message: Pull | PullRows): void {
     if (this.#ended.has(connection)) return;
     this.#asked.set(`${connection}/${message.request}`, { connection, worker, message });
   }
@@ -158,7 +159,7 @@ export class PullWatch {
     push: LoggedPush,
     isOwn: boolean,
     clock: number,
-    message: Pull,
+    message: Pull | PullRows,
     model: ServerState['model'],
   ): boolean {
     const { told } = push;
@@ -190,8 +191,7 @@ export class PullWatch {
     const isBeingRead = session !== undefined && (session.inbox.length > 0 || session.isBlocked);
     if (isBeingRead || (session !== undefined && session.connection !== connection)) return;
     if (versions.isWritingInPlace || versions.pinnedVersions >= this.#rules.pinnedVersions) return;
-    if (message.wait && message.ifNewerThan !== undefined && state.version <= message.ifNewerThan.version)
-      return;
+    if (isForNews(message, state.version)) return;
     if (message.training) {
       if (session === undefined || !this.#isSure(state)) return;
       if (state.joinedWorkers < this.#rules.minWorkers) return;
@@ -208,6 +208,12 @@ export class PullWatch {
     const { model } = state;
     return model.name !== 'bsp' || (model.backupWorkers === 0 && !state.hasBuffered);
   }
+}
+
+/** Whether a pull waits for a newer version than `version`. */
+function isForNews(message: Pull | PullRows, version: number): boolean {
+  if (message.t !== MessageType.pull || !message.wait) return false;
+  return message.ifNewerThan !== undefined && version <= message.ifNewerThan.version;
 }
 
 /** The smallest clock in the table, counted anew. */

@@ -8,10 +8,12 @@ import type { SimWorker } from '../cluster/simWorker.js';
 import { type Schedule, trainersOf } from '../search/schedule.js';
 import type { Check, CheckContext } from './check.js';
 import type { CheckModel } from './checkModel.js';
+import type { Cell } from './checkRows.js';
 import { DataWatch } from './dataWatch.js';
 import { DelayBound } from './delayBound.js';
 import { PullWatch } from './pullWatch.js';
 import { PushLedger } from './pushLedger.js';
+import { RowWatch } from './rowWatch.js';
 import { TableWatch } from './tableWatch.js';
 import { VersionHistory } from './versionHistory.js';
 import { Violations } from './violations.js';
@@ -29,6 +31,7 @@ export class RunChecks implements ClusterObserver {
   readonly history: VersionHistory;
   readonly pulls: PullWatch;
   readonly table: TableWatch;
+  readonly rows: RowWatch;
   readonly #cluster: SimCluster;
   readonly #schedule: Schedule;
   readonly #model: CheckModel;
@@ -76,7 +79,7 @@ export class RunChecks implements ClusterObserver {
         numberOf,
         ids: trainers.map(({ id }) => id),
         pinnedVersions,
-        stagingBytes: Math.max(schedule.stagingBytes, model.length * 4),
+        stagingBytes: Math.max(schedule.stagingBytes, model.pushBytes),
         areAllHeard: !schedule.faults.some(({ kind }) => SILENCING.has(kind)),
       },
       this.ledger,
@@ -84,7 +87,8 @@ export class RunChecks implements ClusterObserver {
     );
     const { violations, ledger, history } = this;
     const context = { cluster, schedule, model, violations, ledger, history, numberOf };
-    this.#further = FURTHER_CHECKS.map((Each) => new Each(context));
+    this.rows = new RowWatch(context);
+    this.#further = [...FURTHER_CHECKS.map((Each) => new Each(context)), this.rows];
     this.#onlookers = new Observers(this.#further);
   }
 
@@ -130,8 +134,11 @@ export class RunChecks implements ClusterObserver {
     const number = this.numberOf(name);
     if (message.t === MessageType.push && number !== undefined) {
       this.ledger.arrives(number, Number(process), message.seq, message.clock);
-    } else if (message.t === MessageType.pull) this.pulls.receives(connection, name, message);
-    else if (message.t === MessageType.cancel) this.pulls.cancelled(connection, message.request);
+    } else if (message.t === MessageType.pull || message.t === MessageType.pullRows) {
+      this.pulls.receives(connection, name, message);
+    } else if (message.t === MessageType.cancel) {
+      this.pulls.cancelled(connection, message.request);
+    }
   }
 
   serverStepped(event: ServerEvent | undefined, effects: readonly ServerEffect[]): void {
@@ -166,6 +173,11 @@ export class RunChecks implements ClusterObserver {
       return;
     }
     this.#compare(id, answer.arrays, tensors, this.#lives[life]?.get(answer.version), answer.version);
+  }
+
+  /** A trainer has the rows of `cells`. */
+  pulledRows(id: string, answer: PullAnswer, cells: readonly Cell[], life: number): void {
+    this.rows.pulled(id, answer, cells, this.#lives[life]?.get(answer.version));
   }
 
   /** A reader has read. */

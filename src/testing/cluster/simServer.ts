@@ -15,6 +15,7 @@ import { ServerCore } from '../../core/server/serverCore.js';
 import { DenseTable } from '../../core/table/denseTable.js';
 import { JobThen } from '../../core/table/job.js';
 import { modelOf, type ParameterSpecs } from '../../core/table/model.js';
+import { checkTables, makeTables, type SparseTableSpecs } from '../../core/table/tableSpecs.js';
 import { Outbox } from '../../io/transport/outbox.js';
 import type { Transport, TransportHandlers } from '../../io/transport/transport.js';
 import type { Listener, Network } from '../network/network.js';
@@ -33,6 +34,7 @@ const FAREWELL_MS = 5;
 /** What a simulated server is. */
 export interface SimServerOptions {
   readonly parameters: ParameterSpecs;
+  readonly tables?: SparseTableSpecs;
   readonly optimizer: Optimizer;
   readonly consistency: Consistency;
   readonly core: Omit<ServerCoreOptions, 'incarnation' | 'lineage' | 'isDurable'>;
@@ -153,7 +155,7 @@ export class SimServer implements Listener {
 
   /** A core without a state. */
   makeCore(): ServerCore {
-    const { parameters, optimizer, core, seed } = this.#options;
+    const { parameters, tables, optimizer, core, seed } = this.#options;
     const model = modelOf(parameters, seed, core.shard);
     const values = newArray(model.catalogue.length);
     model.initialise(values);
@@ -172,7 +174,11 @@ export class SimServer implements Listener {
       incarnation: `life-${this.#lives}`,
       lineage: `history-${this.#histories}`,
     };
-    return new ServerCore({ options, table, consistency: this.#options.consistency, allocate: newArray });
+    const parts = { kernels: referenceKernels, seed, allocate: newArray };
+    return new ServerCore({
+      ...{ options, table, consistency: this.#options.consistency, allocate: newArray },
+      tables: makeTables(table, checkTables(tables, new Set(), optimizer), parts),
+    });
   }
 
   /** Ends the life at once. `isMachineDead`: nobody is told. */

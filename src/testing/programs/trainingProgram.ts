@@ -6,7 +6,8 @@
  *     connect ──▶ pull ──▶ compute ──▶ push, tick ──▶ pull …        (the clock is reached) ──▶ leave ──▶ end
  */
 import { PsError } from '../../core/base/errors.js';
-import type { ClockAnswer, PullAnswer, PushAnswer } from '../../core/worker/events.js';
+import type { RowCount } from '../../core/tensor/rowLayout.js';
+import type { ClockAnswer, PullAnswer, PullCommand, PushAnswer } from '../../core/worker/events.js';
 import type { Command, Ended, SimWorker } from '../cluster/simWorker.js';
 
 /**
@@ -28,6 +29,15 @@ export interface ComputedStep {
 export interface PushContent {
   readonly tensors: readonly number[] | undefined;
   readonly values: readonly Float32Array[];
+  /** Rows of tables, whose ids and values stand behind the tensors'. */
+  readonly rows?: readonly RowCount[];
+}
+
+/** Rows that a step needs beside the tensors. */
+export interface RowsAsked {
+  readonly table: number;
+  readonly words: Uint32Array;
+  onPulled(answer: PullAnswer): void;
 }
 
 /** A push on its way. */
@@ -51,6 +61,8 @@ export interface ProgramOwner {
   impatienceMs(): number | undefined;
   /** Which tensors to pull for the next step; undefined: all. */
   pulls(): readonly number[] | undefined;
+  /** Which rows to pull for it, with the tensors; undefined: none. */
+  rows?(): RowsAsked | undefined;
   onPullAsked(): void;
   onPulled(answer: PullAnswer, tensors: readonly number[] | undefined): ComputedStep;
   /** How many pushes the step at `clock` makes. */
@@ -101,28 +113,47 @@ export class TrainingProgram {
     const tensors = this.#owner.pulls();
     const impatienceMs = this.#owner.impatienceMs();
     this.#owner.onPullAsked();
-    let isEnded = false;
-    const request = this.#worker.call(
-      {
-        kind: 'pull',
-        tensors,
-        into: undefined,
-        training: true,
-        ifNewerThan: undefined,
-        wait: false,
-        consistent: true,
-        timeoutMs: this.#owner.pullTimeoutMs,
-      },
-      (ended) => {
-        isEnded = true;
-        if (ended.error !== undefined) this.#onPullFailed(ended.error);
-        else this.#compute(this.#owner.onPulled(ended.value as PullAnswer, tensors));
-      },
-    );
+    const rows = this.#owner.rows?.();
+    const open = new Set<number>();
+    let computed: ComputedStep | undefined;
+    let hasFailed = false;
+    const onEnded = (number: () => number, use: (answer: PullAnswer) => void) => (ended: Ended) => {
+      open.delete(number());
+      if (ended.error === undefined) use(ended.value as PullAnswer);
+      else if (!hasFailed) {
+        hasFailed = true;
+        this.#onPullFailed(ended.error);
+      }
+      if (!hasFailed && open.size === 0) this.#compute(computed as ComputedStep);
+    };
+    const ask = (asked: Pick<PullCommand, 'tensors' | 'rows'>, use: (answer: PullAnswer) => void): void => {
+      const request = this.#worker.call(
+        this.#pullOf(asked),
+        onEnded(() => request, use),
+      );
+      open.add(request);
+    };
+    ask({ tensors }, (answer) => {
+      computed = this.#owner.onPulled(answer, tensors);
+    });
+    if (rows !== undefined) ask({ tensors: undefined, rows }, (answer) => rows.onPulled(answer));
     if (impatienceMs === undefined) return;
     this.#worker.process.after(impatienceMs, () => {
-      if (!isEnded) this.#worker.cancel(request, new PsError('PS_ABORTED', 'given up'));
+      for (const request of open) this.#worker.cancel(request, new PsError('PS_ABORTED', 'given up'));
     });
+  }
+
+  #pullOf(asked: Pick<PullCommand, 'tensors' | 'rows'>): Command {
+    return {
+      kind: 'pull',
+      ...asked,
+      into: undefined,
+      training: true,
+      ifNewerThan: undefined,
+      wait: false,
+      consistent: true,
+      timeoutMs: this.#owner.pullTimeoutMs,
+    };
   }
 
   #onPullFailed(error: PsError): void {
@@ -180,8 +211,8 @@ export class TrainingProgram {
     });
   }
 
-  #commandOf({ tensors, values }: PushContent, tick: boolean): Command {
-    return { kind: 'push', tensors, values, tick, metrics: undefined, examples: undefined };
+  #commandOf({ tensors, values, rows }: PushContent, tick: boolean): Command {
+    return { kind: 'push', tensors, values, rows, tick, metrics: undefined, examples: undefined };
   }
 
   #request(command: Command, then: (answer: ClockAnswer) => void): void {

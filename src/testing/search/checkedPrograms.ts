@@ -13,7 +13,7 @@ import type { DataRange } from '../../core/tasks/dataProgress.js';
 import { examplesAt } from '../../core/tasks/shuffledOrder.js';
 import type { PullAnswer } from '../../core/worker/events.js';
 import type { CheckModel } from '../check/checkModel.js';
-import type { PulledFrom } from '../check/pushLedger.js';
+import { CELLS, idsOfCells } from '../check/checkRows.js';
 import type { RunChecks } from '../check/runChecks.js';
 import { itemOf } from '../cluster/dataSetOwner.js';
 import type { SimWorker } from '../cluster/simWorker.js';
@@ -23,8 +23,10 @@ import {
   type ComputedStep,
   type MadePush,
   type ProgramOwner,
+  type RowsAsked,
   TrainingProgram,
 } from '../programs/trainingProgram.js';
+import { PulledStamps } from './pulledStamps.js';
 import type { WorkerPlan } from './schedule.js';
 
 /** Bound of a worker's pulls: longer than the server's, whose error says more. */
@@ -94,6 +96,7 @@ function idle({ worker }: ProgramContext): CheckedProgram {
 
 /** What the programs of trainers have in common: what they pull is checked, and what they push is in the ledger. */
 function pushing({ worker, plan, random, model, checks, isCurrent, onEnd }: ProgramContext): {
+  readonly stamps: PulledStamps;
   shares(share: number): boolean;
   pulled(answer: PullAnswer, tensors?: readonly number[]): ComputedStep;
   push(clock: number, range?: DataRange): MadePush;
@@ -103,22 +106,22 @@ function pushing({ worker, plan, random, model, checks, isCurrent, onEnd }: Prog
   const number = checks.numberOf(plan.id) as number;
   const { rollbacks } = checks.ledger;
   const shares = (share: number): boolean => share > 0 && random.nextFloat() < share;
-  let pulled: (PulledFrom & { readonly rollbacks: number }) | undefined;
+  const stamps = new PulledStamps(() => rollbacks[number] as number);
   return {
+    stamps,
     shares,
     pulled(answer, tensors) {
       const life = checks.lifeOf(worker);
       checks.pulled(plan.id, answer, tensors, life);
-      pulled = { version: answer.version, life, rollbacks: rollbacks[number] as number };
+      stamps.add({ version: answer.version, life });
       return computedStep(plan, random, shares);
     },
     push(clock, range) {
-      const isForgotten = pulled?.rollbacks !== rollbacks[number];
       const made = {
         worker: number,
         process: worker.number,
         clock: worker.core.clock,
-        pulled: isForgotten ? undefined : pulled,
+        pulled: stamps.use(),
         range,
       };
       const push = checks.ledger.issue(made);
@@ -140,7 +143,7 @@ function pushing({ worker, plan, random, model, checks, isCurrent, onEnd }: Prog
 function trainerOwner(context: ProgramContext): ProgramOwner {
   const { plan, random, model, checks } = context;
   const number = checks.numberOf(plan.id) as number;
-  const { shares, pulled, push, onEnd } = pushing(context);
+  const { stamps, shares, pulled, push, onEnd } = pushing(context);
   return {
     style: plan.style,
     untilClock: plan.untilClock,
@@ -149,6 +152,7 @@ function trainerOwner(context: ProgramContext): ProgramOwner {
     pauseMs: (clock) => (clock === plan.pausesBefore ? plan.pauseMs : 0),
     impatienceMs: () => (shares(plan.impatientShare) ? random.nextInt(30) : undefined),
     pulls: () => (plan.pullsWhole ? undefined : [number, model.sizes.workers]),
+    rows: () => (model.sizes.hasRows === true ? rowsAsked(context, stamps) : undefined),
     onPullAsked: () => {},
     onPulled: pulled,
     pushes: () => (shares(plan.skipShare) ? 0 : plan.pushes),
@@ -177,6 +181,29 @@ function dataOwner(context: ProgramContext): DataOwner {
     onPulled: pulled,
     push,
     onEnd,
+  };
+}
+
+/** Rows of a few cells, the worker's own among them; or, for some steps, none. */
+function rowsAsked(
+  { worker, plan, random, model, checks }: ProgramContext,
+  stamps: PulledStamps,
+): RowsAsked | undefined {
+  if (random.nextInt(4) === 0) return undefined;
+  const { workers, cells } = model.sizes;
+  const some = Array.from({ length: 1 + random.nextInt(4) }, (_, i) => ({
+    worker: i === 0 ? (checks.numberOf(plan.id) as number) : random.nextInt(workers),
+    cell: random.nextInt(cells),
+  }));
+  const { words, cells: asked } = idsOfCells(some);
+  return {
+    table: CELLS,
+    words,
+    onPulled(answer) {
+      const life = checks.lifeOf(worker);
+      checks.pulledRows(plan.id, answer, asked, life);
+      stamps.addRows({ version: answer.version, life });
+    },
   };
 }
 

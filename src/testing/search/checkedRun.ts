@@ -94,6 +94,7 @@ class CheckedRun {
       cells: pushes + 12,
       uniform: schedule.uniform,
       noise: schedule.noise,
+      hasRows: schedule.hasRows,
     });
     let checks: RunChecks | undefined;
     this.#cluster = new SimCluster({
@@ -260,6 +261,7 @@ function optionsOf(
     },
     server: {
       parameters: model.parameters,
+      tables: model.tables,
       optimizer: sgd({ learningRate: 1 }),
       consistency,
       seed: 0,
@@ -278,7 +280,7 @@ function optionsOf(
           ...LIMITS,
           chunkBytes,
           pinnedVersions,
-          stagingBytes: Math.max(schedule.stagingBytes, model.length * 4),
+          stagingBytes: Math.max(schedule.stagingBytes, model.pushBytes),
         },
       },
     },

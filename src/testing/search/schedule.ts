@@ -30,6 +30,8 @@ export interface ScheduleOptions {
   readonly hasNoise?: boolean | undefined;
   /** The server hands out a data set, and trainers train on its data shards. */
   readonly hasData?: boolean | undefined;
+  /** Add sparse tables: rows in every push, and pulled for some steps. */
+  readonly hasRows?: boolean | undefined;
 }
 
 const DURABILITIES = ['memory', 'journal', 'journal', 'journal', 'journal-async', 'checkpoint'] as const;
@@ -89,6 +91,7 @@ export interface Schedule {
   readonly windowBytes: number;
   readonly uniform: number;
   readonly noise: number;
+  readonly hasRows: boolean;
   readonly stagingBytes: number;
   readonly pinnedVersions: number;
   readonly maxDelay: number;
@@ -153,6 +156,7 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
     windowBytes: pick(random, [1, 512, 2048, 65_536]),
     uniform: options.hasNoise === true ? 8 : pick(random, [1, 8, 40]),
     noise: options.hasNoise === true ? 24 : 0,
+    hasRows: options.hasRows ?? false,
     stagingBytes: pick(random, [2_000, 8_000, 1_000_000]),
     pinnedVersions: pick(random, [1, 2, 2, 3]),
     maxDelay: mayDrop && random.nextInt(2) === 0 ? random.nextInt(6) : Number.POSITIVE_INFINITY,

@@ -36,12 +36,21 @@ export function expectAllHold(
 }
 
 /** The options of `npm run sim` that draw the same schedules. */
-function flagsOf({ consistency, membership, durability, isPlain, hasData }: ScheduleOptions): string {
+function flagsOf({
+  consistency,
+  membership,
+  durability,
+  isPlain,
+  hasData,
+  hasRows,
+}: ScheduleOptions): string {
   const given: [name: string, value: string | undefined][] = [
     ['consistency', consistency && `'${consistencyText(consistency)}'`],
     ['membership', membership],
     ['durability', durability],
   ];
   const flags = given.flatMap(([name, value]) => (value === undefined ? [] : [` --${name} ${value}`]));
-  return flags.join('') + (isPlain === true ? ' --plain' : '') + (hasData === true ? ' --data' : '');
+  const switches = { plain: isPlain, data: hasData, rows: hasRows };
+  const chosen = Object.entries(switches).flatMap(([name, isOn]) => (isOn === true ? [` --${name}`] : []));
+  return flags.join('') + chosen.join('');
 }

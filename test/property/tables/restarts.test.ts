@@ -17,7 +17,11 @@ import { MessageType } from '../../../src/core/protocol/messages.js';
 import type { EmbeddingTable } from '../../../src/core/table/embeddingTable.js';
 import { differenceOf } from '../../../src/testing/check/stateDifference.js';
 import { MemoryDisk } from '../../unit/storage/memoryDisk.js';
-import { StoredServer, type StoredServerOptions, type StoredWorker } from '../../unit/storage/storedServer.js';
+import {
+  StoredServer,
+  type StoredServerOptions,
+  type StoredWorker,
+} from '../../unit/storage/storedServer.js';
 import { TableModel } from './tableModel.js';
 
 const optimizers: readonly BuiltInOptimizer[] = [
