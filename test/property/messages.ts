@@ -62,7 +62,12 @@ byKind.set(
 );
 byKind.set(
   FIELD_KINDS.tables,
-  fc.array(fc.record({ name: id, dim: fc.integer({ min: 1, max: 4096 }) }), { maxLength: 6 }),
+  fc.array(
+    fc
+      .tuple(id, fc.integer({ min: 1, max: 4096 }), fc.option(count, { nil: undefined }))
+      .map(([name, dim, maxRows]) => (maxRows === undefined ? { name, dim } : { name, dim, maxRows })),
+    { maxLength: 6 },
+  ),
 );
 byKind.set(FIELD_KINDS.uints, fc.array(uint, { maxLength: 20 }));
 byKind.set(

@@ -138,7 +138,7 @@ const dataRange: FieldKind = {
   ],
 };
 type RangeNumbers = [number, number, number, number, number, number, number, number];
-/** Rows of tables: pairs of a table's position, rising, and the number of its rows. */
+/** Rows of tables: pairs of a table's position, rising, and the number of its rows; 0: all are at other shards. */
 const rowCounts: FieldKind = {
   decode: (value): readonly RowCount[] | undefined => {
     if (!Array.isArray(value) || value.length > MAX_TABLES) return undefined;
@@ -146,7 +146,7 @@ const rowCounts: FieldKind = {
     for (const each of value as unknown[]) {
       if (!Array.isArray(each)) return undefined;
       const [table, count] = each as unknown[];
-      if (!isUint(table) || table >= MAX_TABLES || !isUint(count) || count === 0) return undefined;
+      if (!isUint(table) || table >= MAX_TABLES || !isUint(count)) return undefined;
       if (table <= (counts.at(-1)?.table ?? -1)) return undefined;
       counts.push({ table, count });
     }
@@ -155,21 +155,23 @@ const rowCounts: FieldKind = {
   encode: (counts: readonly RowCount[]) => counts.map(({ table, count }) => [table, count]),
 };
 
-/** Sparse tables: pairs of a name and the numbers per row. */
+/** Sparse tables: name, numbers per row, and perhaps how many rows it may have. */
 const tables: FieldKind = {
   decode: (value): readonly WireTable[] | undefined => {
     if (!Array.isArray(value) || value.length > MAX_TABLES) return undefined;
     const found: WireTable[] = [];
     for (const each of value as unknown[]) {
       if (!Array.isArray(each)) return undefined;
-      const [name, dim] = each as unknown[];
+      const [name, dim, maxRows] = each as unknown[];
       if (typeof name !== 'string' || name.length === 0 || name.length > MAX_ID_LENGTH) return undefined;
       if (!isUint(dim) || dim === 0 || dim > MAX_DIM) return undefined;
-      found.push({ name, dim });
+      if (maxRows !== undefined && (!isUint(maxRows) || maxRows === 0)) return undefined;
+      found.push(maxRows === undefined ? { name, dim } : { name, dim, maxRows });
     }
     return found;
   },
-  encode: (given: readonly WireTable[]) => given.map(({ name, dim }) => [name, dim]),
+  encode: (given: readonly WireTable[]) =>
+    given.map(({ name, dim, maxRows }) => (maxRows === undefined ? [name, dim] : [name, dim, maxRows])),
 };
 
 /** The name of a kind in a message's layout. */

@@ -10,6 +10,8 @@ export interface WireTable {
   readonly name: string;
   /** Numbers per row. */
   readonly dim: number;
+  /** In a group: rows that each server may have at most; undefined: any number. */
+  readonly maxRows?: number;
 }
 
 /** Ask for rows of a table. The payload is the first of their ids. Answered by PullResult, PullChunk…, or Fault. */

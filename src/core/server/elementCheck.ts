@@ -6,8 +6,10 @@
 import { PsError } from '../base/errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { SUM_SQUARES_BLOCK } from '../kernels/kernels.js';
+import type { Shard } from '../partition/keyRange.js';
+import { firstElsewhere } from '../partition/rowShards.js';
 import type { NonFinite } from '../protocol/sessionMessages.js';
-import { isRising } from '../tensor/rowIds.js';
+import { idAt, isRising } from '../tensor/rowIds.js';
 
 /** Elements [begin, end) of a push: numbers, or ids of rows. */
 export interface ElementPiece {
@@ -27,13 +29,15 @@ export class ElementCheck {
   readonly #kernels: Kernels;
   readonly #nonFinite: NonFinite;
   readonly #pieces: readonly ElementPiece[];
+  readonly #shard: Shard;
   #piece = 0;
   #checked = 0;
 
-  constructor(pieces: readonly ElementPiece[], kernels: Kernels, nonFinite: NonFinite) {
+  constructor(pieces: readonly ElementPiece[], kernels: Kernels, nonFinite: NonFinite, shard: Shard) {
     this.#pieces = pieces;
     this.#kernels = kernels;
     this.#nonFinite = nonFinite;
+    this.#shard = shard;
   }
 
   /** `received` elements of `data` have come. May write zeros over numbers that are not finite. */
@@ -58,10 +62,22 @@ export class ElementCheck {
 
   #checkIds(data: Float32Array, { begin, end, name = '' }: ElementPiece): void {
     const words = new Uint32Array(data.buffer, data.byteOffset + begin * 4, end - begin);
-    if (isRising(words)) return;
-    const text = `the ids of table "${name}" must rise strictly, each below 2^53`;
-    this.fault ??= new PsError('PS_ROW_IDS', text, { details: { tensor: name } });
+    this.fault ??= faultOfIds(words, name, this.#shard);
   }
+}
+
+/** Why `words` can't be the ids of rows of table `name` at `shard`: `PS_ROW_IDS`, or undefined. O(ids). */
+export function faultOfIds(words: Uint32Array, name: string, { index, count }: Shard): PsError | undefined {
+  const details = { tensor: name };
+  if (!isRising(words)) {
+    return new PsError('PS_ROW_IDS', `the ids of table "${name}" must rise strictly, each below 2^53`, {
+      details,
+    });
+  }
+  const at = firstElsewhere(words, index, count);
+  if (at < 0) return undefined;
+  const text = `row ${idAt(words, at)} of table "${name}" is not held by shard ${index} of ${count}`;
+  return new PsError('PS_ROW_IDS', text, { details });
 }
 
 /** The end of the last block of `piece` of which all `received` elements have come. */

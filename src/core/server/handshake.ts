@@ -6,7 +6,9 @@ import { PsError } from '../base/errors.js';
 import { stalenessOf } from '../consistency/consistency.js';
 import { encodeCatalogue } from '../protocol/catalogueCodec.js';
 import { MessageType, PROTOCOL_VERSION } from '../protocol/messages.js';
+import type { WireTable } from '../protocol/rowMessages.js';
 import type { Hello, Welcome } from '../protocol/sessionMessages.js';
+import type { TableSpec } from '../table/embeddingTable.js';
 import { type CoreContext, decide, isShard } from './context.js';
 import type { Principal } from './events.js';
 import { EVICTED_KEY, evictedError } from './eviction.js';
@@ -119,13 +121,20 @@ export class Handshake {
       pingMs: limits.pingMs,
       maxStepMs: limits.maxStepMs,
       pullTimeoutMs: limits.pullTimeoutMs,
-      ...(tables.length === 0 ? {} : { tables: tables.map(({ spec: { name, dim } }) => ({ name, dim })) }),
+      ...(tables.length === 0
+        ? {}
+        : { tables: tables.map(({ spec }) => wireTableOf(spec, shard.count > 1)) }),
       ...(isShard(this.#context)
         ? { group: options.group, nonFinite: options.nonFinite, graceMs: limits.disconnectGraceMs }
         : {}),
       staleness: stalenessOf(state.model),
     };
   }
+}
+
+/** A worker of a group must know the bound: it sends nothing of a push that one of the shards would refuse. */
+function wireTableOf({ name, dim, maxRows }: TableSpec, isOfGroup: boolean): WireTable {
+  return isOfGroup && maxRows !== Number.POSITIVE_INFINITY ? { name, dim, maxRows } : { name, dim };
 }
 
 function sessionOver(worker: string, successor: Session | undefined): PsError {

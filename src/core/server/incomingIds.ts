@@ -3,9 +3,10 @@
  * together may have so much.
  */
 import { PsError } from '../base/errors.js';
+import type { Shard } from '../partition/keyRange.js';
 import type { PullRows } from '../protocol/rowMessages.js';
 import type { TableSpec } from '../table/embeddingTable.js';
-import { isRising } from '../tensor/rowIds.js';
+import { faultOfIds } from './elementCheck.js';
 
 /** Bytes that pulls of rows may hold. */
 export class RowBudget {
@@ -34,13 +35,16 @@ export class IncomingIds {
   /** Why it is refused, found so far. */
   fault: PsError | undefined;
   readonly #budget: RowBudget;
+  readonly #shard: Shard;
+  #name = '';
   #heldBytes = 0;
   #words: Uint32Array = new Uint32Array(0);
   #received = 0;
 
-  constructor(message: PullRows, tables: readonly TableSpec[], budget: RowBudget) {
+  constructor(message: PullRows, tables: readonly TableSpec[], shard: Shard, budget: RowBudget) {
     this.message = message;
     this.#budget = budget;
+    this.#shard = shard;
     const table = tables[message.table];
     if (table === undefined) {
       this.fault = new PsError('PS_UNKNOWN_TENSOR', `no table has position ${message.table}`);
@@ -51,7 +55,9 @@ export class IncomingIds {
       if (budget.take(bytes)) this.#heldBytes = bytes;
       else this.fault = new PsError('PS_LIMIT', `${message.bytes / 8} rows are more than can be pulled now`);
     }
-    if (this.fault === undefined) this.#words = new Uint32Array(message.bytes / 4);
+    if (this.fault !== undefined) return;
+    this.#name = table?.name ?? '';
+    this.#words = new Uint32Array(message.bytes / 4);
   }
 
   /** The next byte that is expected. */
@@ -71,9 +77,7 @@ export class IncomingIds {
 
   /** The ids. Throws the typed error that refuses the pull. REQUIRES: all have come. */
   words(): Uint32Array {
-    if (this.fault === undefined && !isRising(this.#words)) {
-      this.fault = new PsError('PS_ROW_IDS', 'the ids of rows must rise strictly, each below 2^53');
-    }
+    this.fault ??= faultOfIds(this.#words, this.#name, this.#shard);
     if (this.fault !== undefined) throw this.fault;
     return this.#words;
   }

@@ -7,6 +7,7 @@
  */
 import { PsError } from '../base/errors.js';
 import type { Kernels } from '../kernels/kernels.js';
+import type { Shard } from '../partition/keyRange.js';
 import type { Push } from '../protocol/messages.js';
 import { bytesOf, floatsOf } from '../protocol/modelStream.js';
 import type { NonFinite } from '../protocol/sessionMessages.js';
@@ -26,8 +27,8 @@ export interface PushRules {
   readonly nonFinite: NonFinite;
   /** Largest norm taken; Infinity: any. */
   readonly maxPushNorm: number;
-  /** Pushes are slices of gradients, and say the norm of the whole. */
-  readonly isShard: boolean;
+  /** Of a group: pushes are slices of gradients, and say the norm of the whole. */
+  readonly shard: Shard;
 }
 
 /** By so much the sum over a slice may be above that of the whole gradient: they are summed in other blocks. */
@@ -61,7 +62,7 @@ export class IncomingPush {
     try {
       this.selection = selectionOf(message, rules);
       const pieces = piecesOf(message, this.selection, rules);
-      this.#check = new ElementCheck(pieces, rules.kernels, rules.nonFinite);
+      this.#check = new ElementCheck(pieces, rules.kernels, rules.nonFinite, rules.shard);
     } catch (error) {
       this.fault = error as PsError;
     }
@@ -158,7 +159,7 @@ export class IncomingPush {
   }
 
   #judge(): PsError | undefined {
-    if (this.#rules.isShard) return this.#judgeSlice();
+    if (this.#rules.shard.count > 1) return this.#judgeSlice();
     return this.#judgeFinite() ?? this.#judgeNorm();
   }
 

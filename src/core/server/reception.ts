@@ -7,7 +7,7 @@ import { MessageType, type Push, type PushChunk } from '../protocol/messages.js'
 import { bytesOf } from '../protocol/modelStream.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import type { Connection } from './connection.js';
-import { type CoreContext, isShard } from './context.js';
+import type { CoreContext } from './context.js';
 import { IncomingPush, type PushRules } from './intake.js';
 import type { Membership } from './membership.js';
 import type { Session } from './session.js';
@@ -39,8 +39,8 @@ export class PushReception {
     const { catalogue, kernels } = context.state.table;
     const { dims } = context.state.tables;
     const tables = context.state.tables.tables.map(({ spec }) => spec);
-    const { nonFinite, maxPushNorm } = context.options;
-    this.#rules = { catalogue, tables, dims, kernels, nonFinite, maxPushNorm, isShard: isShard(context) };
+    const { nonFinite, maxPushNorm, shard } = context.options;
+    this.#rules = { catalogue, tables, dims, kernels, nonFinite, maxPushNorm, shard };
   }
 
   /** Whether someone waits for room: whoever comes later does not take it before. */

@@ -3,6 +3,7 @@
  * arrive, and holds back what is behind it.
  */
 import { PsError } from '../base/errors.js';
+import type { Shard } from '../partition/keyRange.js';
 import { MessageType } from '../protocol/messages.js';
 import type { PullRows, RowIds, RowWorkerMessage } from '../protocol/rowMessages.js';
 import type { TableSpec } from '../table/embeddingTable.js';
@@ -14,9 +15,11 @@ import type { Session } from './session.js';
 /** Gathers ids on all connections. */
 export class RowReception {
   readonly #tables: readonly TableSpec[];
+  readonly #shard: Shard;
   readonly #budget: RowBudget;
 
   constructor({ state, options }: CoreContext) {
+    this.#shard = options.shard;
     this.#tables = state.tables.tables.map(({ spec }) => spec);
     this.#budget = new RowBudget(options.limits.stagingBytes);
   }
@@ -30,7 +33,7 @@ export class RowReception {
   #begin(connection: Connection, session: Session, message: PullRows, payload: Uint8Array): void {
     const isBroken = connection.asking !== undefined || payload.length > message.bytes;
     if (isBroken) throw new PsError('PS_PROTOCOL', `the pull of rows ${message.request} begins wrongly`);
-    const rows = new IncomingIds(message, this.#tables, this.#budget);
+    const rows = new IncomingIds(message, this.#tables, this.#shard, this.#budget);
     rows.add(payload);
     session.inbox.push({ kind: 'rows', rows });
     if (!rows.isComplete) connection.asking = rows;

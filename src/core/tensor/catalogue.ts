@@ -25,6 +25,8 @@ export interface TensorSpec {
 export interface TableShape {
   readonly name: string;
   readonly dim: number;
+  /** In a group: rows that each server may have at most; undefined: any number. */
+  readonly maxRows?: number;
 }
 
 /** One tensor and its place. */

@@ -9,7 +9,7 @@
 export interface RowCount {
   /** Position among the tables of the model; rising in a list. */
   readonly table: number;
-  /** From 1. */
+  /** 0, in a group: all of them are at other shards. */
   readonly count: number;
 }
 

@@ -12,6 +12,7 @@ import { checkClip } from '../../core/optim/clipping.js';
 import type { Optimizer } from '../../core/optim/optimizer.js';
 import { sgd } from '../../core/optim/sgd.js';
 import { checkOptimizer } from '../../core/optim/updateRule.js';
+import type { Shard } from '../../core/partition/keyRange.js';
 import type { ServerCoreOptions } from '../../core/server/context.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limits.js';
 import { KEPT_ANSWERS } from '../../core/server/session.js';
@@ -144,14 +145,7 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
   const { value = Number.POSITIVE_INFINITY, norm = Number.POSITIVE_INFINITY } = checkClip(clip);
   const optimizer = checkOptimizer('optimizer', options.optimizer ?? sgd({ learningRate: 0.01 }));
   const names = new Set(model.whole.entries.map(({ name }) => name));
-  const tables = checkTables(options.tables, names, optimizer);
-  if (tables.length > 0 && shard.count > 1) {
-    throw invalidArgument(
-      'tables',
-      tables.length,
-      'none in a group of servers: a table is held by one server',
-    );
-  }
+  const tables = checkTables(options.tables, names, optimizer).map((each) => shareOf(each, shard));
   const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
   const storage = checkStorage(options, modelBytes * (1 + optimizer.slots.length));
   return {
@@ -163,7 +157,7 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
     ),
     core: {
       shard,
-      group: groupName(group, shard.count, options.parameters, seed),
+      group: groupName(group, shard.count, options, seed),
       minWorkers: integer('minWorkers', minWorkers, 0),
       delay: checkDelayOptions(options.delay),
       clip: { value, norm },
@@ -180,6 +174,11 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
     logger: checkLogger(options.logger),
     dashboard: checkFlag('dashboard', options.dashboard),
   };
+}
+
+/** A bound on rows is of the whole table: each shard of a group has its share. */
+function shareOf({ spec, optimizer }: CheckedTable, { count }: Shard): CheckedTable {
+  return { spec: { ...spec, maxRows: Math.ceil(spec.maxRows / count) }, optimizer };
 }
 
 function checkLimits(given: LimitOptions, modelBytes: number): ServerLimits {

@@ -9,6 +9,7 @@ import type { Consistency } from '../../core/consistency/consistency.js';
 import { MAX_SHARDS, type Shard, WHOLE } from '../../core/partition/keyRange.js';
 import { MAX_ID_LENGTH } from '../../core/protocol/limits.js';
 import type { ParameterSpecs } from '../../core/table/model.js';
+import type { SparseTableSpecs } from '../../core/table/tableSpecs.js';
 
 /** This server's part of the parameters. */
 export interface ShardOption {
@@ -45,15 +46,23 @@ export function checkShard(given: ShardOption | undefined): Shard & { readonly g
 }
 
 /**
- * The name of the group that shards of `parameters` form: equal for servers with the same parameters, first
+ * The name of the group that shards of a model form: equal for servers with the same parameters and tables, first
  * values, seed, count and `shard.group`. It leaves out what may be changed shard by shard while workers train.
  */
-export function groupName(group: string, count: number, parameters: ParameterSpecs, seed: number): string {
+export function groupName(
+  group: string,
+  count: number,
+  { parameters, tables = {} }: { readonly parameters: ParameterSpecs; readonly tables?: SparseTableSpecs },
+  seed: number,
+): string {
+  const sparse = Object.entries(tables).map(([name, { dim, init = 'zeros', maxRows }]) => {
+    return [name, dim, init, maxRows ?? null];
+  });
   const described = Object.entries(parameters).map(([name, { shape, init = 'zeros', data, trainable }]) => {
     const start = data !== undefined ? 'data' : typeof init === 'function' ? 'function' : init;
     return [name, shape, start, trainable ?? true];
   });
-  return hashText(JSON.stringify([group, count, seed, described]));
+  return hashText(JSON.stringify([group, count, seed, described, ...(sparse.length === 0 ? [] : [sparse])]));
 }
 
 /** Throws `PS_INVALID_ARGUMENT` for a consistency model that shards can't keep. */

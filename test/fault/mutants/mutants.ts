@@ -3,35 +3,16 @@
  * in the sources themselves. The simulator must find each of them. A text that is not there exactly once
  * fails the test: then the source has changed, and the mutant must follow.
  */
-
 import { FAULT_GROUPS } from '../../../src/testing/faults/faults.js';
 import type { ScheduleOptions } from '../../../src/testing/search/schedule.js';
-
-/** One change of one file. */
-export interface Patch {
-  /** Below `src`. */
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-}
-
-/** A planted bug. */
-export interface Mutant {
-  readonly name: string;
-  /** What the code does wrong. */
-  readonly bug: string;
-  readonly patches: readonly Patch[];
-  /** What kind of schedules it is looked for in; default: everything drawn. */
-  readonly options?: ScheduleOptions;
-  /** It shows only in the bits of two runs. */
-  readonly showsInBits?: boolean;
-}
+import type { Mutant, Patch } from './mutant.js';
+import { ROW_MUTANTS } from './rowMutants.js';
 
 /** Updates and copies take many turns, so that everything comes between. Not a bug. */
 const SLICED: Patch = {
   file: 'core/table/job.ts',
-  find: 'export const SLICE_ELEMENTS = 524_288;',
-  replace: 'export const SLICE_ELEMENTS = 80;',
+  find: 'const SLICE_ELEMENTS = 524_288;',
+  replace: 'const SLICE_ELEMENTS = 80;',
 };
 
 const JOURNAL: ScheduleOptions = { durability: 'journal' };
@@ -599,4 +580,5 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     options: { ...DATA, durability: 'journal' },
   },
+  ...ROW_MUTANTS,
 ];

@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import ts from 'typescript';
-import type { Mutant, Patch } from './mutants.js';
+import type { Mutant, Patch } from './mutant.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 /** A mutant that takes longer goes round in circles somewhere; that counts as found. */

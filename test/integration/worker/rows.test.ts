@@ -169,9 +169,4 @@ describe('rows of sparse tables', () => {
   ])('a server with a wrong %s is not made', (_, wrong, text) => {
     expect(() => new ParameterServer({ parameters, tables: wrong as never, port: 0 })).toThrow(text);
   });
-
-  it('a group of servers takes none', () => {
-    const make = () => new ParameterServer({ parameters, tables, port: 0, shard: { index: 0, count: 2 } });
-    expect(make).toThrow(/^tables/);
-  });
 });

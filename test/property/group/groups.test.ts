@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Random } from '../../../src/core/base/random.js';
 import { asp, bsp, type Consistency, ssp } from '../../../src/core/consistency/consistency.js';
-import { SimGroup, type SimGroupOptions } from './simGroup.js';
+import { SHARED, SimGroup, type SimGroupOptions } from './simGroup.js';
 
 const COUNTS = [1, 2, 3, 5];
 const SEEDS = Number(process.env.PSLIB_GROUP_SEEDS ?? 6);
@@ -85,6 +85,27 @@ describe.each(COUNTS)('a group of %i, simulated', (count) => {
           resets(group);
         }),
       );
+  });
+
+  test('counts every push once in every row, spread over the shards, whatever breaks', () => {
+    for (const seed of seeds) {
+      const group = check({ ...options(seed, ssp({ staleness: 1 })), hasRows: true }, (each) => {
+        kills(each);
+        resets(each);
+      });
+      expectSums(group);
+      const { workers, steps } = group.options;
+      for (let k = 0; k < workers; k++) expect(group.rowsOf(k)).toEqual(Array(16).fill(steps));
+      expect(group.rowsOf(SHARED)).toEqual(Array(16).fill(workers * steps));
+    }
+  });
+
+  test('gives, under BSP, rows the bits of one server', () => {
+    for (const seed of seeds) {
+      const group = check({ ...options(seed, bsp()), hasRows: true }, resets);
+      const alone = check({ ...options(seed, bsp()), hasRows: true, count: 1 }, () => {});
+      for (const k of [0, 1, 2, SHARED]) expect(group.rowsOf(k)).toEqual(alone.rowsOf(k));
+    }
   });
 
   test('goes on when shards evict workers', () => {

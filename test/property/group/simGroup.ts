@@ -7,8 +7,12 @@ import { Random } from '../../../src/core/base/random.js';
 import type { Consistency } from '../../../src/core/consistency/consistency.js';
 import { referenceKernels } from '../../../src/core/kernels/reference.js';
 import { sgd } from '../../../src/core/optim/sgd.js';
+import { slicesOfRows } from '../../../src/core/partition/rowShards.js';
 import type { ServerEffect } from '../../../src/core/server/events.js';
 import { DEFAULT_SERVER_LIMITS } from '../../../src/core/server/limits.js';
+import type { EmbeddingTable } from '../../../src/core/table/embeddingTable.js';
+import { sortIds } from '../../../src/core/tensor/rowIds.js';
+import type { RowCount } from '../../../src/core/tensor/rowLayout.js';
 import type {
   PullAnswer,
   PushAnswer,
@@ -36,7 +40,21 @@ export interface SimGroupOptions {
   readonly durability: 'memory' | 'journal';
   /** What the first shard hands out; each shard then has a cell for each example in each epoch. */
   readonly data?: SimDataSet;
+  /** Every worker also adds 1 to some rows, and looks at them. */
+  readonly hasRows?: boolean;
 }
+
+/** Rows of each worker's own, behind those that all share: more than there are shards. */
+const ROWS = 8;
+const TABLES = { counts: { dim: 2 } } as const;
+
+/** The ids of the rows of worker `number`, or of those that all share. */
+export function idsOf(number: number): number[] {
+  return Array.from({ length: ROWS }, (_, i) => number * 2 ** 33 + i * 7);
+}
+
+/** The number under which `idsOf` gives the rows that all share. */
+export const SHARED = 1000;
 
 /** Virtual time in which everything must have ended. */
 const END_MS = 600_000;
@@ -85,6 +103,20 @@ export class SimGroup {
   /** The values that each shard holds. */
   get values(): Float32Array[] {
     return this.servers.map(({ core }) => core.state.table.versions.current);
+  }
+
+  /** What the rows of worker `number` (or the shared ones) are, wherever they are. */
+  rowsOf(number: number): number[] {
+    const { words, count } = sortIds('ids', idsOf(number));
+    const slices = slicesOfRows(words, this.options.count);
+    const rows = Array<number>(2 * count).fill(Number.NaN);
+    for (const [shard, { words: held, positions }] of slices.entries()) {
+      const table = this.servers[shard]?.core.state.tables.tables[0] as EmbeddingTable;
+      const found = new Float32Array(held.length);
+      table.read(held, 0, positions.length, found);
+      for (const [i, at] of positions.entries()) rows.splice(2 * at, 2, ...found.subarray(2 * i, 2 * i + 2));
+    }
+    return rows;
   }
 
   /** Runs until every worker has done its steps; false if they don't get there. */
@@ -138,6 +170,7 @@ export class SimGroup {
       this.network,
       {
         parameters: { cells: { shape: [count, this.width] } },
+        tables: this.options.hasRows === true ? TABLES : {},
         optimizer: sgd({ learningRate: 1 }),
         consistency,
         core: {
@@ -208,9 +241,21 @@ export class GroupWorker {
       ifNewerThan: undefined,
       wait: false,
     } as const;
-    this.#ask<PullAnswer>({ kind: 'pull', ...pull, consistent: true, timeoutMs: 300_000 }, (answer) => {
+    const rest = { consistent: true, timeoutMs: 300_000 } as const;
+    this.#ask<PullAnswer>({ kind: 'pull', ...pull, ...rest }, (answer) => {
       this.#look(answer);
-      this.process.after(this.#group.random.nextFloat() * 5, () => this.#push());
+      const compute = (): void => {
+        this.process.after(this.#group.random.nextFloat() * 5, () => this.#push());
+      };
+      if (this.#group.options.hasRows !== true) {
+        compute();
+        return;
+      }
+      const rows = { table: 0, words: sortIds('ids', idsOf(this.number)).words };
+      this.#ask<PullAnswer>({ kind: 'pull', ...pull, ...rest, rows }, (own) => {
+        this.#lookAtRows(own);
+        compute();
+      });
     });
   }
 
@@ -240,10 +285,21 @@ export class GroupWorker {
     }
     this.pushClocks.push(this.worker.core.clock);
     const rest = { tensors: undefined, metrics: undefined, examples: undefined };
-    this.#ask<PushAnswer>({ kind: 'push', values: [gradient], tick: true, ...rest }, () => {
+    const sparse = this.#group.options.hasRows === true ? rowGradient(this.number) : { values: [] };
+    const values = [gradient, ...sparse.values];
+    this.#ask<PushAnswer>({ kind: 'push', ...sparse, values, tick: true, ...rest }, () => {
       this.answered++;
       this.#step();
     });
+  }
+
+  /** Read-my-writes on every row. */
+  #lookAtRows({ arrays }: PullAnswer): void {
+    const { options, violations } = this.#group;
+    if (options.consistency.name === 'bsp') return;
+    const rows = [...(arrays?.[0] as Float32Array)];
+    if (rows.every((value) => value === this.answered)) return;
+    violations.push(`${this.id}: rows ${rows} of its own ${this.answered} pushes`);
   }
 
   /** Read-my-writes on every shard, and the bound of SSP. */
@@ -278,4 +334,16 @@ export class GroupWorker {
         );
     });
   }
+}
+
+/** One more on each row of worker `number`, and on those that all share. */
+function rowGradient(number: number): { rows: RowCount[]; values: Float32Array[] } {
+  const { words, count } = sortIds('ids', [...idsOf(number), ...idsOf(SHARED)]);
+  return {
+    rows: [{ table: 0, count }],
+    values: [
+      new Float32Array(words.buffer, words.byteOffset, words.length),
+      new Float32Array(2 * count).fill(-1),
+    ],
+  };
 }

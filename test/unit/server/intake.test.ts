@@ -21,7 +21,7 @@ const rules = {
   kernels,
   nonFinite: 'reject',
   maxPushNorm: Number.POSITIVE_INFINITY,
-  isShard: false,
+  shard: { index: 0, count: 1 },
 } as const;
 const message: Push = { t: MessageType.push, seq: 1, clock: 0, bytes: LENGTH * 4 };
 
@@ -90,7 +90,7 @@ describe('a push to a shard', () => {
     const push = new IncomingPush(
       { ...message, normSquared },
       1,
-      { ...rules, isShard: true, ...options },
+      { ...rules, shard: { index: 0, count: 2 }, ...options },
       false,
     );
     push.begin(bytesOf(gradient.slice()), undefined);

@@ -20,15 +20,16 @@ export class GradientCheck {
   }
 
   /**
-   * The sum of the squares of `values`, gradients of `entries`; under `'zero'`, of those that are finite.
-   * Throws `PS_NOT_FINITE` under `'reject'`. O(elements).
+   * `before` and the sum of the squares of `values`, gradients of `entries` (or one of a table's rows); under `'zero'`,
+   * of those that are finite. Throws `PS_NOT_FINITE` under `'reject'`. O(elements).
    */
   normSquared(
     values: readonly Float32Array[],
-    entries: readonly CatalogueEntry[],
+    entries: readonly Pick<CatalogueEntry, 'name'>[],
     nonFinite: NonFinite,
+    before: number = 0,
   ): number {
-    let sum = 0;
+    let sum = before;
     let filled = 0;
     for (const array of values) {
       let at = 0;
@@ -65,7 +66,10 @@ export class GradientCheck {
   }
 }
 
-function notFinite(values: readonly Float32Array[], entries: readonly CatalogueEntry[]): PsError {
+function notFinite(
+  values: readonly Float32Array[],
+  entries: readonly Pick<CatalogueEntry, 'name'>[],
+): PsError {
   const at = values.findIndex((array) => !array.every(Number.isFinite));
   const tensor = entries[at]?.name ?? '';
   const text = `the gradient of "${tensor}" holds a value that is not finite`;

@@ -7,7 +7,7 @@ import { slicesOf } from '../../partition/slices.js';
 import { OUTCOMES } from '../../protocol/messages.js';
 import type { NonFinite } from '../../protocol/sessionMessages.js';
 import type { DataRange } from '../../tasks/dataProgress.js';
-import type { Catalogue } from '../../tensor/catalogue.js';
+import type { Catalogue, TableShape } from '../../tensor/catalogue.js';
 import type {
   AskAnswer,
   AskCommand,
@@ -15,6 +15,7 @@ import type {
   ClockCommand,
   LeaseAnswer,
   LeaseCommand,
+  PullAnswer,
   PullCommand,
   PushAnswer,
   PushCommand,
@@ -26,8 +27,10 @@ import { isOwner, type MemberAnswer, verdictOfOthers } from './dataPush.js';
 import { GradientCheck, type GradientKernels } from './gradientCheck.js';
 import { GroupPlace } from './groupPlace.js';
 import { GroupPull } from './groupPull.js';
+import { pullRowsOfGroup, type RowPullCommand } from './groupRowPull.js';
 import { JointRequest } from './jointRequest.js';
-import { type Member, type MemberCommand, type Members, unheard } from './members.js';
+import { type Member, type MemberCommand, type Members, shardIndexOf, unheard } from './members.js';
+import { RowCuts } from './rowCuts.js';
 import { VersionsOfShards } from './versionsOfShards.js';
 
 /** A push as a member gets it. */
@@ -60,14 +63,17 @@ export class GroupRequests {
 
   pull(command: PullCommand, catalogue: Catalogue): void {
     const { request } = command;
+    const handlers = {
+      done: (answer: PullAnswer) => this.#settle(request, answer),
+      failed: (error: PsError) => this.#fail(request, error),
+    };
+    const [members, versions] = [this.#members, this.#versions];
     const start = (): void => {
-      const pull = new GroupPull(command, {
-        members: this.#members,
-        catalogue,
-        versions: this.#versions,
-        done: (answer) => this.#settle(request, answer),
-        failed: (error) => this.#fail(request, error),
-      });
+      if (isRowPull(command)) {
+        this.#open.set(request, pullRowsOfGroup(command, members, catalogue, handlers));
+        return;
+      }
+      const pull = new GroupPull(command, { members, catalogue, versions, ...handlers });
       this.#open.set(request, pull);
       pull.begin();
     };
@@ -78,20 +84,35 @@ export class GroupRequests {
 
   /** Checks the gradient, then sends each shard its part; those with nothing of it too. */
   push(command: PushCommand, catalogue: Catalogue, nonFinite: NonFinite): void {
-    const { request, tensors, values } = command;
+    const { request, tensors, rows } = command;
     const { entries } = catalogue.select(tensors);
+    const values = command.values.slice(0, entries.length);
+    const ofRows = command.values.slice(entries.length);
     let normSquared: number;
+    let cuts: RowCuts;
     try {
       normSquared = this.#check.normSquared(values, entries, nonFinite);
+      for (const [i, { table }] of (rows ?? []).entries()) {
+        const named = [catalogue.tables[table] as TableShape];
+        normSquared = this.#check.normSquared(
+          [ofRows[2 * i + 1] as Float32Array],
+          named,
+          nonFinite,
+          normSquared,
+        );
+      }
+      cuts = new RowCuts(rows, ofRows, catalogue.tables, this.#members.all.length);
     } catch (error) {
       this.#fail(request, error as PsError);
       return;
     }
     this.#inTurn(request, true, () => {
-      const commandFor = ({ core, server }: Member): PushMemberCommand => {
+      const commandFor = (member: Member): PushMemberCommand => {
+        const { core, server } = member;
         const slices = slicesOf(core.catalogue as Catalogue, entries, values);
+        const cut = cuts.of(shardIndexOf(member));
         const computedFrom = command.computedFrom && [command.computedFrom[server]];
-        return { ...command, values: slices, normSquared, computedFrom };
+        return { ...command, values: [...slices, ...cut.values], rows: cut.rows, normSquared, computedFrom };
       };
       if (command.data !== undefined) this.#pushData(request, commandFor, command.data);
       else this.#askAll<PushAnswer>(request, commandFor, (answers) => mergedPush(answers));
@@ -230,12 +251,16 @@ export class GroupRequests {
   }
 }
 
+function isRowPull(command: PullCommand): command is RowPullCommand {
+  return command.rows !== undefined;
+}
+
 /** The lowest version, the worst outcome, and what each shard said, in their order. */
 function mergedPush(answers: readonly { readonly member: Member; readonly value: PushAnswer }[]): PushAnswer {
   const shards = answers
     .map(({ member, value }): ShardPushAnswer => {
       const { outcome, duplicate, version, delay } = value;
-      return { shard: member.core.server.shard?.index ?? 0, outcome, duplicate, version, delay };
+      return { shard: shardIndexOf(member), outcome, duplicate, version, delay };
     })
     .sort((a, b) => a.shard - b.shard);
   const worst = Math.max(...shards.map(({ outcome }) => OUTCOMES.indexOf(outcome)));
@@ -254,9 +279,7 @@ function mergedPush(answers: readonly { readonly member: Member; readonly value:
  * the position of its url as `server`.
  */
 function mergedAsk(answers: readonly { readonly member: Member; readonly value: AskAnswer }[]): AskAnswer {
-  const ordered = [...answers].sort(
-    (a, b) => (a.member.core.server.shard?.index ?? 0) - (b.member.core.server.shard?.index ?? 0),
-  );
+  const ordered = [...answers].sort((a, b) => shardIndexOf(a.member) - shardIndexOf(b.member));
   const texts = ordered.map(({ value }) => new TextDecoder().decode(value.bytes));
   const first = texts[0] as string;
   if (!texts.every((text) => text.endsWith('}'))) return { bytes: new TextEncoder().encode(first) };

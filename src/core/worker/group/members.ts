@@ -14,6 +14,11 @@ export interface Member {
   readonly core: WorkerCore;
 }
 
+/** Which shard it is. */
+export function shardIndexOf({ core }: Member): number {
+  return core.server.shard?.index ?? 0;
+}
+
 /** Is told how a request of a member ended. */
 export interface MemberListener {
   settled(member: Member, value: RequestValue): void;
