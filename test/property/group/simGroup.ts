@@ -297,7 +297,7 @@ export class GroupWorker {
   #lookAtRows({ arrays }: PullAnswer): void {
     const { options, violations } = this.#group;
     if (options.consistency.name === 'bsp') return;
-    const rows = [...(arrays?.[0] as Float32Array)];
+    const rows = [...(arrays?.[0] ?? [])];
     if (rows.every((value) => value === this.answered)) return;
     violations.push(`${this.id}: rows ${rows} of its own ${this.answered} pushes`);
   }
