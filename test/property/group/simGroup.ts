@@ -49,7 +49,7 @@ const ROWS = 8;
 const TABLES = { counts: { dim: 2 } } as const;
 
 /** The ids of the rows of worker `number`, or of those that all share. */
-export function idsOf(number: number): number[] {
+function idsOf(number: number): number[] {
   return Array.from({ length: ROWS }, (_, i) => number * 2 ** 33 + i * 7);
 }
 

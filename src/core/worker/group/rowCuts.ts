@@ -60,7 +60,7 @@ export class RowCuts {
 }
 
 /** The words of ids that travel as the bits of floats. */
-export function wordsOf(floats: Float32Array): Uint32Array {
+function wordsOf(floats: Float32Array): Uint32Array {
   return new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
 }
 
