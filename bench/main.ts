@@ -23,6 +23,7 @@ import { prompt } from './suites/prompt.js';
 import { reconnect } from './suites/reconnect.js';
 import { recovery } from './suites/recovery.js';
 import { round } from './suites/round.js';
+import { rows } from './suites/rows.js';
 import { stragglers } from './suites/stragglers.js';
 import { tasks } from './suites/tasks.js';
 import { type Verdict, verdictsOf } from './targets.js';
@@ -40,6 +41,7 @@ const SUITES: readonly Suite[] = [
   recovery,
   reconnect,
   tasks,
+  rows,
   stragglers,
   kernels,
 ];

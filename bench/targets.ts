@@ -112,6 +112,26 @@ const TARGETS: readonly Target[] = [
     }),
   ),
   atMost('growth over 10,000 rounds, MiB', 4, (find) => medianOf(find('growth', '1 MB', PSLIB))),
+  ...(
+    [
+      ['dim 1, sorted ids', 'pulled in batches of 10 M', 15],
+      ['dim 1, sorted ids', 'pushed in batches of 10 M', 22],
+      ['dim 16, random ids,', 'pulled in batches of 1 M', 5],
+      ['dim 16, random ids,', 'pushed in batches of 1 M', 5],
+    ] as const
+  ).map(([name, subject, least]) =>
+    atLeast(`rows ${subject}, ${name.replace(/,$/, '')}, M/s`, least, (find) =>
+      medianOf(find('rows', name, subject)),
+    ),
+  ),
+  ...['dim 1, sorted ids', 'dim 16, random ids,'].map((name) =>
+    atMost(`memory of a table against 8-byte ids and values, ${name.replace(/,$/, '')}`, 1.35, (find) => {
+      return find('rows', name, 'memory of the table')?.more?.['to id + values'];
+    }),
+  ),
+  atMost('p99 of pulls of 256 rows beside 4 writers, ms', 5, (find) =>
+    medianOf(find('rows', '256 rows of dim 16', 'beside 4 that push 65,536 random rows at a time')),
+  ),
   atMost('time per clock, slow steps: SSP(3) against BSP', 0.65, (find) =>
     ratioOf(find('stragglers', '8 workers, steps of 10 ms, each step', 'SSP(3)')),
   ),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { asp, bsp, ssp } from '../../src/core/consistency/consistency.js';
 import { momentum } from '../../src/core/optim/momentum.js';
+import { MessageType } from '../../src/core/protocol/messages.js';
 import type { Role } from '../../src/core/server/rights.js';
 import type { FakeWorker } from '../unit/server/fakeWorker.js';
 import { TestServer } from '../unit/server/kit.js';
@@ -11,6 +12,7 @@ import { EFFORT, Mutator, SEED } from './mutate.js';
 // a refusal is ever thrown.
 
 const PARAMETERS = { kernel: { shape: [2] }, bias: { shape: [1] }, fixed: { shape: [2], trainable: false } };
+const TABLES = { words: { dim: 2 }, few: { dim: 1, maxRows: 3 } };
 const MODELS = [ssp({ staleness: 1 }), bsp(), bsp({ aggregate: 'krum' }), asp()];
 const IS_REFUSAL = /refused|^closed|^pong$/;
 
@@ -29,6 +31,7 @@ class Battle {
     this.#role = role;
     this.server = new TestServer({
       parameters: PARAMETERS,
+      tables: TABLES,
       optimizer: momentum({ learningRate: 1e-9 }),
       consistency: mutator.pick(MODELS),
       limits: { maxProtocolErrors: 3 },
@@ -69,8 +72,20 @@ class Battle {
   #train(): void {
     if (!this.#honest.isOpen) this.#honest.reconnect();
     this.#honest.push([1, 1, 1], { tensors: [0, 1] });
+    this.#pushRows([this.#mutator.below(9), 9]);
     this.#honest.tick();
     this.#honest.lines();
+  }
+
+  #pushRows(ids: readonly number[]): void {
+    const honest = this.#honest;
+    const payload = Buffer.concat([
+      Buffer.from(BigUint64Array.from(ids, BigInt).buffer),
+      Buffer.from(new Float32Array(ids.length).fill(1e-9).buffer),
+    ]);
+    honest.seq++;
+    const fields = { seq: honest.seq, clock: honest.clock, bytes: payload.length, tensors: [] };
+    honest.send({ t: MessageType.push, ...fields, rows: [{ table: 1, count: ids.length }] }, payload);
   }
 
   /** Whether everything that the attackers held is given back when they are gone, and others go on. */

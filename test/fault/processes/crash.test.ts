@@ -1,13 +1,14 @@
 /**
  * Real processes, killed: whatever dies, each cell equals the pushes that were acknowledged to its worker,
- * and the shared cell, the padding and the version equal their sum.
+ * and the shared cell, the padding and the version equal their sum; so do rows of sparse tables.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Random } from '../../../src/core/base/random.js';
-import { WORKERS } from './cells.js';
+import { Worker } from '../../../src/index.js';
+import { idOf, SHARED_ID, type TABLES, WORKERS } from './cells.js';
 import { Child } from './child.js';
 
 const children: Child[] = [];
@@ -28,6 +29,19 @@ function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'pslib-crash-'));
   folders.push(folder);
   return folder;
+}
+
+/** Every row says what the tensors say. */
+async function expectRows(url: string, cells: Cells): Promise<void> {
+  const reader = new Worker<typeof TABLES>(url, { readOnly: true });
+  try {
+    const ranks = cells.own.map((_, rank) => rank);
+    const { data } = await reader.pullRows('rows', [...ranks.map(idOf), SHARED_ID]);
+    expect([...data]).toEqual([...cells.own, cells.shared].flatMap((value) => [value, value]));
+    expect([...(await reader.pullRows('recent', [SHARED_ID])).data]).toEqual([cells.shared]);
+  } finally {
+    await reader.close();
+  }
 }
 
 interface Cells {
@@ -77,6 +91,7 @@ describe('kill -9', () => {
     const cells = await read(server);
     expect(cells.own).toEqual(acknowledged);
     expectSum(cells);
+    await expectRows(url as string, cells);
     server.tell('close');
     await server.ended;
   });
@@ -119,6 +134,7 @@ describe('kill -9', () => {
     for (let rank = 0; rank < WORKERS; rank++) take(rank);
     const cells = await read(server);
     expectSum(cells);
+    await expectRows(url as string, cells);
     for (let rank = 0; rank < WORKERS; rank++) {
       const cell = cells.own[rank] as number;
       expect(cell).toBeGreaterThanOrEqual(atLeast[rank] as number);

@@ -1,11 +1,12 @@
 /** A server to be killed: `serverProcess.ts DIRECTORY PORT`. Says where it listens; answers `read` with its cells. */
 import { asp, ParameterServer, sgd, ssp } from '../../../src/index.js';
-import { PARAMETERS } from './cells.js';
+import { PARAMETERS, TABLES } from './cells.js';
 
 const [, , dataDir = '', port = '0', staleness = ''] = process.argv;
 
 const server = new ParameterServer({
   parameters: PARAMETERS,
+  tables: TABLES,
   optimizer: sgd({ learningRate: 1 }),
   consistency: staleness === '' ? asp() : ssp({ staleness: Number(staleness) }),
   port: Number(port),
