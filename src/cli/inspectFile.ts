@@ -2,14 +2,16 @@
  * Reads a checkpoint, another safetensors file, or a journal segment, from its first byte to its last, and
  * says in lines of text what it holds. Secrets of sessions are not shown.
  */
+import { basename } from 'node:path';
 import type { PsError } from '../core/base/errors.js';
 import { decodeRecord } from '../core/server/recordCodec.js';
 import type { JournalRecord } from '../core/server/records.js';
 import type { StateMeta } from '../core/server/stateImage.js';
-import { type CheckpointInfo, infoOf, isCheckpoint } from '../io/storage/checkpointFormat.js';
+import { type CheckpointInfo, infoOf, isCheckpoint, versionOf } from '../io/storage/checkpointFormat.js';
 import { type CheckpointFile, readData, withCheckpoint } from '../io/storage/checkpointReader.js';
 import type { Disk, DiskFile } from '../io/storage/disk.js';
 import { readSegment, type SegmentReport } from '../io/storage/journalReader.js';
+import { checkpointPath } from '../io/storage/names.js';
 import { NodeDisk } from '../io/storage/nodeDisk.js';
 import type { SafetensorsHeader } from '../io/storage/safetensors.js';
 import { isSegmentStart } from '../io/storage/segmentFormat.js';
@@ -148,7 +150,7 @@ function describeForeign({ metadata, dataBytes }: SafetensorsHeader): string[] {
 }
 
 function describeCheckpoint(info: CheckpointInfo, fault: PsError | undefined): string[] {
-  const { lineage, position, shard, meta } = info;
+  const { lineage, position, base, shard, meta } = info;
   const sessions = meta.sessions.slice(0, MAX_LISTED).map(({ id, epoch, clock, decidedSeq }) => {
     const isTraining = meta.clocks.some(([each]) => each === id);
     return [id, `epoch ${epoch}`, `clock ${clock}`, `${decidedSeq} pushes`, isTraining ? 'training' : 'away'];
@@ -156,14 +158,24 @@ function describeCheckpoint(info: CheckpointInfo, fault: PsError | undefined): s
   const left = meta.sessions.length - sessions.length;
   return [
     ...table([
-      ['holds', 'a checkpoint of pslib, format version 1'],
+      ['holds', `a checkpoint of pslib, format version ${versionOf(info)}`],
       ['verifies', fault === undefined ? 'yes' : `NO: ${fault.message}`],
       ['lineage', lineage],
       ['position', `${number(position)} (the last journal record in it)`],
+      ...(base === undefined
+        ? []
+        : [['builds on', `${basename(checkpointPath('', base))}: of tables it has what has changed since`]]),
       ['version', `${number(meta.version)} updates`],
       ['finite', info.isFinite ? 'yes' : 'NO: some parameters are NaN or infinite'],
       ['shard', `${shard.index} of ${shard.count}`],
       ['optimizer', meta.optimizers.map(describeOptimizer).join('; ')],
+      ...(meta.tables ?? []).map(({ name, dim, rows, delta }) => {
+        const held =
+          delta === undefined
+            ? ''
+            : `, ${number(delta.rows)} of them here, ${number(delta.removed)} evicted since`;
+        return [`table`, `"${name}", dim ${dim}: ${number(rows)} rows${held}`];
+      }),
       ['consistency', `${JSON.stringify(meta.consistency)}, minClock ${meta.minClock}`],
       ['sessions', `${meta.sessions.length}, ${meta.clocks.length} of them in the clock table`],
     ]),

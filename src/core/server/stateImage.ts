@@ -100,8 +100,8 @@ export interface StateImage {
   readonly isFinite: boolean;
 }
 
-/** The plain data of `state`. O(sessions + tensors). */
-export function metaOf(state: ServerState): StateMeta {
+/** The plain data of `state`; `isDelta`: of its tables only what has changed. O(sessions + tensors). */
+export function metaOf(state: ServerState, isDelta: boolean = false): StateMeta {
   const { table, clocks, sessions, model, policy, configured, data } = state;
   return {
     version: state.version,
@@ -130,7 +130,9 @@ export function metaOf(state: ServerState): StateMeta {
     ...(state.tables.tables.length === 0
       ? {}
       : {
-          tables: state.tables.tables.map((each, i) => metaOfTable(each, state.tables.groupOf[i] as number)),
+          tables: state.tables.tables.map((each, i) =>
+            metaOfTable(each, state.tables.groupOf[i] as number, isDelta),
+          ),
         }),
   };
 }
@@ -155,15 +157,16 @@ export function arraysOf(state: ServerState): StateArrays {
 }
 
 /**
- * Copies `state` as it is now into arrays from `allocate`; `done` gets the image. REQUIRES: no update is
- * carried out before the job is done.
+ * Copies `state` as it is now into arrays from `allocate`; `done` gets the image. `isDelta`: of its tables only what has
+ * changed since their changes are noted. REQUIRES: no update is carried out before the job is done.
  */
 export function captureJob(
   state: ServerState,
   allocate: (length: number) => Float32Array,
   done: (image: StateImage) => void,
+  isDelta: boolean = false,
 ): Job {
-  const meta = metaOf(state);
+  const meta = metaOf(state, isDelta);
   const live = denseArraysOf(state);
   const { kernels } = state.table;
   const copies: Job[] = [];
@@ -181,7 +184,7 @@ export function captureJob(
   const { tables } = state.tables;
   const tableArrays = tables.map((table, i) => {
     const into = newTableArrays((meta.tables as readonly TableMeta[])[i] as TableMeta, allocate);
-    copies.push(new TableCapture(table, into));
+    copies.push(new TableCapture(table, into, isDelta));
     return into;
   });
   const arrays: StateArrays = {

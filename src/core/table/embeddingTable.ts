@@ -15,6 +15,7 @@ import { RowIndex } from './rowIndex.js';
 import { type EvictionOrder, RowOrder } from './rowOrder.js';
 import { RowPlane } from './rowPlane.js';
 import { type RowAreas, type RowCounts, type RowGradient, RowUpdate, type UpdatedRows } from './rowUpdate.js';
+import { UnsavedRows } from './unsavedRows.js';
 
 /** A table, as its owner described it, checked. */
 export interface TableSpec {
@@ -58,6 +59,8 @@ export class EmbeddingTable implements UpdatedRows {
   rule: UpdateRule;
   slots: RowPlane[];
   areas: RowAreas;
+  /** Since the last checkpoint of all rows; undefined: there was none, nothing is noted. */
+  unsaved: UnsavedRows | undefined;
   /** The rule's few numbers; one set for all rows: an update of any of them counts as a step. */
   scalars: ScalarState;
   readonly #allocate: (length: number) => Float32Array;
@@ -212,8 +215,14 @@ export class EmbeddingTable implements UpdatedRows {
     this.#initial.write(out, low, high);
   }
 
+  /** From here on is noted what changes. */
+  trackChanges(): void {
+    this.unsaved = new UnsavedRows();
+  }
+
   /** Another optimizer: all slots and scalars start anew. */
   restartSlots(rule: UpdateRule): void {
+    if (this.unsaved !== undefined) this.unsaved.isAll = true;
     this.rule = rule;
     this.scalars = rule.newScalars();
     this.slots = rule.slots.map((_, i) => {
@@ -244,8 +253,10 @@ export class EmbeddingTable implements UpdatedRows {
     const row = order.evict();
     if (row === undefined) return false;
     const [low, high] = order.idOf(row);
-    onEvicted?.(idAt(Uint32Array.of(low, high), 0), this.values.row(row));
+    const id = idAt(Uint32Array.of(low, high), 0);
+    onEvicted?.(id, this.values.row(row));
     if (this.#changes !== undefined) this.#evictedWords.push(low, high);
+    this.unsaved?.remove(row, id);
     this.index.remove(low, high);
     this.#free.push(row);
     this.counts.evicted++;

@@ -17,6 +17,7 @@ import type { RowAdmission } from './rowAdmission.js';
 import type { RowIndex } from './rowIndex.js';
 import type { RowOrder } from './rowOrder.js';
 import type { RowPlane } from './rowPlane.js';
+import type { UnsavedRows } from './unsavedRows.js';
 
 /** Gradients of rows. */
 export interface RowGradient {
@@ -68,6 +69,8 @@ export interface UpdatedRows {
   readonly admission: RowAdmission | undefined;
   readonly counts: RowCounts;
   readonly areas: RowAreas;
+  /** Undefined: nobody wants to know. */
+  readonly unsaved: UnsavedRows | undefined;
   /** Gives an id a row with its first values; undefined if it can't. `onEvicted` sees what had to go. */
   give(low: number, high: number, onEvicted?: (id: number, values: Float32Array) => void): number | undefined;
   /** Writes the first values of an id's row to `out`. */
@@ -252,6 +255,7 @@ export class RowUpdate implements Job {
       scalars,
       learningRate: this.#gradient.rate,
     });
+    this.#table.unsaved?.mark(areas.numbers, count);
     values.scatter(areas.numbers, count, parameter);
     slots.forEach((plane, i) => {
       plane.scatter(areas.numbers, count, slotAreas[i] as Float32Array);

@@ -3,10 +3,12 @@
  * order in which they would be evicted, others in any; row numbers are not kept, since nothing that can be seen
  * depends on them.
  */
+import { invariant } from '../base/invariant.js';
 import type { EmbeddingTable } from './embeddingTable.js';
 import { type Budget, type Job, runToEnd } from './job.js';
 import { ADMISSION_COUNTERS } from './rowAdmission.js';
 import type { RowCounts } from './rowUpdate.js';
+import type { UnsavedRows } from './unsavedRows.js';
 
 /** What is not in arrays. */
 export interface TableMeta {
@@ -22,9 +24,11 @@ export interface TableMeta {
   readonly sightings: number;
   readonly isBounded: boolean;
   readonly hasAdmission: boolean;
+  /** What the arrays hold, where that is not all: rows that have changed since an earlier checkpoint, and ids that were evicted. */
+  readonly delta?: { readonly rows: number; readonly removed: number } | undefined;
 }
 
-/** The arrays of a table. */
+/** The arrays of a table, or of what has changed of it. */
 export interface TableArrays {
   /** Two words for each row. */
   readonly ids: Uint32Array;
@@ -34,14 +38,19 @@ export interface TableArrays {
   readonly uses: Uint8Array;
   /** Counters of ids without a row; empty if every id gets one. */
   readonly counters: Uint8Array;
+  /** Of changes: ids that were evicted, two words each. */
+  readonly removed: Uint32Array;
 }
 
+const TWO_32 = 0x1_0000_0000;
 /** What moving a row costs, in elements. */
 const ROW_COST = 16;
+/** What passing over one costs. */
+const PASSING_COST = 4;
 
-/** The plain data of `table`. */
-export function metaOfTable(table: EmbeddingTable, group: number): TableMeta {
-  const { spec, rows, slots, scalars, counts, admission, order } = table;
+/** The plain data of `table`; `isDelta`: for what has changed of it. */
+export function metaOfTable(table: EmbeddingTable, group: number, isDelta: boolean = false): TableMeta {
+  const { spec, rows, slots, scalars, counts, admission, order, unsaved } = table;
   return {
     ...{ name: spec.name, dim: spec.dim, rows, group, slots: slots.length },
     scalars: [...scalars],
@@ -49,31 +58,42 @@ export function metaOfTable(table: EmbeddingTable, group: number): TableMeta {
     sightings: admission?.sightings ?? 0,
     isBounded: order !== undefined,
     hasAdmission: admission !== undefined,
+    ...(isDelta && unsaved !== undefined
+      ? { delta: { rows: unsaved.count, removed: unsaved.removed.size } }
+      : {}),
   };
 }
 
 /** Arrays for a table that `meta` tells of. */
 export function newTableArrays(meta: TableMeta, allocate: (length: number) => Float32Array): TableArrays {
-  const { rows, dim } = meta;
+  const { dim, delta } = meta;
+  const { rows, removed } = delta ?? { rows: meta.rows, removed: 0 };
   return {
     ids: new Uint32Array(2 * rows),
     values: allocate(rows * dim),
     slots: Array.from({ length: meta.slots }, () => allocate(rows * dim)),
     uses: new Uint8Array(meta.isBounded ? rows : 0),
     counters: new Uint8Array(meta.hasAdmission ? ADMISSION_COUNTERS : 0),
+    removed: new Uint32Array(2 * removed),
   };
 }
 
-/** Copies `table` into `arrays`, in slices. REQUIRES: it is not updated before the job is done. */
+/** Copies `table`, or what has changed of it, into `arrays`, in slices. REQUIRES: it is not updated before the job is done. */
 export class TableCapture implements Job {
   readonly #table: EmbeddingTable;
   readonly #arrays: TableArrays;
   readonly #rows: Iterator<readonly [row: number, low: number, high: number]>;
   readonly #numbers: Int32Array;
+  /** Undefined: all rows. */
+  readonly #unsaved: UnsavedRows | undefined;
+  readonly #total: number;
   #done = 0;
 
-  constructor(table: EmbeddingTable, arrays: TableArrays) {
+  constructor(table: EmbeddingTable, arrays: TableArrays, isDelta: boolean = false) {
     this.#table = table;
+    this.#unsaved = isDelta ? table.unsaved : undefined;
+    this.#total = arrays.ids.length / 2;
+    if (this.#unsaved !== undefined) writeIds(this.#unsaved.removed, arrays.removed);
     this.#arrays = arrays;
     this.#rows = (table.order ?? table.index).entries();
     this.#numbers = new Int32Array(table.areas.rows);
@@ -83,9 +103,8 @@ export class TableCapture implements Job {
   run(budget: Budget): boolean {
     const { values, slots, spec } = this.#table;
     const { dim } = spec;
-    const { rows } = this.#table;
-    while (budget.elements > 0 && this.#done < rows) {
-      const count = this.#take();
+    while (budget.elements > 0 && this.#done < this.#total) {
+      const count = this.#take(budget);
       const [begin, end] = [this.#done * dim, (this.#done + count) * dim];
       values.gather(this.#numbers, count, this.#arrays.values.subarray(begin, end));
       slots.forEach((plane, i) => {
@@ -94,17 +113,21 @@ export class TableCapture implements Job {
       this.#done += count;
       budget.elements -= count * (ROW_COST + dim * (1 + slots.length));
     }
-    return this.#done === rows;
+    return this.#done === this.#total;
   }
 
-  /** Takes down the numbers and ids of the next rows; returns how many. */
-  #take(): number {
+  /** Takes down the numbers and ids of the next rows; returns how many. Those passed over have their cost too. */
+  #take(budget: Budget): number {
     const { ids, uses } = this.#arrays;
     let count = 0;
-    while (count < this.#numbers.length) {
+    while (count < this.#numbers.length && this.#done + count < this.#total && budget.elements > 0) {
       const next = this.#rows.next();
-      if (next.done === true) break;
+      invariant(next.done !== true, 'a table has as many rows as it says');
       const [row, low, high] = next.value;
+      if (this.#unsaved?.has(row) === false) {
+        budget.elements -= PASSING_COST;
+        continue;
+      }
       const at = this.#done + count;
       ids[2 * at] = low;
       ids[2 * at + 1] = high;
@@ -112,6 +135,14 @@ export class TableCapture implements Job {
       this.#numbers[count++] = row;
     }
     return count;
+  }
+}
+
+function writeIds(ids: Iterable<number>, words: Uint32Array): void {
+  let at = 0;
+  for (const id of ids) {
+    words[at++] = id >>> 0;
+    words[at++] = Math.floor(id / TWO_32);
   }
 }
 

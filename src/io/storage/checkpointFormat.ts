@@ -6,6 +6,9 @@
  *            | <prefix>sum.<i>.<table>.ids, .values | <prefix>table.<table>.ids (U64), .values, .slot.<i>, .uses, .counters (U8)
  *            | <prefix>checksum (U32 [2]: CRC-32 of the header with its length, CRC-32 of all bytes before this)
  *
+ * A checkpoint of changes (`base` in the metadata) has of each table only rows that have changed since the checkpoint at
+ * that position, and <prefix>table.<table>.removed (U64).
+ *
  * `sum.<i>` is the i-th buffered sum of `buffers` in the state. The metadata has format, format_version,
  * lineage, position, version, finite, and the rest of the state as JSON.
  */
@@ -27,6 +30,8 @@ export interface CheckpointInfo {
   readonly lineage: string;
   /** Number of the last record whose effect is in it. */
   readonly position: number;
+  /** Position of the checkpoint that has the rows which this one lacks; undefined: it has all. */
+  readonly base?: number | undefined;
   /** Whether every parameter is finite. */
   readonly isFinite: boolean;
   readonly shard: { readonly index: number; readonly count: number };
@@ -39,6 +44,9 @@ const FORMAT = 'pslib';
 const FORMAT_VERSION = '1';
 /** Of files with sparse tables. */
 const TABLES_VERSION = '2';
+/** Of files with what has changed of them. */
+const DELTA_VERSION = '3';
+const VERSIONS = [FORMAT_VERSION, TABLES_VERSION, DELTA_VERSION];
 
 /** The tensors of a state whose arrays are `arrays`, without the checksum, in the order of the file. */
 export function tensorsOfState(
@@ -77,8 +85,8 @@ export function tensorsOfState(
 /** The tensors of sparse tables, and of rows that are buffered. */
 function tensorsOfTables(
   prefix: string,
-  { tables = [], buffers }: StateMeta,
-  arrays: StateArrays,
+  { tables = [], buffers }: Pick<StateMeta, 'tables' | 'buffers'>,
+  arrays: Pick<StateArrays, 'tables' | 'rowSums'>,
 ): CheckpointTensor[] {
   const found: CheckpointTensor[] = [];
   const add = (name: string, dtype: string, shape: readonly number[], bytes: AnyArray): void => {
@@ -93,15 +101,26 @@ function tensorsOfTables(
       add(`sum.${i}.${name}.values`, 'F32', [count, dim], values);
     }
   }
-  for (const [i, { name, dim, rows }] of tables.entries()) {
-    const { ids, values, slots, uses, counters } = arrays.tables[i] as TableArrays;
+  for (const [i, { name, dim, ...meta }] of tables.entries()) {
+    const { ids, values, slots, uses, counters, removed } = arrays.tables[i] as TableArrays;
+    const rows = meta.delta?.rows ?? meta.rows;
     add(`table.${name}.ids`, 'U64', [rows], ids);
     add(`table.${name}.values`, 'F32', [rows, dim], values);
     for (const [k, slot] of slots.entries()) add(`table.${name}.slot.${k}`, 'F32', [rows, dim], slot);
     if (uses.length > 0) add(`table.${name}.uses`, 'U8', [rows], uses);
     if (counters.length > 0) add(`table.${name}.counters`, 'U8', [counters.length], counters);
+    if (meta.delta !== undefined) add(`table.${name}.removed`, 'U64', [meta.delta.removed], removed);
   }
   return found;
+}
+
+/** The tensors of `tables` alone, whose arrays are `arrays`. */
+export function tensorsOfRows(
+  catalogue: Catalogue,
+  tables: readonly TableMeta[],
+  arrays: readonly TableArrays[],
+): CheckpointTensor[] {
+  return tensorsOfTables(prefixFor(catalogue), { tables, buffers: [] }, { tables: arrays, rowSums: [] });
 }
 
 /** The entry of the checksum, which stands last. */
@@ -122,14 +141,21 @@ export function unflattenScalars(flat: Float64Array, scalars: readonly ScalarSta
   }
 }
 
+/** The version of the format of a file that `info` tells of. */
+export function versionOf({ base, meta }: CheckpointInfo): string {
+  if (meta.tables === undefined) return FORMAT_VERSION;
+  return base === undefined ? TABLES_VERSION : DELTA_VERSION;
+}
+
 /** `info` as metadata of a file. */
 export function metadataOf(info: CheckpointInfo): Map<string, string> {
-  const { lineage, position, isFinite: finite, shard, meta } = info;
+  const { lineage, position, base, isFinite: finite, shard, meta } = info;
   return new Map([
     ['format', FORMAT],
-    ['format_version', meta.tables === undefined ? FORMAT_VERSION : TABLES_VERSION],
+    ['format_version', versionOf(info)],
     ['lineage', lineage],
     ['position', String(position)],
+    ...(base === undefined ? [] : [['base', String(base)] as const]),
     ['version', String(meta.version)],
     ['finite', String(finite)],
     ['state', JSON.stringify({ shard, meta })],
@@ -145,16 +171,18 @@ export function isCheckpoint({ metadata }: SafetensorsHeader): boolean {
 export function infoOf({ metadata }: SafetensorsHeader): CheckpointInfo {
   if (metadata.get('format') !== FORMAT) throw new PsError('PS_CORRUPT', 'it is not a checkpoint of pslib');
   const version = metadata.get('format_version');
-  if (version !== FORMAT_VERSION && version !== TABLES_VERSION) {
-    const text = `it has version ${version} of the format; this pslib reads versions up to ${TABLES_VERSION}`;
+  if (!VERSIONS.includes(String(version))) {
+    const text = `it has version ${version} of the format; this pslib reads versions up to ${DELTA_VERSION}`;
     throw new PsError('PS_VERSION', text);
   }
   const position = Number(metadata.get('position'));
   const lineage = metadata.get('lineage');
+  const base = version === DELTA_VERSION ? Number(metadata.get('base')) : undefined;
   try {
     const { shard, meta } = JSON.parse(metadata.get('state') ?? '') as Pick<CheckpointInfo, 'shard' | 'meta'>;
-    if (lineage !== undefined && Number.isSafeInteger(position) && Array.isArray(meta.sessions)) {
-      return { lineage, position, isFinite: metadata.get('finite') === 'true', shard, meta };
+    const areNumbers = Number.isSafeInteger(position) && (base === undefined || Number.isSafeInteger(base));
+    if (lineage !== undefined && areNumbers && Array.isArray(meta.sessions)) {
+      return { lineage, position, base, isFinite: metadata.get('finite') === 'true', shard, meta };
     }
   } catch {
     // Not JSON, or not of this form.

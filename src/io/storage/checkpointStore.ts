@@ -98,17 +98,28 @@ export function* putAside({ disk, directory }: DataDirectory, path: string): Tas
   return aside;
 }
 
+/** What is kept. */
+export interface Retention {
+  /** So many of the newest checkpoints. */
+  readonly keep: number;
+  /** False when no journal is written; its segments are then of no use any more. */
+  readonly keepsJournal: boolean;
+  /** There may be checkpoints of what has changed since others. */
+  readonly hasTables: boolean;
+}
+
 /**
- * Removes checkpoints beyond the newest `keep`, and the segments that none of those left needs. The newest
- * is whole. `keepsJournal`: false when no journal is written; its segments are then of no use any more.
+ * Removes checkpoints that are not kept and that nothing kept builds on, and the segments that none of those left needs.
+ * The newest is whole.
  */
-export function* prune(place: DataDirectory, keep: number, keepsJournal: boolean): Task<void> {
+export function* prune(place: DataDirectory, { keep, keepsJournal, hasTables }: Retention): Task<void> {
   const { disk, directory } = place;
   const { checkpoints, segments } = contentOf(
     yield* result<readonly string[]>((done) => disk.list(directory, done)),
   );
   const kept = checkpoints.slice(0, keep);
-  const others = checkpoints.slice(keep);
+  if (hasTables) kept.push(...(yield* neededBy(place, checkpoints, kept)));
+  const others = checkpoints.filter((position) => !kept.includes(position));
   if (!(yield* hasFinite(disk, directory, kept))) {
     const spared = yield* newestFinite(disk, directory, others);
     if (spared !== undefined) others.splice(others.indexOf(spared), 1);
@@ -123,6 +134,31 @@ export function* prune(place: DataDirectory, keep: number, keepsJournal: boolean
     if (keepsJournal && (next === undefined || next > oldest + 1)) break;
     yield* completion((done) => disk.remove(segmentPath(directory, first), done));
   }
+}
+
+/**
+ * The checkpoints that those of `kept` build on; and if all of them build on one, the one of all rows before it too, so
+ * that damage of one file never takes everything.
+ */
+function* neededBy(
+  { disk, directory }: DataDirectory,
+  checkpoints: readonly number[],
+  kept: readonly number[],
+): Task<number[]> {
+  const needed = new Set<number>();
+  const wholes = new Set<number>();
+  for (const position of checkpoints) {
+    const isKept = kept.includes(position);
+    if (!isKept && wholes.size > 1) break;
+    const info = yield* ifWhole(readInfo(disk, checkpointPath(directory, position)));
+    if (info === undefined) continue;
+    const whole = info.base ?? position;
+    if (!isKept && wholes.size === 1 && info.base === undefined && !wholes.has(position))
+      needed.add(position);
+    if (isKept) needed.add(whole);
+    if (isKept || info.base === undefined) wholes.add(whole);
+  }
+  return [...needed].filter((position) => checkpoints.includes(position) && !kept.includes(position));
 }
 
 function* hasFinite(disk: Disk, directory: string, positions: readonly number[]): Task<boolean> {

@@ -17,12 +17,13 @@ import {
   tensorsOfState,
   unflattenScalars,
 } from './checkpointFormat.js';
-import { type CheckpointFile, readData, withCheckpoint } from './checkpointReader.js';
+import { type CheckpointFile, withCheckpoint } from './checkpointReader.js';
 import { type DataDirectory, putAside } from './checkpointStore.js';
 import type { DiskFile } from './disk.js';
 import { readSegment, type SegmentReport, type StoredRecord } from './journalReader.js';
 import type { OpenSegment } from './journalWriter.js';
 import { checkpointPath, contentOf, type DirectoryContent, segmentPath } from './names.js';
+import { readInto, wholeTables } from './rowFiles.js';
 import { isSegmentHeader, segmentHeaderLength } from './segmentFormat.js';
 import { inFile, isDamage } from './storageError.js';
 import { completion, result, type Task } from './task.js';
@@ -92,7 +93,7 @@ function* restoreNewest(
   for (const position of checkpoints) {
     const path = checkpointPath(place.directory, position);
     try {
-      return yield* withCheckpoint(place.disk, path, (open) => restore(open, options));
+      return yield* withCheckpoint(place.disk, path, (open) => restore(place, open, options));
     } catch (error) {
       if (!isDamage(error)) throw inFile(error, path);
       const aside = yield* putAside(place, path);
@@ -105,7 +106,11 @@ function* restoreNewest(
   throw new PsError('PS_CORRUPT', text);
 }
 
-function* restore(open: CheckpointFile, options: RecoveryOptions): Task<CheckpointInfo> {
+function* restore(
+  place: DataDirectory,
+  open: CheckpointFile,
+  options: RecoveryOptions,
+): Task<CheckpointInfo> {
   const { state, shard } = options;
   const { catalogue } = state.table;
   const info = infoOf(open.header);
@@ -116,16 +121,10 @@ function* restore(open: CheckpointFile, options: RecoveryOptions): Task<Checkpoi
   if (difference !== undefined) throw unfit('parameters', difference);
   const arrays = restoreState(state, info.meta, options);
   const scalars = new Float64Array(arrays.scalars.reduce((sum, each) => sum + each.length, 0));
-  const tensors = tensorsOfState(catalogue, info.meta, arrays, scalars);
-  for (const { name, bytes } of tensors) {
-    const entry = open.header.entries.find((each) => each.name === name);
-    if (entry === undefined || entry.end - entry.begin !== bytes.length) {
-      throw new PsError('PS_CORRUPT', `it lacks "${name}"`);
-    }
-  }
-  yield* readData(open, new Map(tensors.map(({ name, bytes }) => [name, bytes])));
+  yield* readInto(open, tensorsOfState(catalogue, info.meta, arrays, scalars));
   unflattenScalars(scalars, arrays.scalars);
-  restoreTables(state, info.meta, arrays);
+  const tables = yield* wholeTables(place, catalogue, info, arrays.tables);
+  restoreTables(state, info.meta, { ...arrays, tables });
   return info;
 }
 

@@ -16,8 +16,15 @@ import { settingsChange } from '../../core/server/settings.js';
 import type { ServerState } from '../../core/server/state.js';
 import { captureJob, type StateImage } from '../../core/server/stateImage.js';
 import { type Job, JobThen } from '../../core/table/job.js';
+import { areWorthADelta } from '../../core/table/tableDelta.js';
 import type { CheckpointInfo } from './checkpointFormat.js';
-import { type DataDirectory, imageInPlace, prune, saveCheckpoint } from './checkpointStore.js';
+import {
+  type DataDirectory,
+  imageInPlace,
+  prune,
+  type Retention,
+  saveCheckpoint,
+} from './checkpointStore.js';
 import type { Disk, DiskLock, DiskSpace } from './disk.js';
 import { JournalWriter } from './journalWriter.js';
 import { contentOf } from './names.js';
@@ -89,6 +96,8 @@ export class Storage {
   #failure: PsError | undefined;
   /** Position of the last checkpoint, and when it was asked for. */
   #checkpointed = 0;
+  /** The last checkpoint of all rows that this life has written: those of changes build on it. */
+  #base: number | undefined;
   #checkpointAt = 0;
   #roomAt = Number.NEGATIVE_INFINITY;
   #isLookingForRoom = false;
@@ -199,7 +208,7 @@ export class Storage {
     } else {
       this.#checkpointed = found.checkpoint;
     }
-    yield* this.#tidy(hasJournal);
+    yield* this.#tidy(hasJournal, state);
     warnings.forEach(onWarning);
     const mayLackRecords = durability !== 'journal';
     this.#host.run((each) => each.recovered(this.#lineage, position, now, mayLackRecords));
@@ -225,13 +234,13 @@ export class Storage {
   }
 
   /** Removes what an interrupted run left, and what is not needed any more. */
-  *#tidy(keepsJournal: boolean): Task<void> {
+  *#tidy(keepsJournal: boolean, state: ServerState): Task<void> {
     const { disk, directory } = this.#place;
     const names = yield* result<readonly string[]>((done) => disk.list(directory, done));
     for (const name of contentOf(names).leftOver) {
       yield* completion((done) => disk.remove(`${directory}/${name}`, done));
     }
-    yield* prune(this.#place, this.#options.checkpoint.keep, keepsJournal);
+    yield* prune(this.#place, this.#retention(keepsJournal, state));
   }
 
   #takeCheckpoint(): void {
@@ -256,33 +265,49 @@ export class Storage {
     }
     const position = commits.last;
     const { version } = state;
+    const { tables } = state.tables;
     this.#journal?.rotateAfter(position);
-    return captureJob(
-      state,
-      (length) => new Float32Array(length),
-      (image) => {
-        runTask(this.#save(state, position, image), (error, saved) => {
-          if (saved === undefined) {
-            answer(asStorageError(error, 'a checkpoint could not be written'));
-            return;
-          }
-          this.#checkpointed = position;
-          const report = { path: saved.path, bytes: saved.bytes, version };
-          this.#host.onCheckpoint(report);
-          answer(null, report);
-        });
-      },
-    );
+    const base = this.#base !== undefined && areWorthADelta(tables) ? this.#base : undefined;
+    const isDelta = base !== undefined;
+    const onImage = (image: StateImage): void => {
+      runTask(this.#save(state, position, image, base), (error, saved) => {
+        if (saved === undefined) {
+          answer(asStorageError(error, 'a checkpoint could not be written'));
+          return;
+        }
+        this.#checkpointed = position;
+        if (!isDelta && tables.length > 0) this.#base = position;
+        const report = { path: saved.path, bytes: saved.bytes, version };
+        this.#host.onCheckpoint(report);
+        answer(null, report);
+      });
+    };
+    const capture = captureJob(state, (length) => new Float32Array(length), onImage, isDelta);
+    if (!isDelta) {
+      // Until it is written there is nothing to build on.
+      this.#base = undefined;
+      for (const table of tables) table.trackChanges();
+    }
+    return capture;
   }
 
-  *#save(state: ServerState, position: number, image: StateImage): Task<{ path: string; bytes: number }> {
-    const saved = yield* saveCheckpoint(this.#place, state, this.#info(position, image), image);
+  *#save(
+    state: ServerState,
+    position: number,
+    image: StateImage,
+    base: number | undefined,
+  ): Task<{ path: string; bytes: number }> {
+    const saved = yield* saveCheckpoint(this.#place, state, { ...this.#info(position, image), base }, image);
     try {
-      yield* prune(this.#place, this.#options.checkpoint.keep, this.#journal !== undefined);
+      yield* prune(this.#place, this.#retention(this.#journal !== undefined, state));
     } catch (error) {
       this.#host.onWarning(`old files could not be removed: ${String(error)}`);
     }
     return saved;
+  }
+
+  #retention(keepsJournal: boolean, { tables }: ServerState): Retention {
+    return { keep: this.#options.checkpoint.keep, keepsJournal, hasTables: tables.tables.length > 0 };
   }
 
   #info(position: number, { meta, isFinite: finite }: StateImage): CheckpointInfo {
