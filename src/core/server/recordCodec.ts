@@ -137,6 +137,8 @@ function writeFields(record: JournalRecord): Float32Array {
       );
       return NO_VALUES;
     case 'load':
+      // Records of before there were tables end here.
+      if (record.rows !== undefined) writeRowCounts(record.rows);
       return record.values;
     case 'dataSet':
     case 'epoch':
@@ -237,7 +239,7 @@ function readFields(reader: ByteReader, payload: Float32Array, known: readonly O
       };
     }
     case RECORD_KINDS.load:
-      return { kind: 'load', values: payload };
+      return { kind: 'load', values: payload, ...(reader.left === 0 ? {} : { rows: readRowCounts(reader) }) };
     case RECORD_KINDS.dataSet:
       return readDataSet(reader);
     case RECORD_KINDS.epoch:

@@ -122,10 +122,13 @@ export interface SettingsRecord {
   readonly configured: Settings;
 }
 
-/** All parameters are replaced. */
+/** All parameters are replaced; and all rows of the tables that `rows` names, by those that stand behind them. */
 export interface LoadRecord {
   readonly kind: 'load';
+  /** The elements of all tensors, then rows as in a push, but in the order of eviction. */
   readonly values: Float32Array;
+  /** Undefined: tables stay as they are. */
+  readonly rows?: readonly RowCount[] | undefined;
 }
 
 /** A session that was silent for too long is forgotten. */

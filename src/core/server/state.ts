@@ -305,7 +305,9 @@ export class ServerState {
   }
 
   #load(record: LoadRecord): Job {
-    return new JobThen(this.#store.load(record.values), () => {
+    const { length } = this.table.catalogue;
+    const rows = partsOfRows(record.rows ?? [], this.tables.dims, record.values, length);
+    return new JobThen(this.#store.load(record.values.subarray(0, length), rows), () => {
       this.#publish();
       this.table.restartSlots();
     });

@@ -63,6 +63,7 @@ export class EmbeddingTable implements UpdatedRows {
   unsaved: UnsavedRows | undefined;
   /** The rule's few numbers; one set for all rows: an update of any of them counts as a step. */
   scalars: ScalarState;
+  readonly #parts: TableParts;
   readonly #allocate: (length: number) => Float32Array;
   readonly #initial: InitialRows;
   readonly #rows: Int32Array = new Int32Array(READ_ROWS);
@@ -78,6 +79,7 @@ export class EmbeddingTable implements UpdatedRows {
 
   constructor(spec: TableSpec, parts: TableParts) {
     const { rule, kernels, seed, allocate } = parts;
+    this.#parts = parts;
     this.spec = spec;
     this.rule = rule;
     this.kernels = kernels;
@@ -213,6 +215,13 @@ export class EmbeddingTable implements UpdatedRows {
   /** Writes the first values of the id's row to `out`. */
   initialise(out: Float32Array, low: number, high: number): void {
     this.#initial.write(out, low, high);
+  }
+
+  /** The same table without a row; slots and scalars start anew, the counts of what has happened go on. */
+  fresh(): EmbeddingTable {
+    const table = new EmbeddingTable(this.spec, { ...this.#parts, rule: this.rule });
+    Object.assign(table.counts, this.counts);
+    return table;
   }
 
   /** From here on is noted what changes. */

@@ -50,12 +50,13 @@ export class ParameterStore {
     return this.update(gradients, { factor: 1, clipValue: Number.POSITIVE_INFINITY, rates });
   }
 
-  /** All tensors get other values; when the job is done, `publish` them. Tables stay as they are. */
-  load(values: Float32Array): Job {
+  /** All tensors get other values, and the tables of `rows` other rows; when the job is done, `publish` them. */
+  load(values: Float32Array, rows: readonly RowPart[]): Job {
     const target = this.dense.versions.begin(false);
-    return new RangeJob(values.length, (begin, end) => {
+    const copy = new RangeJob(values.length, (begin, end) => {
       this.dense.kernels.copy(target.subarray(begin, end), values.subarray(begin, end));
     });
+    return rows.length === 0 ? copy : new JobSequence([copy, this.tables.replace(rows)]);
   }
 
   /** What was written is the next version. `minClock`: as it was while the one before was current. */

@@ -18,11 +18,11 @@ const MAX_REMOVED = 65_536;
 /** Whether checkpoints of changes alone are smaller, by half at least, than those of all of `tables`. O(tables). */
 export function areWorthADelta(tables: readonly EmbeddingTable[]): boolean {
   let [all, changed] = [0, 0];
-  for (const { rows, changes, spec, slots } of tables) {
-    if (changes === undefined || changes.isAll || changes.removed.size > MAX_REMOVED) return false;
+  for (const { rows, unsaved, spec, slots } of tables) {
+    if (unsaved === undefined || unsaved.isAll || unsaved.removed.size > MAX_REMOVED) return false;
     const rowBytes = 8 + 4 * spec.dim * (1 + slots.length);
     all += rows * rowBytes;
-    changed += changes.count * rowBytes + changes.removed.size * 8;
+    changed += unsaved.count * rowBytes + unsaved.removed.size * 8;
   }
   return changed <= all / 2;
 }

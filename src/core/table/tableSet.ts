@@ -6,7 +6,8 @@
 import type { RowPart } from '../tensor/rowLayout.js';
 import type { OptimizerGroup } from './denseTable.js';
 import type { EmbeddingTable } from './embeddingTable.js';
-import type { Budget, Job } from './job.js';
+import { type Budget, type Job, JobSequence } from './job.js';
+import { RowLoad } from './rowLoad.js';
 import { RowUpdate } from './rowUpdate.js';
 
 /** How gradients of rows are applied. */
@@ -24,16 +25,32 @@ export class TableSet {
   /** A model without tables. */
   static readonly none: TableSet = new TableSet([], []);
 
-  readonly tables: readonly EmbeddingTable[];
+  readonly #tables: EmbeddingTable[];
+  /** Tables with other rows, which take their place when they are published. */
+  readonly #replacements = new Map<number, EmbeddingTable>();
   /** Numbers per row of each. */
   readonly dims: readonly number[];
   /** Optimizer group of each; 0 is the server's. */
   readonly groupOf: readonly number[];
 
   constructor(tables: readonly EmbeddingTable[], groupOf: readonly number[]) {
-    this.tables = tables;
+    this.#tables = [...tables];
     this.groupOf = groupOf;
     this.dims = tables.map(({ spec }) => spec.dim);
+  }
+
+  get tables(): readonly EmbeddingTable[] {
+    return this.#tables;
+  }
+
+  /** The tables of `parts` get those rows instead of all that they have; when the job is done, `publish` them. */
+  replace(parts: readonly RowPart[]): Job {
+    const jobs = parts.map(({ table: position, words, values }) => {
+      const fresh = (this.tables[position] as EmbeddingTable).fresh();
+      this.#replacements.set(position, fresh);
+      return new RowLoad(fresh, words, values);
+    });
+    return new JobSequence(jobs);
   }
 
   /** Begins an update; when its job is done, `publish` it. */
@@ -49,6 +66,8 @@ export class TableSet {
   /** What was updated can be read. */
   publish(): void {
     for (const table of this.tables) table.end();
+    for (const [position, table] of this.#replacements) this.#tables[position] = table;
+    this.#replacements.clear();
   }
 
   /** The optimizer of group `group` was replaced by another kind: slots of its tables start anew. */

@@ -199,16 +199,17 @@ export class ParameterServer<
 
   /**
    * Replaces all parameters by those of `snapshot`, or of the safetensors file, or a group's checkpoint, at that
-   * path; optimizer slots start anew and the version rises by 1. Rejects and changes nothing if they don't fit: with
+   * path; optimizer slots start anew and the version rises by 1. Sparse tables get the rows of a checkpoint of theirs
+   * instead of all that they have; a snapshot, or a file without tables, leaves them as they are. Rejects and changes nothing if they don't fit: with
    * `PS_INVALID_ARGUMENT`, `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH` or `PS_NOT_FINITE`; for a file that can't be
    * read with `PS_STORAGE`, for one that is damaged with `PS_CORRUPT`. A file may have more tensors.
    */
   async load(snapshot: Pick<Snapshot, 'tensors'> | string): Promise<void> {
-    const values =
+    const loaded =
       typeof snapshot === 'string'
         ? await this.#persistence.read(snapshot)
-        : flatValues(this.#core.state.table.catalogue, snapshot);
-    await this.#record({ kind: 'load', values });
+        : { values: flatValues(this.#core.state.table.catalogue, snapshot) };
+    await this.#record({ kind: 'load', ...loaded });
   }
 
   /**

@@ -6,19 +6,21 @@ import { randomBytes } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { invalidArgument, PsError } from '../../core/base/errors.js';
 import { integer } from '../../core/base/optionObject.js';
+import { bytesOf } from '../../core/protocol/modelStream.js';
 import type { Observation } from '../../core/server/events.js';
-import type { Settings } from '../../core/server/records.js';
+import type { LoadRecord, Settings } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import { captureJob, type StateImage } from '../../core/server/stateImage.js';
 import type { CheckpointInfo } from '../storage/checkpointFormat.js';
 import { exportCheckpoint } from '../storage/checkpointStore.js';
 import type { Disk } from '../storage/disk.js';
 import { readHeld } from '../storage/groupManifest.js';
+import { readRows } from '../storage/loadedRows.js';
 import { BEST_NAME } from '../storage/names.js';
 import { NodeDisk } from '../storage/nodeDisk.js';
 import { type CheckpointReport, Storage } from '../storage/storage.js';
 import { asStorageError } from '../storage/storageError.js';
-import { runTask } from '../storage/task.js';
+import { runTask, type Task } from '../storage/task.js';
 import { monotonicNow } from '../time.js';
 import type { CoreRunner } from './coreRunner.js';
 import type { CheckedStorage } from './storageOptions.js';
@@ -114,14 +116,23 @@ export class Persistence {
     return path;
   }
 
-  /** The parameters in the safetensors file, or the group's checkpoint, at `path`: what is held of them, flat. */
-  async read(path: string): Promise<Float32Array> {
-    const { core, shard } = this.#parts;
-    return promised<Float32Array>((done) => {
-      runTask(readHeld(this.#disk, resolve(path), core.state.table.catalogue, shard), (error, values) =>
-        done(error === null ? null : asStorageError(error, `"${path}" can't be read`), values),
+  /** The parameters in the safetensors file, or the group's checkpoint, at `path`: what is held of them. */
+  async read(path: string): Promise<Omit<LoadRecord, 'kind'>> {
+    return promised<Omit<LoadRecord, 'kind'>>((done) => {
+      runTask(this.#readAll(resolve(path)), (error, loaded) =>
+        done(error === null ? null : asStorageError(error, `"${path}" can't be read`), loaded),
       );
     });
+  }
+
+  *#readAll(path: string): Task<Omit<LoadRecord, 'kind'>> {
+    const { core, shard } = this.#parts;
+    const { catalogue } = core.state.table;
+    const tables = core.state.tables.tables.map(({ spec }) => spec);
+    const values = yield* readHeld(this.#disk, path, catalogue, shard);
+    const found = yield* readRows(this.#disk, path, { catalogue, tables, shard });
+    if (found === undefined) return { values };
+    return { values: joined([values, ...found.parts]), rows: found.rows };
   }
 
   /** Writes what is left and gives the directory back. Rejects with what ended the journal before. */
@@ -162,6 +173,17 @@ export class Persistence {
     });
     return { path, bytes, version: image.meta.version };
   }
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    // As bits: ids of rows are among them.
+    bytesOf(all).set(bytesOf(part), at * 4);
+    at += part.length;
+  }
+  return all;
 }
 
 function promised<T>(begin: (done: (error: PsError | null, value?: T) => void) => void): Promise<T> {

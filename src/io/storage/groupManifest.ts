@@ -159,6 +159,12 @@ function* readGroup(
   return values;
 }
 
+/** The files of the model at `path`: those that a manifest there names, or `path` itself. Throws as `readHeld` does. */
+export function* filesAt(disk: Disk, path: string): Task<readonly string[]> {
+  const manifest = yield* readManifest(disk, path);
+  return manifest === undefined ? [path] : manifest.shards.map(({ file }) => `${path}/${file}`);
+}
+
 /** Throws `PS_CORRUPT` unless the file at `path` is there, and of shard `index` of `count`. */
 function* checkPart(disk: Disk, path: string, index: number, count: number): Task<void> {
   const place = `shard ${index} of ${count}`;

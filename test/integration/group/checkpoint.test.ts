@@ -55,6 +55,41 @@ describe('a checkpoint of a group', () => {
     for (const server of other) expect(server.stats().version).toBe(1);
   });
 
+  it.each([
+    [3, 1],
+    [1, 3],
+    [2, 5],
+    [5, 2],
+  ])('with sparse tables, of %i shards, loads into %i: every row, and no other', async (from, to) => {
+    const path = await temporary();
+    const tables = { rows: { dim: 2, init: 'uniform' }, few: { dim: 1, maxRows: 60 } } as const;
+    const parameters = { w: { shape: [3] } };
+    const ids = Array.from({ length: 40 }, (_, i) => i ** 3 * 2 ** 20);
+    const few = ids.slice(0, 5);
+    const gradients = { rows: { ids, values: Float32Array.from({ length: 80 }, (_, i) => i) } };
+    const group = await startGroup(from, { parameters, tables, seed: 5 });
+    const worker = startWorker(urlsOf(group), { id: 'w' });
+    await worker.connect();
+    await worker.push({ ...gradients, few: { ids: few, values: new Float32Array(5).fill(1) } } as never);
+    await takeCheckpoint(asShards(group), path, undefined);
+    const other = await startGroup(to, { parameters, tables, seed: 5 });
+    const reader = startWorker(urlsOf(other), { id: 'r' });
+    await reader.connect();
+    await reader.push({ rows: { ids: [12, 13, 14], values: new Float32Array(6).fill(9) } } as never);
+    const born = (await startWorker(urlsOf(group), { readOnly: true }).pullRows('rows', [12])).data;
+    await Promise.all(other.map((server) => server.load(path)));
+    for (const table of ['rows', 'few']) {
+      const [there, here] = [await worker.pullRows(table, ids), await reader.pullRows(table, ids)];
+      expect([...here.data]).toEqual([...there.data]);
+    }
+    // Rows that were not in it are as unborn ones.
+    expect([...(await reader.pullRows('rows', [12])).data]).toEqual([...born]);
+    const sums = [0, 1].map((table) =>
+      other.reduce((sum, server) => sum + (server.stats().tables[table]?.rows ?? 0), 0),
+    );
+    expect(sums).toEqual([40, 5]);
+  });
+
   it('is taken by every shard at the clock that they agree on, while training goes on', async () => {
     const path = await temporary();
     const parameters = { cells: { shape: [2, 3] } };

@@ -1,6 +1,6 @@
 /**
- * Tables of a stored server against a plain `Map`: pushes by several workers, pulls, evictions, checkpoints, other
- * learning rates and restarts (by kill, or without power) in any order. Births, admissions and evictions go on after a
+ * Tables of a stored server against a plain `Map`: pushes by several workers, pulls, evictions, loads, checkpoints (of
+ * all rows, or of what has changed), other learning rates and restarts (by kill, or without power) in any order. Births, admissions and evictions go on after a
  * recovery as if nothing had been.
  */
 import fc from 'fast-check';
@@ -51,7 +51,7 @@ const anyTable = fc.record({
 const anyAct = fc.record({
   what: fc.constantFrom(
     ...(['push', 'push', 'push', 'push', 'push', 'push', 'pull', 'pull'] as const),
-    ...(['checkpoint', 'rate', 'kill', 'powerLoss'] as const),
+    ...(['checkpoint', 'checkpoint', 'rate', 'load', 'kill', 'powerLoss'] as const),
   ),
   who: fc.nat(1),
   ids: fc.array(fc.array(anyId, { maxLength: 10 }), { minLength: 2, maxLength: 2 }),
@@ -88,6 +88,7 @@ class Play {
     if (what === 'push') this.#push(who, ids, new Random(seed));
     else if (what === 'pull') this.#pull(who, ids);
     else if (what === 'checkpoint') expect(this.#server.checkpoint()).toBeNull();
+    else if (what === 'load') this.#load(ids, new Random(seed));
     else if (what === 'rate') {
       this.#server.record({ kind: 'optimizer', learningRate: (seed + 1) / 500 });
       this.#server.settle();
@@ -150,6 +151,27 @@ class Play {
       this.#server.settle();
       expect(worker.pulled).toEqual(asked.flatMap((id) => [...(this.#models[table] as TableModel).read(id)]));
     }
+  }
+
+  /** Other rows for the first table, the tensor as it is. */
+  #load([ids = []]: readonly (readonly number[])[], random: Random): void {
+    const { dim } = (this.tables[0] as EmbeddingTable).spec;
+    const rows = [...new Set(ids)].map((id) => {
+      return [id, Float32Array.from({ length: dim }, () => random.nextFloat())] as const;
+    });
+    const parts = [
+      ...[new Float32Array(4), new Float32Array(bytesOfIds(rows.map(([id]) => id)).buffer)],
+      ...rows.map(([, values]) => values),
+    ];
+    const bytes = Buffer.concat(parts.map((part) => Buffer.from(part.buffer)));
+    this.#server.record({
+      kind: 'load',
+      values: new Float32Array(new Uint8Array(bytes).buffer),
+      rows: [{ table: 0, count: rows.length }],
+    });
+    this.#server.settle();
+    this.#pushed++;
+    this.#models[0]?.replace(rows);
   }
 
   #restart(isKilled: boolean): void {

@@ -22,7 +22,7 @@ export class TableModel {
   readonly #spec: TableSpec;
   readonly #rule: UpdateRule;
   readonly #initial: InitialRows;
-  readonly #scalars: number[];
+  #scalars: number[];
   readonly #seen = new Map<number, number>();
   #time = 0;
 
@@ -60,6 +60,17 @@ export class TableModel {
     for (const row of used) {
       row.uses = Math.min(255, row.uses + 1);
       row.lastUse = ++this.#time;
+    }
+  }
+
+  /** All rows are others, as if each had been used once, in this order; slots and what was seen begin anew. */
+  replace(rows: readonly (readonly [id: number, values: Float32Array])[]): void {
+    this.rows.clear();
+    this.#seen.clear();
+    this.#scalars = this.#rule.newScalars();
+    for (const [id, values] of rows) {
+      const slots = this.#rule.slotStart.map((start) => new Float32Array(this.#spec.dim).fill(start));
+      this.rows.set(id, { values: values.slice(), slots, uses: 1, lastUse: ++this.#time });
     }
   }
 

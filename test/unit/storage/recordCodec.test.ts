@@ -96,6 +96,11 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   ),
   fc.record({ kind: fc.constant('lease' as const), worker, lease: uint, dataShard: fc.nat(2 ** 32 - 1) }),
   fc.record({ kind: fc.constant('release' as const), worker, leases: fc.array(uint, { maxLength: 5 }) }),
+  fc.record({
+    kind: fc.constant('load' as const),
+    values,
+    rows: fc.array(fc.record({ table: fc.nat(9), count: fc.nat(1000) }), { maxLength: 3 }),
+  }),
 );
 
 function roundTrip(given: JournalRecord, known: Parameters<typeof decodeRecord>[2] = []): JournalRecord {
