@@ -12,6 +12,7 @@ import { rangeSelection, type Selection } from '../tensor/catalogue.js';
 import type { CoreContext } from './context.js';
 import type { IncomingIds } from './incomingIds.js';
 import { PullStream } from './pullStream.js';
+import { RowBuffers } from './rowBuffers.js';
 import type { Session } from './session.js';
 
 /** A pull of parameters. */
@@ -31,13 +32,14 @@ export interface RowPull {
 }
 
 /** What finding and moving a row costs, in elements of a slice. */
-const ROW_COST = 16;
+const ROW_COST = 64;
 
 /** Sends answers, and holds what they refer to. */
 export class PullAnswers {
   readonly #context: CoreContext;
   readonly #later: (job: Job) => void;
   readonly #streams = new Map<number, PullStream>();
+  readonly #buffers = new RowBuffers();
 
   /** `later` queues a job behind the updates before it. */
   constructor(context: CoreContext, later: (job: Job) => void) {
@@ -73,10 +75,14 @@ export class PullAnswers {
     const words = rows.words();
     const table = state.tables.tables[message.table] as EmbeddingTable;
     const count = words.length / 2;
-    const values = new Float32Array(count * table.spec.dim);
+    const values = this.#buffers.take(count * table.spec.dim);
     const send = (): void => {
       const pin: Pin = { values, version: state.version, minClock: state.clocks.minClock };
-      this.#send(pull, { selection: rangeSelection(values.length), pin, release: () => rows.release() });
+      const release = (): void => {
+        rows.release();
+        this.#buffers.give(values);
+      };
+      this.#send(pull, { selection: rangeSelection(values.length), pin, release });
     };
     if (count * (table.spec.dim + ROW_COST) <= SLICE_ELEMENTS) {
       table.read(words, 0, count, values);

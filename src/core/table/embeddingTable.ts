@@ -40,6 +40,8 @@ export interface TableParts {
   readonly allocate: (length: number) => Float32Array;
 }
 
+/** Elements of values before an update whose memory is kept: 64 MiB. */
+const MAX_KEPT = 16_777_216;
 /** Rows found at a time when they are read. */
 const READ_ROWS = 4_096;
 /** Elements that an update works on together: 64 KiB of each kind, which stay in cache. */
@@ -76,6 +78,7 @@ export class EmbeddingTable implements UpdatedRows {
   #isBlind = false;
   /** Words of the ids that it evicts. */
   #evictedWords: number[] = [];
+  #kept: Float32Array = new Float32Array(0);
 
   constructor(spec: TableSpec, parts: TableParts) {
     const { rule, kernels, seed, allocate } = parts;
@@ -133,8 +136,16 @@ export class EmbeddingTable implements UpdatedRows {
   begin(gradient: RowGradient, keepsBefore: boolean): RowUpdate {
     invariant(this.#update === undefined, 'two updates of a table at once');
     this.rule.advance(this.scalars, gradient.rate);
-    this.#update = new RowUpdate(this, gradient, keepsBefore);
+    const before = keepsBefore ? this.#areaOf((gradient.words.length / 2) * this.spec.dim) : undefined;
+    this.#update = new RowUpdate(this, gradient, before);
     return this.#update;
+  }
+
+  /** Memory that one update needs and the next one again: new memory costs more than what is done with it. */
+  #areaOf(length: number): Float32Array {
+    if (length > MAX_KEPT) return new Float32Array(length);
+    if (this.#kept.length < length) this.#kept = new Float32Array(length);
+    return this.#kept.subarray(0, length);
   }
 
   /** Ends the update: from now on readers see what it wrote. */

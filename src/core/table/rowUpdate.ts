@@ -78,8 +78,8 @@ export interface UpdatedRows {
 }
 
 const NO_ROW = -1;
-/** What finding and moving a row costs, in elements. */
-const ROW_COST = 16;
+/** What finding and moving a row costs, in elements: mostly waiting for memory. */
+const ROW_COST = 64;
 const TWO_32 = 0x1_0000_0000;
 
 /** A running update of rows. */
@@ -97,13 +97,13 @@ export class RowUpdate implements Job {
   #done = 0;
   #putBack: number;
 
-  /** `keepsBefore`: readers may come before it is published. */
-  constructor(table: UpdatedRows, gradient: RowGradient, keepsBefore: boolean) {
+  /** `before`: memory for what it overwrites, `dim` numbers for each id; readers may come before it is published. */
+  constructor(table: UpdatedRows, gradient: RowGradient, before: Float32Array | undefined) {
     this.#table = table;
     this.#gradient = gradient;
     this.#dim = table.spec.dim;
     this.#count = gradient.words.length / 2;
-    this.#before = keepsBefore ? new Float32Array(this.#count * this.#dim) : undefined;
+    this.#before = before;
     this.#taken = table.order === undefined ? this.#count : 0;
     this.#putBack = this.#taken;
   }

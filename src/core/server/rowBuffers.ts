@@ -1,0 +1,30 @@
+/**
+ * Memory for the rows that large pulls are answered with. Memory that is new must be mapped by the system page by page,
+ * which takes as long as reading the rows; so what was used is used again.
+ */
+
+/** Answers below this many elements get memory of their own. */
+const MIN_LENGTH = 65_536;
+/** Buffers kept, and elements of each at most: 256 MiB together. */
+const MAX_FREE = 2;
+const MAX_LENGTH = 33_554_432;
+
+/** Buffers that are lent. */
+export class RowBuffers {
+  readonly #free: Float32Array[] = [];
+
+  /** An array of `length` elements, whatever is in it; `give` it back when nobody reads it any more. */
+  take(length: number): Float32Array {
+    if (length < MIN_LENGTH) return new Float32Array(length);
+    const at = this.#free.findIndex((each) => each.length >= length);
+    const [buffer = new Float32Array(length)] = at < 0 ? [] : this.#free.splice(at, 1);
+    return buffer.subarray(0, length);
+  }
+
+  give(array: Float32Array): void {
+    const whole = new Float32Array(array.buffer);
+    if (whole.length < MIN_LENGTH || whole.length > MAX_LENGTH) return;
+    if (this.#free.length === MAX_FREE) this.#free.shift();
+    this.#free.push(whole);
+  }
+}
