@@ -76,7 +76,7 @@ async function pipelined(count: number, one: (k: number) => Promise<unknown>): P
 }
 
 async function worker(url: string): Promise<void> {
-  const own = new Worker(url);
+  const own = new Worker(url, { limits: { maxUnansweredBytes: 536_870_912 } });
   await own.connect();
   const push = (ids: Uint32Array, values: Float32Array): Promise<unknown> =>
     own.push({ rows: { ids, values } } as never);

@@ -106,7 +106,7 @@ export class IncomingPush {
 
   /** Tries to get an area; what was kept moves into it. */
   takeRoom(pool: StagingPool): boolean {
-    const area = pool.take(this.message.bytes / 4);
+    const area = pool.take(this.message.bytes / 4, this.message.rows !== undefined);
     if (area === undefined) return false;
     this.#area = area;
     this.gradient = area;

@@ -83,7 +83,7 @@ export class PushReception {
       bytes % 4 === 0 &&
       (message.rows !== undefined || bytes <= this.#rules.catalogue.length * 4);
     if (!isPlausible) return undefined;
-    connection.reserved = this.#pool.take(bytes / 4);
+    connection.reserved = this.#pool.take(bytes / 4, message.rows !== undefined);
     return connection.reserved === undefined ? undefined : bytesOf(connection.reserved);
   }
 

@@ -4,12 +4,17 @@
  * first served. Areas are reused, since fresh memory costs ten times the copy into it.
  */
 
+/** Shorter areas cost little when they are new. */
+const MIN_VARYING = 16_384;
+
 /** A bounded set of reusable areas. */
 export class StagingPool {
   readonly #maxBytes: number;
   readonly #allocate: (length: number) => Float32Array;
   readonly #release: (area: Float32Array) => void;
   readonly #free: Float32Array[] = [];
+  /** The areas that are lent of which not all was asked for, by what was given out. */
+  readonly #wholes = new Map<Float32Array, Float32Array>();
   #usedBytes = 0;
   #heldBytes = 0;
 
@@ -32,8 +37,21 @@ export class StagingPool {
     return this.#usedBytes;
   }
 
-  /** An area of `length` elements (contents undefined), or undefined when there is no room now. */
-  take(length: number): Float32Array | undefined {
+  /**
+   * An area of `length` elements (contents undefined), or undefined when there is no room now. `isVarying`: the next will
+   * have another length, as pushes of rows do: it gets a part of one that will do for those too.
+   */
+  take(length: number, isVarying: boolean = false): Float32Array | undefined {
+    if (!isVarying || length < MIN_VARYING) return this.#take(length);
+    const step = 2 ** (Math.floor(Math.log2(length)) - 3);
+    const whole = this.#take(Math.ceil(length / step) * step);
+    if (whole === undefined || whole.length === length) return whole;
+    const part = whole.subarray(0, length);
+    this.#wholes.set(part, whole);
+    return part;
+  }
+
+  #take(length: number): Float32Array | undefined {
     const bytes = length * 4;
     if (this.#usedBytes > 0 && this.#usedBytes + bytes > this.#maxBytes) return undefined;
     this.#usedBytes += bytes;
@@ -50,7 +68,9 @@ export class StagingPool {
 
   /** Gives an area back. Exactly once per area. */
   give(area: Float32Array): void {
-    this.#usedBytes -= area.byteLength;
-    this.#free.push(area);
+    const whole = this.#wholes.get(area) ?? area;
+    this.#wholes.delete(area);
+    this.#usedBytes -= whole.byteLength;
+    this.#free.push(whole);
   }
 }

@@ -236,6 +236,7 @@ export class Sender {
     const modelBytes = link.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
     const maxBytes = Math.max(limits.maxUnansweredBytes, modelBytes);
     const maxCount = Math.min(limits.maxUnansweredPushes, link.maxUnansweredPushes);
-    return count < maxCount && bytes <= maxBytes;
+    // One alone may always leave: rows of tables are no part of a model's size.
+    return count === 0 || (count < maxCount && bytes <= maxBytes);
   }
 }

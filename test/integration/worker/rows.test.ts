@@ -148,6 +148,14 @@ describe('rows of sparse tables', () => {
     expect(server.stats()).toMatchObject({ version: 0, tables: [{ rows: 0 }, { rows: 0 }] });
   });
 
+  it('are pushed one batch after the other where one is more than may be unanswered', async () => {
+    const worker = workerOf(await serve(), { limits: { maxUnansweredBytes: 100 } });
+    const ids = Array.from({ length: 50 }, (_, i) => i);
+    const push = () => worker.push({ bias: { ids, values: new Float32Array(50).fill(1) } });
+    const versions = (await Promise.all([push(), push(), push()])).map(({ version }) => version);
+    expect(versions).toEqual([1, 2, 3]);
+  });
+
   it('a reader pulls them, and pushes none', async () => {
     const server = await serve();
     const reader = workerOf(server, { readOnly: true });

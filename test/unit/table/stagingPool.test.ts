@@ -31,6 +31,18 @@ describe('StagingPool', () => {
     expect(pool.take(10)).not.toBe(area);
   });
 
+  it('gives the same memory again for another length that is not much less', () => {
+    const pool = new StagingPool(1e6, allocate);
+    const first = pool.take(100_000, true) as Float32Array;
+    expect(first).toHaveLength(100_000);
+    pool.give(first);
+    const second = pool.take(99_000, true) as Float32Array;
+    expect(second).toHaveLength(99_000);
+    expect(second.buffer).toBe(first.buffer);
+    pool.give(second);
+    expect(pool.usedBytes).toBe(0);
+  });
+
   it('any sequence: areas in use are different, and memory stays within the bound or is one area', () => {
     const step = fc.oneof(
       fc.record({ length: fc.integer({ min: 1, max: 40 }) }),
