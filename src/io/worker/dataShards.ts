@@ -77,7 +77,9 @@ export class DataShardSource<B> implements BatchSource<B> {
   }
 
   next(): BatchItem<B> | Promise<BatchItem<B>> {
-    if (this.#lost >= MAX_LOST) throw lostTooOften();
+    // It takes longer for a batch than the server waits; or the servers of a group have states of different histories.
+    if (this.#lost >= MAX_LOST)
+      throw new PsError('PS_LEASE_EXPIRED', `lost ${MAX_LOST} data shards in a row`);
     const held = this.#held.find(({ shard }) => shard.left > 0);
     if (held !== undefined) return this.#read(held);
     return this.#isEnded || this.#isClosed ? NO_MORE : this.#readLater();
@@ -242,9 +244,4 @@ function endIterator({ batches }: Held<unknown>): void {
   if (batches === undefined || isPromiseLike(batches)) return;
   const ended = batches.return?.();
   if (isPromiseLike(ended)) ended.then(undefined, () => {});
-}
-
-function lostTooOften(): PsError {
-  const text = `${MAX_LOST} data shards in a row were not this worker's any more when its pushes came: it takes longer for a batch than the server waits, or the servers of the group have states of different histories`;
-  return new PsError('PS_LEASE_EXPIRED', text);
 }

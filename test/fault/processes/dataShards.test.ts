@@ -61,7 +61,7 @@ class Job {
   /** Starts server `index`, at its old address if it had one. */
   async startServer(index: number, count: number): Promise<void> {
     const port = this.#urls[index] === undefined ? 0 : new URL(this.#urls[index]).port;
-    const server = this.#start('dataServer.ts', [join(this.#folder, String(index)), port, index, count]);
+    const server = this.#start('dataServerProcess.ts', [join(this.#folder, String(index)), port, index, count]);
     this.servers[index] = server;
     server.process.on('message', (said: { kind: string } & Record<string, unknown>) => {
       if (said.kind === 'epoch') this.epochs.push(said as never);
@@ -73,7 +73,7 @@ class Job {
   /** Starts a worker in place `k`. */
   async startWorker(k: number, name: string): Promise<void> {
     const urls = this.random.shuffle([...this.#urls]);
-    const worker = this.#start('dataWorker.ts', [name, this.servers.length, ...urls]);
+    const worker = this.#start('dataWorkerProcess.ts', [name, this.servers.length, ...urls]);
     this.workers[k] = worker;
     this.names[k] = name;
     worker.process.on('message', ({ kind }: { kind: string }) => {

@@ -32,15 +32,12 @@ export function verdictOfOthers(
   for (const { member, value } of answers) {
     const { progress } = value;
     if (progress === undefined) return 'over';
-    // The owner is never ahead of the others, unless they went back to an older state.
-    if (progress < from) {
-      const text = `data shard ${dataShard} is counted to ${progress} there, and to ${from} at the shard that hands it out`;
-      return errorAt(member, new PsError('PS_STATE_LOST', text), Number.POSITIVE_INFINITY);
-    }
-    if (progress > from && progress < to) {
-      const text = `a batch covers the positions ${from} to ${to - 1} of data shard ${dataShard}, and one before it ended at ${progress}: batches must be cut alike by all workers`;
-      return new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'dataShards' } });
-    }
+    if (progress === from || progress >= to) continue;
+    // The owner is never ahead of the others, unless they went back to an older state; they are behind a cut of another
+    // worker, unless it cut in another way.
+    const code = progress < from ? 'PS_STATE_LOST' : 'PS_INVALID_ARGUMENT';
+    const text = `dataShards: shard ${dataShard} is counted to ${progress}; a batch from ${from} to ${to} does not follow`;
+    return errorAt(member, new PsError(code, text), Number.POSITIVE_INFINITY);
   }
   return answers.every(({ value }) => (value.progress as number) >= to) ? 'counted' : 'again';
 }

@@ -1,4 +1,4 @@
-/** A worker to be killed: `dataWorker.ts ID COUNT URL…`. It asks before each batch, and goes on when it is told. */
+/** A worker to be killed: `dataWorkerProcess.ts ID COUNT URL…`. It asks before each batch, and goes on when it is told. */
 import { Worker } from '../../../src/index.js';
 import { BATCH, countExamples, type parametersFor } from './dataCells.js';
 

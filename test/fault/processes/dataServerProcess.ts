@@ -1,5 +1,5 @@
 /**
- * A server to be killed: `dataServer.ts DIRECTORY PORT INDEX COUNT`, one of COUNT. The first hands out the data set,
+ * A server to be killed: `dataServerProcess.ts DIRECTORY PORT INDEX COUNT`, one of COUNT. The first hands out the data set,
  * and tells each epoch that is over; all answer `tally` with how many of their cells have which count.
  */
 import { ParameterServer, sgd, ssp } from '../../../src/index.js';
