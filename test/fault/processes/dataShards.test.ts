@@ -61,7 +61,12 @@ class Job {
   /** Starts server `index`, at its old address if it had one. */
   async startServer(index: number, count: number): Promise<void> {
     const port = this.#urls[index] === undefined ? 0 : new URL(this.#urls[index]).port;
-    const server = this.#start('dataServerProcess.ts', [join(this.#folder, String(index)), port, index, count]);
+    const server = this.#start('dataServerProcess.ts', [
+      join(this.#folder, String(index)),
+      port,
+      index,
+      count,
+    ]);
     this.servers[index] = server;
     server.process.on('message', (said: { kind: string } & Record<string, unknown>) => {
       if (said.kind === 'epoch') this.epochs.push(said as never);
