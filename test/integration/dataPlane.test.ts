@@ -94,3 +94,50 @@ describe.each(['own', 'ws'] as const)('through the %s transport', (transport) =>
     expect(server.stats().pinnedVersions).toBe(0);
   });
 });
+
+it('a pull that is given up changes nothing of the caller’s any more, though its chunk is half here', async () => {
+  const length = 4_194_304;
+  const server = new ParameterServer({
+    parameters: { w: { shape: [length], init: (index) => index + 1 } },
+    optimizer: sgd({ learningRate: 1 }),
+    consistency: asp(),
+    port: 0,
+    limits: { chunkBytes: 16_777_216 },
+  });
+  ends.push(() => server.close());
+  await server.listen();
+  const worker = new Worker(server.url);
+  ends.push(() => worker.close());
+  await worker.connect();
+  const w = new Float32Array(length);
+  const stop = new AbortController();
+  const pull = worker.pull(undefined, { into: { w }, signal: stop.signal });
+  // Looks each turn: reads are far smaller than the chunk.
+  while (w[0] === 0) await new Promise((resolve) => setImmediate(resolve));
+  expect(w[length - 1]).toBe(0);
+  stop.abort();
+  await expect(pull).rejects.toMatchObject({ code: 'PS_ABORTED' });
+  const kept = w.slice();
+  // Its answer comes behind all that was on the way.
+  const { tensors } = await worker.pull();
+  expect(tensors.w?.data[length - 1]).toBe(Math.fround(length));
+  expect(Buffer.compare(Buffer.from(w.buffer), Buffer.from(kept.buffer))).toBe(0);
+});
+
+it('ten thousand small tensors make a round like one large', async () => {
+  const lengths = Array.from({ length: 10_000 }, (_, i) => i % 4);
+  const specs = Object.fromEntries(lengths.map((length, i) => [`t${i}`, { shape: [length] }]));
+  const server = await startServer(specs);
+  const worker = new Worker(server.url);
+  ends.push(() => worker.close());
+  await worker.connect();
+  const gradients = Object.fromEntries(
+    lengths.map((length, i) => [`t${i}`, new Float32Array(length).fill(-i)]),
+  );
+  const { pull, push } = await worker.pushPull(gradients);
+  const { tensors } = pull;
+  expect(push.version).toBe(1);
+  const wrong = lengths.filter((_, i) => !tensors[`t${i}`]?.data.every((value) => value === i));
+  expect(wrong).toEqual([]);
+  expect(tensors.t9999?.data).toEqual(new Float32Array(3).fill(9999));
+});

@@ -107,8 +107,12 @@ export class DenseTable {
     const mayWriteInPlace =
       this.catalogue.length <= SLICE_ELEMENTS &&
       !this.groups.some((group) => isUserOptimizer(group.optimizer));
-    const target = this.versions.begin(mayWriteInPlace || this.isUnread);
-    return new UpdateJob(this, update, this.versions.current, target);
+    const { entries } = update.selection;
+    const isWhole = entries.length === this.catalogue.entries.length;
+    const changed = isWhole ? undefined : entries.map(({ index }) => index);
+    const { versions } = this;
+    const target = versions.begin(mayWriteInPlace || this.isUnread, changed);
+    return new UpdateJob(this, update, { source: versions.current, target, missing: versions.missing });
   }
 
   /** The learning rates of all groups at the current version, times `factor`. Throws what a schedule throws. */

@@ -2,7 +2,7 @@
  * One update, slice by slice: for each tensor in order, the gradient scaled and clipped through a
  * small scratch area that stays in cache (the staged gradient itself is never changed: the journal
  * may still be reading it), then the optimizer. When the next version is written into other memory,
- * what the update does not touch is copied.
+ * what that memory lacks and the update does not touch is copied.
  *
  * Neighbours that are updated alike are taken as one range: a call for each of ten thousand small tensors
  * would take longer than the arithmetic.
@@ -40,6 +40,15 @@ export interface UpdatedTable {
   ruleOf(entry: CatalogueEntry): UpdateRule;
 }
 
+/** Where an update reads and writes. */
+export interface UpdatedMemory {
+  readonly source: Float32Array;
+  /** The source itself for an update in place. */
+  readonly target: Float32Array;
+  /** Tensors in which the target may differ from the source, by position; undefined: any. */
+  readonly missing: ReadonlySet<number> | undefined;
+}
+
 /** Neighbouring tensors that are treated alike. */
 interface Piece {
   readonly entries: CatalogueEntry[];
@@ -61,12 +70,13 @@ export class UpdateJob implements Job {
   #piece = 0;
   #done = 0;
 
-  constructor(table: UpdatedTable, update: DenseUpdate, source: Float32Array, target: Float32Array) {
+  constructor(table: UpdatedTable, update: DenseUpdate, { source, target, missing }: UpdatedMemory) {
     this.#table = table;
     this.#update = update;
     this.#source = source;
     this.#target = target;
-    this.#pieces = piecesOf(table, update, source !== target);
+    const isCopied = (index: number): boolean => source !== target && (missing?.has(index) ?? true);
+    this.#pieces = piecesOf(table, update, isCopied);
     this.#isTransformed = update.factor !== 1 || update.clipValue !== Number.POSITIVE_INFINITY;
   }
 
@@ -141,7 +151,7 @@ export class UpdateJob implements Job {
 }
 
 /** What to do, in the order of the model; tensors without a gradient only if they must be copied. */
-function piecesOf(table: UpdatedTable, update: DenseUpdate, isCopied: boolean): Piece[] {
+function piecesOf(table: UpdatedTable, update: DenseUpdate, isCopied: (index: number) => boolean): Piece[] {
   const pieces: Piece[] = [];
   const given = update.selection.entries;
   let next = 0;
@@ -149,7 +159,7 @@ function piecesOf(table: UpdatedTable, update: DenseUpdate, isCopied: boolean): 
   for (const entry of table.catalogue.entries) {
     // A selection has the order of the catalogue.
     const isGiven = given[next]?.index === entry.index;
-    if (!isGiven && !isCopied) continue;
+    if (!isGiven && !isCopied(entry.index)) continue;
     const at = isGiven ? position : -1;
     const last = pieces[pieces.length - 1];
     if (last !== undefined && mayJoin(table, last, entry, at)) {

@@ -8,6 +8,7 @@
  * At most `maxPinned` versions are held for readers, so at most `maxPinned + 1` arrays exist.
  */
 import { invariant } from '../base/invariant.js';
+import { Differences } from './differences.js';
 
 /** One version that readers hold. */
 export interface Pin {
@@ -34,11 +35,15 @@ export class VersionStore {
   readonly #free: Float32Array[] = [];
   /** Memory that an update writes now; the head itself while it works in place. */
   #target: Float32Array | undefined;
+  /** Tensors that the update changes; undefined: any. */
+  #changed: readonly number[] | undefined;
+  readonly #differences = new Differences();
 
   constructor(values: Float32Array, maxPinned: number, allocate: (length: number) => Float32Array) {
     this.#head = { values, version: 0, minClock: 0, readers: 0 };
     this.#maxPinned = maxPinned;
     this.#allocate = allocate;
+    this.#differences.restart(values);
   }
 
   /** The current values: read them within the turn, or pin them. */
@@ -70,6 +75,7 @@ export class VersionStore {
   reset(version: number): void {
     invariant(this.pinnedVersions === 0 && this.#target === undefined, 'reset of versions in use');
     this.#head.version = version;
+    this.#differences.restart(this.#head.values);
   }
 
   /** Holds the current version, or returns undefined when it can't be read now or too many are held. */
@@ -105,10 +111,12 @@ export class VersionStore {
   /**
    * Begins an update; returns the memory that takes the next version. With `mayWriteInPlace` it is
    * the current memory if nobody reads it. Otherwise other memory if there is some, so that readers
-   * can go on; if there is none, the current one, and readers wait.
+   * can go on; if there is none, the current one, and readers wait. `changed`: positions of the tensors that
+   * the update changes; undefined: any.
    */
-  begin(mayWriteInPlace: boolean): Float32Array {
+  begin(mayWriteInPlace: boolean, changed?: readonly number[]): Float32Array {
     invariant(this.#target === undefined, 'two updates at once');
+    this.#changed = changed;
     const hasRoom = this.#free.length > 0 || this.#oldArrays < this.#maxPinned;
     if (this.#isRead || (!mayWriteInPlace && hasRoom)) {
       this.#target = this.#free.pop() ?? this.#allocate(this.#head.values.length);
@@ -118,11 +126,17 @@ export class VersionStore {
     return this.#target;
   }
 
+  /** Tensors that the memory of the update lacks, beside what the update changes; undefined: any. */
+  get missing(): ReadonlySet<number> | undefined {
+    return this.#target === undefined ? undefined : this.#differences.of(this.#target);
+  }
+
   /** Makes what was written the current version. `minClock`: as it was while the one before was current. */
   publish(version: number, minClock: number): void {
     const target = this.#target;
     invariant(target !== undefined, 'publish without begin');
     this.#target = undefined;
+    this.#differences.published(target, this.#changed);
     const before = this.#head;
     if (target === before.values) {
       before.version = version;
@@ -169,6 +183,11 @@ export class VersionStore {
     const target = this.#target;
     invariant(target !== undefined, 'abandon without begin');
     this.#target = undefined;
-    if (target !== this.#head.values) this.#free.push(target);
+    if (target === this.#head.values) {
+      this.#differences.published(target, this.#changed);
+      return;
+    }
+    this.#differences.spoiled(target);
+    this.#free.push(target);
   }
 }

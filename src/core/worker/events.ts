@@ -200,6 +200,8 @@ type ConnectionEffect =
       readonly tellTaken?: number | undefined;
     }
   | { readonly kind: 'stream'; readonly stream: OutgoingStream }
+  /** A place that was named by `placeOf` is no longer to be written to, in the middle of its payload. */
+  | { readonly kind: 'displace' }
   /** End the connection after what was sent. */
   | { readonly kind: 'close'; readonly code: number; readonly reason: string }
   /** End the connection, or the attempt, now; nothing more is heard of it. */

@@ -128,7 +128,10 @@ export class Requests {
 
   #forget(pull: PullOperation | LeaseOperation | AskOperation): void {
     this.#operations.remove(pull);
-    if (pull.isSent) this.#effects.send({ t: MessageType.cancel, request: pull.wire });
+    if (!pull.isSent) return;
+    // The caller's arrays are the caller's again, even if a chunk for them is half here.
+    this.#effects.add({ kind: 'displace' });
+    this.#effects.send({ t: MessageType.cancel, request: pull.wire });
   }
 
   /** The earliest deadline of a pull. */

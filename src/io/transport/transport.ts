@@ -26,6 +26,8 @@ export interface Transport {
     mayKeep: boolean,
     whenTaken?: () => void,
   ): void;
+  /** What `place` named for the payload under way is no longer written to: that payload goes to memory of its own. */
+  displace?(): void;
   /** Stops `onFrame` until `resume`; what the system has buffered waits. */
   pause(): void;
   resume(): void;

@@ -167,6 +167,9 @@ export class WorkerHost {
       case 'stream':
         this.#links[effect.server ?? 0]?.outbox?.stream(effect.stream);
         break;
+      case 'displace':
+        this.#links[effect.server ?? 0]?.transport?.displace?.();
+        break;
       case 'close':
         this.#links[effect.server ?? 0]?.transport?.close(effect.code, effect.reason);
         break;

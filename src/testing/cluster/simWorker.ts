@@ -144,6 +144,9 @@ export class SimWorker {
       case 'stream':
         this.#links[effect.server ?? 0]?.outbox?.stream(effect.stream);
         break;
+      case 'displace':
+        // Frames come whole here: nothing is written to a place.
+        break;
       case 'close':
         this.#links[effect.server ?? 0]?.transport?.close(effect.code, effect.reason);
         break;

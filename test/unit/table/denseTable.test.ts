@@ -9,6 +9,7 @@ import type { Optimizer, UserOptimizer } from '../../../src/core/optim/optimizer
 import { sgd } from '../../../src/core/optim/sgd.js';
 import { DenseTable } from '../../../src/core/table/denseTable.js';
 import { runToEnd } from '../../../src/core/table/job.js';
+import type { Pin } from '../../../src/core/table/versionStore.js';
 import { Catalogue } from '../../../src/core/tensor/catalogue.js';
 
 const LENGTHS = { kernel: 7, bias: 1, empty: 0, scale: 5 };
@@ -168,6 +169,75 @@ describe('an update', () => {
     expect(table.versions.current[0]).toBe(Math.fround((before[0] as number) - 1));
     expect(table.versions.current[7]).toBe(Math.fround((before[7] as number) - 10));
     expect(table.ratesNow(1)).toEqual([1, 11]);
+  });
+});
+
+describe('an update into other memory', () => {
+  it('copies what that memory lacks, not the whole model', () => {
+    const length = 100_000;
+    const big = new Catalogue(
+      ['large', 'small'].map((name, i) => ({
+        name,
+        shape: [i === 0 ? length : 3],
+        dtype: 'float32' as const,
+        trainable: true,
+      })),
+    );
+    const table = new DenseTable({
+      catalogue: big,
+      values: new Float32Array(big.length),
+      optimizer: sgd({ learningRate: 1 }),
+      ownOptimizers: new Map(),
+      pinnedVersions: 2,
+      kernels,
+      allocate: (elements) => new Float32Array(elements).fill(Number.NaN),
+    });
+    /** Pushes to the small tensor while a reader holds the version before; returns what that took. */
+    const cost = (): number => {
+      const pin = table.versions.pin(0) as Pin;
+      const gradient = new Float32Array(3).fill(-1);
+      const update = { factor: 1, clipValue: Number.POSITIVE_INFINITY, rates: table.ratesNow(1) };
+      const job = table.update({ selection: big.select([1]), gradient, ...update });
+      const budget = { elements: 2 * length };
+      expect(job.run(budget)).toBe(true);
+      table.versions.publish(table.versions.version + 1, 0);
+      table.versions.release(pin);
+      return 2 * length - budget.elements;
+    };
+    expect(cost()).toBe(length + 3);
+    expect([cost(), cost(), cost()]).toEqual([3, 3, 3]);
+    expect(table.versions.current.every((value, i) => value === (i < length ? 0 : 4))).toBe(true);
+  });
+
+  it('gives every version its values, whoever reads and whatever is pushed', () => {
+    const push = fc.record({ kind: fc.constant('push' as const), tensors: fc.subarray([0, 1, 2, 3]) });
+    const pin = fc.record({ kind: fc.constant('pin' as const) });
+    const release = fc.record({ kind: fc.constant('release' as const), which: fc.nat(5) });
+    fc.assert(
+      fc.property(fc.array(fc.oneof(push, pin, release), { maxLength: 60 }), fc.boolean(), (steps, isOwn) => {
+        const optimizer = () => (isOwn ? sign : sgd({ learningRate: 0.5 }));
+        // The other is never read: it always writes in place.
+        const [table, other] = [newTable(optimizer()), newTable(optimizer())];
+        other.isUnread = true;
+        const held: { pin: Pin; values: number[] }[] = [];
+        for (const step of steps) {
+          if (step.kind === 'push') {
+            const tensors = step.tensors.length === 4 ? undefined : step.tensors;
+            const { length } = catalogue.select(tensors);
+            const gradient = Array.from({ length }, (_, i) => Math.sin(i + table.versions.version));
+            for (const each of [table, other]) apply(each, { tensors, gradient }, [4]);
+          } else if (step.kind === 'pin') {
+            const taken = table.versions.pin(0);
+            if (taken !== undefined) held.push({ pin: taken, values: [...taken.values] });
+          } else if (held.length > 0) {
+            const [{ pin: done }] = held.splice(step.which % held.length, 1) as unknown as [{ pin: Pin }];
+            table.versions.release(done);
+          }
+          expect([...table.versions.current]).toEqual([...other.versions.current]);
+          for (const each of held) expect([...each.pin.values]).toEqual(each.values);
+        }
+      }),
+    );
   });
 });
 

@@ -62,6 +62,23 @@ function read(bytes: Uint8Array, isMasked = true, recorder = new Recorder()): Re
 }
 
 describe('FrameReader', () => {
+  it('writes no more to a place that is taken back, and loses nothing', () => {
+    const payload = Uint8Array.from({ length: 2000 }, (_, i) => i % 251);
+    const recorder = new Recorder();
+    recorder.placed = new Uint8Array(2000);
+    const reader = new FrameReader(false, LIMIT, recorder);
+    const bytes = frame(chunk(0, payload));
+    const cut = bytes.length - 900;
+    reader.displace();
+    reader.feed(bytes.subarray(0, cut));
+    const before = recorder.placed.slice();
+    expect([...before.subarray(0, 1100)]).toEqual([...payload.subarray(0, 1100)]);
+    reader.displace();
+    reader.feed(bytes.subarray(cut));
+    expect([...recorder.placed]).toEqual([...before]);
+    expect(recorder.messages.map((each) => each.payload)).toEqual([[...payload]]);
+  });
+
   it('gives the same messages however the stream is cut and masked', () => {
     const content = fc.record({
       payload: fc.uint8Array({ maxLength: 3000 }),

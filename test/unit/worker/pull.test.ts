@@ -262,6 +262,7 @@ describe('giving up a pull', () => {
     const error = { code: 'PS_ABORTED' } as never;
     h.step({ kind: 'cancel', request, error });
     expect(h.outcome(request)).toEqual({ error });
+    expect(h.effects.some((effect) => effect.kind === 'displace')).toBe(true);
     expect(h.sent()).toEqual([{ t: cancel, request: 1 }]);
     h.receive({ t: pullChunk, request: 1, offset: 8, version: 1 }, bytes.slice(8));
     h.receive({ t: waiting, request: 1, reason: 'staleness', laggards: [] });

@@ -117,6 +117,14 @@ export class FrameReader {
     return !this.#isPaused;
   }
 
+  /** The payload under way goes to memory of its own, with what has come of it. */
+  displace(): void {
+    if (this.#state !== 'payload') return;
+    const own = new Uint8Array(this.#payloadBytes);
+    own.set(this.#target.subarray(0, this.#filled));
+    this.#target = own;
+  }
+
   /** Takes nothing more. */
   stop(): void {
     this.#state = 'failed';

@@ -9,6 +9,7 @@ import { truncateReason } from '../closeReason.js';
 import type { StreamHandlers, Transport } from '../transport.js';
 import { FrameReader, type FrameSink, OPCODE } from './frameReader.js';
 import { FrameWriter } from './frameWriter.js';
+import { pollAhead } from './pollAhead.js';
 import { readInto } from './socketReads.js';
 
 /** How long the other end may take to answer a close frame. */
@@ -38,8 +39,15 @@ export class StreamTransport implements Transport {
   constructor(socket: Duplex, head: Uint8Array, end: StreamEnd, handlers: StreamHandlers) {
     this.#handlers = handlers;
     const sink: FrameSink = {
-      place: (message, bytes) => handlers.place(message, bytes),
-      message: (message, payload) => handlers.onMessage(message, payload),
+      place(message, bytes) {
+        pollAhead.comes(bytes);
+        return handlers.place(message, bytes);
+      },
+      message(message, payload) {
+        if (payload.length === 0) pollAhead.comes(0);
+        handlers.onMessage(message, payload);
+        pollAhead.begin(payload.length);
+      },
       malformed: (error) => handlers.onMalformed(error),
       control: (opcode, data) => this.#control(opcode, data),
       fail: (code, reason) => this.close(code, reason),
@@ -71,7 +79,13 @@ export class StreamTransport implements Transport {
     mayKeep: boolean,
     whenTaken?: () => void,
   ): void {
-    if (this.#maySend(whenTaken)) this.#writer.message(message, payload, mayKeep, whenTaken);
+    if (!this.#maySend(whenTaken)) return;
+    this.#writer.message(message, payload, mayKeep, whenTaken);
+    pollAhead.begin(payload?.length ?? 0);
+  }
+
+  displace(): void {
+    this.#reader.displace();
   }
 
   /** Whether anything can be sent; if not, nothing is needed any more. */

@@ -1,0 +1,81 @@
+/**
+ * Looking for the next message for a short while instead of sleeping. To sleep and to be woken costs a process more
+ * than a small message does: between two processes on two processors some 50 µs and two calls of the system, at both
+ * ends (`docs/performance.md`). So after a small message the event loop goes on turning, and sleeps only if nothing
+ * comes; where that happens too often it is left alone.
+ *
+ * It holds nothing up: every turn looks after everything else, too. Large messages don't count: while one is
+ * on its way the time to wake hides behind it.
+ */
+
+/** How long to look: as long as sleeping and waking would take. */
+const WINDOW_MS = 0.1;
+/** Above this a payload takes longer than waking does. */
+const SMALL_BYTES = 32_768;
+/** A window in which nothing came weighs as much as this many in which something did. */
+const MISS_WEIGHT = 2;
+const MAX_CREDIT = 8;
+/** When the credit is used up, so many messages go by before it is tried again, with the credit for one window. */
+const REST_MESSAGES = 256;
+
+/** Keeps an event loop awake between messages that follow each other closely. */
+export class PollAhead {
+  readonly #now: () => number;
+  readonly #nextTurn: (look: () => void) => void;
+  readonly #look = () => this.#onTurn();
+  #until = 0;
+  #isTurning = false;
+  #isLooking = false;
+  #credit = MAX_CREDIT;
+  #rest = 0;
+
+  constructor(now: () => number, nextTurn: (look: () => void) => void) {
+    this.#now = now;
+    this.#nextTurn = nextTurn;
+  }
+
+  /** A message begins to come, with so large a payload. */
+  comes(payloadBytes: number): void {
+    if (this.#isLooking) this.#credit = Math.min(MAX_CREDIT, this.#credit + 1);
+    if (payloadBytes > SMALL_BYTES) this.#isLooking = false;
+  }
+
+  /** A message with so large a payload has come or was sent: another may follow. */
+  begin(payloadBytes: number): void {
+    if (payloadBytes > SMALL_BYTES) {
+      this.#isLooking = false;
+      return;
+    }
+    if (this.#rest > 0) {
+      this.#rest--;
+      return;
+    }
+    this.#isLooking = true;
+    this.#until = this.#now() + WINDOW_MS;
+    if (this.#isTurning) return;
+    this.#isTurning = true;
+    this.#nextTurn(this.#look);
+  }
+
+  #onTurn(): void {
+    if (this.#isLooking && this.#now() < this.#until) {
+      this.#nextTurn(this.#look);
+      return;
+    }
+    this.#isTurning = false;
+    if (!this.#isLooking) return;
+    this.#isLooking = false;
+    this.#credit -= MISS_WEIGHT;
+    if (this.#credit > 0) return;
+    this.#rest = REST_MESSAGES;
+    this.#credit = MISS_WEIGHT;
+  }
+}
+
+/** Of this process's event loop. */
+export const pollAhead: PollAhead = new PollAhead(
+  () => performance.now(),
+  (look) => {
+    setImmediate(look);
+  },
+);
