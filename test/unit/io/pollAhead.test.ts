@@ -4,10 +4,12 @@ import { PollAhead } from '../../../src/io/transport/stream/pollAhead.js';
 /** An event loop by hand: `turn` runs what was asked for in the turn before. */
 function loop() {
   const clock = { ms: 0 };
+  const system = { preemptions: 0 };
   let due: (() => void)[] = [];
   const poll = new PollAhead(
     () => clock.ms,
     (look) => due.push(look),
+    () => system.preemptions,
   );
   const turn = (): boolean => {
     const looks = due;
@@ -21,7 +23,7 @@ function loop() {
     clock.ms += 1;
     turn();
   };
-  return { clock, poll, turn, miss, isTurning: () => due.length > 0 };
+  return { clock, system, poll, turn, miss, isTurning: () => due.length > 0 };
 }
 
 describe('looking for the next message', () => {
@@ -91,5 +93,26 @@ describe('looking for the next message', () => {
     poll.begin(0);
     expect(isTurning()).toBe(true);
     expect(turn()).toBe(true);
+  });
+
+  it('leaves the processor to others that want it, for a long time', () => {
+    const { system, poll, turn, isTurning } = loop();
+    const message = (): void => {
+      poll.begin(0);
+      poll.comes(0);
+    };
+    for (let k = 0; k < 200; k++) message();
+    expect(turn()).toBe(true);
+    let windows = 0;
+    for (; windows < 200 && isTurning(); windows++) {
+      system.preemptions++;
+      message();
+      turn();
+    }
+    expect(windows).toBeLessThan(100);
+    for (let k = 0; k < 1000; k++) message();
+    expect(isTurning()).toBe(false);
+    for (let k = 0; k < 2000; k++) message();
+    expect(isTurning()).toBe(true);
   });
 });

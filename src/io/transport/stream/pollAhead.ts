@@ -2,7 +2,7 @@
  * Looking for the next message for a short while instead of sleeping. To sleep and to be woken costs a process more
  * than a small message does: between two processes on two processors some 50 µs and two calls of the system, at both
  * ends (`docs/performance.md`). So after a small message the event loop goes on turning, and sleeps only if nothing
- * comes; where that happens too often it is left alone.
+ * comes; where that happens too often, or others want the processor, it is left alone.
  *
  * It holds nothing up: every turn looks after everything else, too. Large messages don't count: while one is
  * on its way the time to wake hides behind it.
@@ -17,21 +17,32 @@ const MISS_WEIGHT = 2;
 const MAX_CREDIT = 8;
 /** When the credit is used up, so many messages go by before it is tried again, with the credit for one window. */
 const REST_MESSAGES = 256;
+/** After so many windows it is asked whether other processes wanted the processor, */
+const ROUND_WINDOWS = 32;
+/** and took it away from this one at least so often; then it rests for so many messages. */
+const MANY_PREEMPTIONS = 4;
+const LONG_REST_MESSAGES = 2048;
 
 /** Keeps an event loop awake between messages that follow each other closely. */
 export class PollAhead {
   readonly #now: () => number;
   readonly #nextTurn: (look: () => void) => void;
+  readonly #preemptions: () => number;
   readonly #look = () => this.#onTurn();
   #until = 0;
   #isTurning = false;
   #isLooking = false;
   #credit = MAX_CREDIT;
   #rest = 0;
+  /** Windows of this round, and what `preemptions` said when it began. */
+  #windows = 0;
+  #preempted = 0;
 
-  constructor(now: () => number, nextTurn: (look: () => void) => void) {
+  /** `preemptions`: how often this process has lost its processor to another. */
+  constructor(now: () => number, nextTurn: (look: () => void) => void, preemptions: () => number) {
     this.#now = now;
     this.#nextTurn = nextTurn;
+    this.#preemptions = preemptions;
   }
 
   /** A message begins to come, with so large a payload. */
@@ -50,11 +61,29 @@ export class PollAhead {
       this.#rest--;
       return;
     }
+    if (this.#isContended()) {
+      this.#isLooking = false;
+      this.#rest = LONG_REST_MESSAGES;
+      return;
+    }
     this.#isLooking = true;
     this.#until = this.#now() + WINDOW_MS;
     if (this.#isTurning) return;
     this.#isTurning = true;
     this.#nextTurn(this.#look);
+  }
+
+  /** Counts a window. Once in a while: whether others wanted the processor in the windows since. */
+  #isContended(): boolean {
+    if (this.#windows > 0 && this.#windows < ROUND_WINDOWS) {
+      this.#windows++;
+      return false;
+    }
+    const preempted = this.#preemptions();
+    const isContended = this.#windows > 0 && preempted - this.#preempted >= MANY_PREEMPTIONS;
+    this.#preempted = preempted;
+    this.#windows = isContended ? 0 : 1;
+    return isContended;
   }
 
   #onTurn(): void {
@@ -78,4 +107,5 @@ export const pollAhead: PollAhead = new PollAhead(
   (look) => {
     setImmediate(look);
   },
+  () => process.resourceUsage().involuntaryContextSwitches,
 );
