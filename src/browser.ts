@@ -33,10 +33,12 @@ export type {
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
 export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';
+export type { ParameterCacheOptions, ParameterCacheStats } from './io/worker/cacheStore.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export type { CutDataShard, DataShard } from './io/worker/dataShards.js';
 export type { CopiedFrom, LocalCopyOptions } from './io/worker/localCopy.js';
 export { LocalCopy } from './io/worker/localCopy.js';
+export { ParameterCache } from './io/worker/parameterCache.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
 export type { Rows, RowsOf } from './io/worker/rows.js';
 export type { RowsOfBatch } from './io/worker/rowsAhead.js';

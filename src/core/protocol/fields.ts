@@ -15,9 +15,10 @@ import {
   MAX_TEXT_LENGTH,
 } from './limits.js';
 
-import { OUTCOMES, type VersionStamp, WAIT_REASONS, type WireLaggard } from './messages.js';
+import { OUTCOMES, WAIT_REASONS, type WireLaggard } from './messages.js';
 import type { WireTable } from './rowMessages.js';
 import { NON_FINITE } from './sessionMessages.js';
+import type { VersionStamp } from './versionStamp.js';
 
 /** One kind of field. `decode` returns undefined for a value that is not of the kind. */
 export interface FieldKind {

@@ -8,6 +8,7 @@ import type { Ask, AskResult } from './askMessages.js';
 import type { RowChanges, RowWorkerMessage, WatchRows } from './rowMessages.js';
 import type { Computing, Drain, Finish, Goodbye, Hello, Ping, Pong, Welcome } from './sessionMessages.js';
 import type { TaskServerMessage, TaskWorkerMessage } from './taskMessages.js';
+import type { VersionStamp } from './versionStamp.js';
 
 /** The WebSocket subprotocol. */
 export const SUBPROTOCOL = 'pslib.v1';
@@ -64,14 +65,6 @@ export type Outcome = (typeof OUTCOMES)[number];
 /** Why a pull waits; the position in this list is its number on the wire. */
 export const WAIT_REASONS = ['staleness', 'minWorkers', 'version', 'change', 'data'] as const;
 export type WaitReason = (typeof WAIT_REASONS)[number];
-
-/** A version together with the life of the server that counts it. */
-export interface VersionStamp {
-  /** Random name of one life of the server process. */
-  readonly incarnation: string;
-  /** Updates applied. */
-  readonly version: number;
-}
 
 // From worker to server.
 

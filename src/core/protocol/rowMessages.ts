@@ -3,7 +3,7 @@
  * PullResult and PullChunk, or, for readers that keep a copy, as RowChanges. The numbers are those of `MessageType`:
  * 32–39 from worker to server, 96–103 back.
  */
-import type { VersionStamp } from './messages.js';
+import type { VersionStamp } from './versionStamp.js';
 
 /** What a worker must know of a sparse table. */
 export interface WireTable {

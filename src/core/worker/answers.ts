@@ -3,17 +3,10 @@
  * is passed over; one to a request that was never made is `PS_PROTOCOL`, and costs the connection.
  */
 import type { AskResult } from '../protocol/askMessages.js';
-import type {
-  ClockResult,
-  Fault,
-  PullChunk,
-  PullResult,
-  PushResult,
-  VersionStamp,
-  Waiting,
-} from '../protocol/messages.js';
+import type { ClockResult, Fault, PullChunk, PullResult, PushResult, Waiting } from '../protocol/messages.js';
 import { MessageType } from '../protocol/messages.js';
 import type { RowChanges } from '../protocol/rowMessages.js';
+import type { VersionStamp } from '../protocol/versionStamp.js';
 import type { Effects } from './effects.js';
 import { errorOfFault, laggardsOf, unexpected } from './faults.js';
 import type { Operation, Operations } from './operations.js';

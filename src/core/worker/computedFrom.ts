@@ -2,7 +2,7 @@
  * The version that the next gradient counts as computed from: that of the last training pull of tensors, or of rows
  * that were pulled since the push before, if one of those is older.
  */
-import type { VersionStamp } from '../protocol/messages.js';
+import type { VersionStamp } from '../protocol/versionStamp.js';
 import type { PulledFrom } from './events.js';
 
 /** What training pulls brought. */

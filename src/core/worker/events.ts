@@ -6,11 +6,12 @@
  * with exactly one `settle` or `fail` of that number.
  */
 import type { Laggard, PsError } from '../base/errors.js';
-import type { Message, Outcome, VersionStamp, WaitReason, WorkerMessage } from '../protocol/messages.js';
+import type { Message, Outcome, WaitReason, WorkerMessage } from '../protocol/messages.js';
 import type { OutgoingStream } from '../protocol/outgoingStream.js';
 import type { RowChanges, WatchRows } from '../protocol/rowMessages.js';
 import type { DataLease, TaskLeases } from '../protocol/taskMessages.js';
 import type { EncodedValue } from '../protocol/valueCodec.js';
+import type { VersionStamp } from '../protocol/versionStamp.js';
 import type { DataRange } from '../tasks/dataProgress.js';
 import type { RowCount } from '../tensor/rowLayout.js';
 

@@ -7,10 +7,11 @@
  *            └──────────────────────────┘ (the connection was lost)
  */
 import { type Laggard, PsError } from '../base/errors.js';
-import type { Pull, PullChunk, PullResult, VersionStamp, WaitReason } from '../protocol/messages.js';
+import type { Pull, PullChunk, PullResult, WaitReason } from '../protocol/messages.js';
 import { MessageType } from '../protocol/messages.js';
 import { bytesOf } from '../protocol/modelStream.js';
 import type { PullRows } from '../protocol/rowMessages.js';
+import type { VersionStamp } from '../protocol/versionStamp.js';
 import type { CatalogueEntry } from '../tensor/catalogue.js';
 import type { PullAnswer, PullCommand } from './events.js';
 import { describeLaggards, unexpected } from './faults.js';

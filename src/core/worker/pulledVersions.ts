@@ -2,7 +2,7 @@
  * The versions that were pulled from the server's present life. A version number means the same
  * bytes only within one incarnation, so `ifNewerThan` is sent only for a number that is known here.
  */
-import type { VersionStamp } from '../protocol/messages.js';
+import type { VersionStamp } from '../protocol/versionStamp.js';
 
 /** How many versions are remembered; an older one is pulled again in full. */
 const REMEMBERED = 64;

@@ -4,9 +4,10 @@
  * applied once. It keeps the gradient until it is answered.
  */
 import type { PsError } from '../base/errors.js';
-import type { Push, VersionStamp } from '../protocol/messages.js';
+import type { Push } from '../protocol/messages.js';
 import { MessageType } from '../protocol/messages.js';
 import type { OutgoingPart, OutgoingStream } from '../protocol/outgoingStream.js';
+import type { VersionStamp } from '../protocol/versionStamp.js';
 import type { PushCommand } from './events.js';
 import { TensorRange } from './tensorRange.js';
 

@@ -4,7 +4,8 @@
  * back). A lost connection only makes them unsent again; a push keeps its sequence number.
  */
 import type { PsError } from '../base/errors.js';
-import { MessageType, type VersionStamp } from '../protocol/messages.js';
+import { MessageType } from '../protocol/messages.js';
+import type { VersionStamp } from '../protocol/versionStamp.js';
 import type { Catalogue, TableShape } from '../tensor/catalogue.js';
 import { Answers } from './answers.js';
 import { AskOperation } from './askOperation.js';

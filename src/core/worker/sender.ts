@@ -3,8 +3,9 @@
  * enough are unanswered; nothing behind a transfer that has not wholly left, since the server handles
  * requests in the order in which they begin. It reads no answers.
  */
-import { MessageType, type VersionStamp, type WorkerMessage } from '../protocol/messages.js';
+import { MessageType, type WorkerMessage } from '../protocol/messages.js';
 import type { PullRows } from '../protocol/rowMessages.js';
+import type { VersionStamp } from '../protocol/versionStamp.js';
 import type { Catalogue } from '../tensor/catalogue.js';
 import type { AskOperation } from './askOperation.js';
 import { ClockOperation } from './clockOperation.js';

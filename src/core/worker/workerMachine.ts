@@ -9,6 +9,8 @@ export interface WorkerMachine {
   readonly catalogue: Catalogue | undefined;
   /** Iterations completed, as the servers confirmed. */
   readonly clock: number;
+  /** The clock once everything that was asked for is done; undefined: nobody knows here. */
+  readonly clockWhenDone?: number;
   /** By how many clocks a worker that pulls may be ahead of the slowest, as the servers said at the last connection. */
   readonly staleness: number;
   /** Whether it is connected. */

@@ -39,7 +39,7 @@ export function makeHost(
     trustedNetwork,
     tls,
   };
-  return new WorkerHost(machine, dialling, observe);
+  return options.cache?.host(machine, dialling, observe) ?? new WorkerHost(machine, dialling, observe);
 }
 
 /** How a worker of a group looks at its gradients where there is nothing faster. */

@@ -7,6 +7,7 @@ import { MAX_ID_LENGTH } from '../../core/protocol/limits.js';
 import type { ReconnectPolicy } from '../../core/worker/reconnection.js';
 import type { Logger } from '../logger.js';
 import type { WebSocketConstructor } from '../transport/webSocketConnect.js';
+import type { ParameterCache } from './parameterCache.js';
 import { mayBeGroup, type ServerUrls, serverUrls, type WorkerUrl } from './serverUrls.js';
 
 /** Who the worker is to the server: a token, or a function that is asked before each connection. */
@@ -75,6 +76,8 @@ export interface WorkerOptions {
    * Each takes memory for one more model and one more gradient. Default 0.
    */
   readonly pipeline?: number;
+  /** `new ParameterCache()`: what was pulled serves training pulls again, as long as the staleness bound allows. Default none. */
+  readonly cache?: ParameterCache;
   /**
    * What a page does while it is hidden: `'leave'`: it takes no steps and is out of the clock table, so that nobody
    * waits for its slow timers; `'stay'`: it goes on as well as the browser lets it. Default `'leave'`. Node and Web
@@ -108,6 +111,7 @@ export interface CheckedWorkerOptions {
   readonly maxStepMs: number;
   readonly onRollback: 'reject' | 'continue';
   readonly pipeline: number;
+  readonly cache: ParameterCache | undefined;
   readonly whenHidden: 'leave' | 'stay';
   readonly limits: Required<WorkerLimits>;
   readonly signal: AbortSignal | undefined;
@@ -122,7 +126,7 @@ const MIB = 1_048_576;
 const MAX_PIPELINE = 64;
 const KEYS = new Set([
   ...['id', 'token', 'readOnly', 'reconnect', 'connectTimeoutMs', 'pullTimeoutMs', 'maxStepMs', 'onRollback'],
-  ...['pipeline', 'whenHidden', 'limits', 'signal', 'logger', 'trustedNetwork', 'tls', 'WebSocket'],
+  ...['pipeline', 'cache', 'whenHidden', 'limits', 'signal', 'logger', 'trustedNetwork', 'tls', 'WebSocket'],
 ]);
 
 /** Checks `url` and `options`. Throws `PS_INVALID_ARGUMENT` that names the option. */
@@ -159,6 +163,7 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
     maxStepMs: positive('maxStepMs', options.maxStepMs, 600_000),
     onRollback,
     pipeline: checkPipeline(options.pipeline),
+    cache: checkCache(options.cache),
     whenHidden,
     limits: checkLimits(options.limits),
     signal,
@@ -183,6 +188,11 @@ function checkReconnect(given: ReconnectOptions | false | undefined): ReconnectP
     maxDelayMs: positive('reconnect.maxDelayMs', options.maxDelayMs, 30_000),
     maxOfflineMs: positive('reconnect.maxOfflineMs', options.maxOfflineMs, 600_000),
   };
+}
+
+function checkCache(cache: ParameterCache | undefined): ParameterCache | undefined {
+  if (cache === undefined || typeof cache?.host === 'function') return cache;
+  throw invalidArgument('cache', cache, 'a ParameterCache');
 }
 
 function checkPipeline(steps: number | undefined): number {

@@ -11,10 +11,10 @@ import {
   PROTOCOL_VERSION,
   type Pull,
   type Push,
-  type VersionStamp,
 } from '../../../src/core/protocol/messages.js';
 import type { OutgoingStream } from '../../../src/core/protocol/outgoingStream.js';
 import type { Welcome } from '../../../src/core/protocol/sessionMessages.js';
+import type { VersionStamp } from '../../../src/core/protocol/versionStamp.js';
 import type { Principal, ServerEvent } from '../../../src/core/server/events.js';
 
 /** How a fake worker differs from an ordinary one. */
