@@ -27,6 +27,6 @@ export const MAX_LAGGARDS = 8;
 /** Deepest nesting of an input, item or result of a task. */
 export const MAX_VALUE_DEPTH = 64;
 /** Highest clock that a worker may come with, so that clocks stay safe integers. */
-export const MAX_CLOCK = 2 ** 52;
+export const MAX_CLOCK: number = 2 ** 52;
 /** Most leases in one message. */
 export const MAX_LEASES = 512;

@@ -5,17 +5,11 @@
  */
 import { PsError } from '../../core/base/errors.js';
 import type { Consistency } from '../../core/consistency/consistency.js';
-import { referenceKernels } from '../../core/kernels/reference.js';
-import type { Optimizer } from '../../core/optim/optimizer.js';
 import { decodeFrame } from '../../core/protocol/codec.js';
 import { MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
-import type { ServerCoreOptions } from '../../core/server/context.js';
 import type { ServerEffect, ServerEvent } from '../../core/server/events.js';
-import { ServerCore } from '../../core/server/serverCore.js';
-import { DenseTable } from '../../core/table/denseTable.js';
+import type { ServerCore } from '../../core/server/serverCore.js';
 import { JobThen } from '../../core/table/job.js';
-import { modelOf, type ParameterSpecs } from '../../core/table/model.js';
-import { checkTables, makeTables, type SparseTableSpecs } from '../../core/table/tableSpecs.js';
 import { Outbox } from '../../io/transport/outbox.js';
 import type { Transport, TransportHandlers } from '../../io/transport/transport.js';
 import type { Listener, Network } from '../network/network.js';
@@ -25,6 +19,7 @@ import { DataSetOwner, type SimDataSet } from './dataSetOwner.js';
 import type { ClusterObserver } from './observer.js';
 import { ServerDrain } from './serverDrain.js';
 import type { ServerStore, StoreHost } from './serverStore.js';
+import { newSimCore, type SimCoreOptions } from './simCore.js';
 
 /** Time-outs are looked at in steps of this, as in production. */
 const TICK_MS = 50;
@@ -32,13 +27,7 @@ const TICK_MS = 50;
 const FAREWELL_MS = 5;
 
 /** What a simulated server is. */
-export interface SimServerOptions {
-  readonly parameters: ParameterSpecs;
-  readonly tables?: SparseTableSpecs;
-  readonly optimizer: Optimizer;
-  readonly consistency: Consistency;
-  readonly core: Omit<ServerCoreOptions, 'incarnation' | 'lineage' | 'isDurable'>;
-  readonly seed: number;
+export interface SimServerOptions extends SimCoreOptions {
   /** Transfers to one connection that the line has not taken: about so many bytes at a time. */
   readonly windowBytes: number;
   /** Delay of a `continue` event, in milliseconds. */
@@ -155,29 +144,10 @@ export class SimServer implements Listener {
 
   /** A core without a state. */
   makeCore(): ServerCore {
-    const { parameters, tables, optimizer, core, seed } = this.#options;
-    const model = modelOf(parameters, seed, core.shard);
-    const values = newArray(model.catalogue.length);
-    model.initialise(values);
-    const table = new DenseTable({
-      catalogue: model.catalogue,
-      values,
-      optimizer,
-      ownOptimizers: model.ownOptimizers,
-      pinnedVersions: core.limits.pinnedVersions,
-      kernels: referenceKernels,
-      allocate: newArray,
-    });
-    const options: ServerCoreOptions = {
-      ...core,
+    return newSimCore(this.#options, {
       isDurable: this.#store.isDurable,
       incarnation: `life-${this.#lives}`,
       lineage: `history-${this.#histories}`,
-    };
-    const parts = { kernels: referenceKernels, seed, allocate: newArray };
-    return new ServerCore({
-      ...{ options, table, consistency: this.#options.consistency, allocate: newArray },
-      tables: makeTables(table, checkTables(tables, new Set(), optimizer), parts),
     });
   }
 
@@ -349,8 +319,4 @@ export class SimServer implements Listener {
         break;
     }
   }
-}
-
-function newArray(length: number): Float32Array {
-  return new Float32Array(length);
 }
