@@ -118,7 +118,7 @@ describe.each(COUNTS)('a group of %i, simulated', (count) => {
       for (const seed of seeds) {
         const group = check(options(seed, consistency), ({ network, timeline, servers, workers, random }) => {
           const lost = servers[random.nextInt(count)] as SimGroup['servers'][number];
-          timeline.at(120, () => network.cutOff('worker-0', 60_000, lost));
+          timeline.at(200, () => network.cutOff('worker-0', 60_000, lost));
           timeline.at(30_000, () => {
             expect(
               workers.map(({ isDone }) => isDone),
