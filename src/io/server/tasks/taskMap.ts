@@ -47,6 +47,7 @@ interface UnderWay<I> {
   readonly index: number;
   readonly input: I;
   readonly bytes: number;
+  readonly task: PoolTask<EncodedValue>;
 }
 
 interface Ready<I, R> {
@@ -113,14 +114,31 @@ export class TaskMap<I, R> implements AsyncIterableIterator<TaskOutcome<I, R>>, 
     if (found === undefined) return;
     const { index, input } = found;
     this.#resultBytes = Math.max(value.length, (this.#resultBytes ?? 0) * EXPECTED_DECAY);
+    let result: R;
     try {
-      const result = decodeValue(value) as R;
-      this.#done++;
-      this.#put({ index, input, result, worker }, value.length);
+      result = decodeValue(value) as R;
     } catch (error) {
-      this.#failed++;
-      this.#put({ index, input, error: error as PsError, attempts: 1 }, 0);
+      this.#tryAgain(found, worker, error as PsError);
+      return;
     }
+    this.#done++;
+    this.#put({ index, input, result, worker }, value.length);
+  }
+
+  /** A worker sent what is no value: another may do better. */
+  #tryAgain(found: UnderWay<I>, worker: string, error: PsError): void {
+    const { task, bytes } = found;
+    task.attempts++;
+    if (task.attempts < task.maxAttempts) {
+      this.#underWay.set(task.id, found);
+      this.#bytes += bytes;
+      this.#host.add([task], this);
+      return;
+    }
+    const { index, input } = found;
+    this.#failed++;
+    const cause = new PsError(error.code, `on ${worker}: ${error.message}`);
+    this.#put({ index, input, error: described(index, task.attempts, cause), attempts: task.attempts }, 0);
   }
 
   onFailed(task: number, attempts: number, error: PsError): void {
@@ -252,16 +270,13 @@ export class TaskMap<I, R> implements AsyncIterableIterator<TaskOutcome<I, R>>, 
       const encoded = encodeValue(input, `input ${index}`);
       const id = this.#host.nextTask();
       const { retries, timeoutMs } = this.#options;
-      this.#underWay.set(id, { index, input, bytes: encoded.bytes });
+      const task = {
+        ...{ id, input: encoded, maxAttempts: retries + 1, timeoutMs },
+        ...{ attempts: 0, startedAt: undefined },
+      };
+      this.#underWay.set(id, { index, input, bytes: encoded.bytes, task });
       this.#bytes += encoded.bytes;
-      made.push({
-        id,
-        input: encoded,
-        maxAttempts: retries + 1,
-        timeoutMs,
-        attempts: 0,
-        startedAt: undefined,
-      });
+      made.push(task);
     } catch (error) {
       this.#failed++;
       this.#ready.set(index, { outcome: { index, input, error: error as PsError, attempts: 0 }, bytes: 0 });
