@@ -137,10 +137,16 @@ export class DataDesk {
   nextTickAt(): number {
     let at = Number.POSITIVE_INFINITY;
     for (const { deadline, noticeAt } of this.#waiting.values()) at = Math.min(at, deadline, noticeAt);
-    // Nobody is waiting for what a worker has: it may keep it.
-    if (this.#waiting.size > 0)
-      for (const { holder } of this.#state.data.leases) at = Math.min(at, this.#endOf(holder));
+    for (const { holder } of this.#state.data.leases) {
+      if (this.#othersWait(holder)) at = Math.min(at, this.#endOf(holder));
+    }
     return at;
+  }
+
+  /** Whether anyone waits for what `holder` has: if not it may keep it. */
+  #othersWait(holder: string): boolean {
+    const [first] = this.#waiting.keys();
+    return this.#waiting.size > 1 || (first !== undefined && first.id !== holder);
   }
 
   /** When `holder` loses what it has, if it makes no progress until then. */
@@ -155,7 +161,7 @@ export class DataDesk {
     const { leases } = this.#state.data;
     const late = new Set([...leases].map(({ holder }) => holder).filter((each) => now >= this.#endOf(each)));
     for (const worker of late) {
-      if (![...this.#waiting.keys()].some(({ id }) => id !== worker)) continue;
+      if (!this.#othersWait(worker)) continue;
       const numbers = leases.of(worker).map(({ number }) => number);
       decide(this.#context, { kind: 'release', worker, leases: numbers });
       this.#moveToEnd(worker);
