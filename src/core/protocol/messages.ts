@@ -105,6 +105,8 @@ export interface Pull {
   readonly ifNewerThan?: VersionStamp | undefined;
   /** With `ifNewerThan`: wait for a newer version instead of answering "not modified". */
   readonly wait: boolean;
+  /** With `wait`: newer by so many. Absent: 1. */
+  readonly versions?: number | undefined;
   /** False: chunks may be of different versions. */
   readonly consistent: boolean;
 }

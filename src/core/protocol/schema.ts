@@ -52,7 +52,8 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     MessageType.pull,
     schema(
       'Pull',
-      'request:uint training:boolean clock:uint tensors?:tensorSet ifNewerThan?:stamp wait:boolean consistent:boolean',
+      'request:uint training:boolean clock:uint tensors?:tensorSet ifNewerThan?:stamp wait:boolean ' +
+        'consistent:boolean versions?:count',
     ),
   ],
   [MessageType.cancel, schema('Cancel', 'request:uint')],

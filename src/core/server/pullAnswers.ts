@@ -110,11 +110,21 @@ export class PullAnswers {
   }
 
   /** Whether the asker has the current version already. */
-  isCurrent({ ifNewerThan }: Pull): boolean {
+  isCurrent(message: Pull): boolean {
+    return this.#isAheadBy(message, 0);
+  }
+
+  /** Whether the asker waits for a version that is not there yet. */
+  isEarly(message: Pull): boolean {
+    return message.wait && this.#isAheadBy(message, (message.versions ?? 1) - 1);
+  }
+
+  /** Whether the current version is that of the asker, or at most `count` after it. */
+  #isAheadBy({ ifNewerThan }: Pull, count: number): boolean {
     return (
       ifNewerThan !== undefined &&
       ifNewerThan.incarnation === this.#context.options.incarnation &&
-      this.#context.state.version <= ifNewerThan.version
+      this.#context.state.version <= ifNewerThan.version + count
     );
   }
 

@@ -171,7 +171,7 @@ export class PullDesk {
   #reasonToWait(pull: WaitingPull): WaitReason | undefined {
     const { state, options } = this.#context;
     const { message } = pull;
-    if (message.t === MessageType.pull && message.wait && this.#answers.isCurrent(message)) return 'change';
+    if (message.t === MessageType.pull && this.#answers.isEarly(message)) return 'change';
     if (!message.training) return undefined;
     this.#isGateOpen ||= state.joinedWorkers >= options.minWorkers;
     if (!this.#isGateOpen) return 'minWorkers';
@@ -228,8 +228,9 @@ export class PullDesk {
 
   #expire(pull: WaitingPull): void {
     this.#drop(pull);
-    if ('selection' in pull && this.#reasonToWait(pull) === 'change') {
-      this.#answers.sendNotModified(pull);
+    // What is newer, though not by as much as it waited for, it gets now.
+    const isWatch = 'selection' in pull && this.#reasonToWait(pull) === 'change';
+    if (isWatch && this.#answers.sendDense(pull, () => true)) {
       return;
     }
     const { options } = this.#context;

@@ -93,6 +93,8 @@ export interface PullCommand {
   /** A version that this worker pulled. */
   readonly ifNewerThan: number | undefined;
   readonly wait: boolean;
+  /** With `wait`: for a version that is newer by so many. Default 1. */
+  readonly versions?: number | undefined;
   readonly consistent: boolean;
   /** Bound of the wait for the server's answer, and of each pause within it; Infinity: none. */
   readonly timeoutMs: number;
@@ -143,8 +145,9 @@ export interface AskCommand {
   readonly after?: number | undefined;
   /** JSON; undefined: none. */
   readonly argument: Uint8Array | undefined;
-  /** Instead: what has changed in a table. */
+  /** Instead: what has changed in a table; in a group, at which server. */
   readonly watch?: RowWatch | undefined;
+  readonly server?: number | undefined;
 }
 
 /** What is asked about changed rows; see `WatchRows`. */

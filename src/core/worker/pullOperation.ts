@@ -63,7 +63,7 @@ export class PullOperation {
    * that the command says, and stays for it when it is asked again.
    */
   ask(wire: number, clock: number, ifNewerThan: VersionStamp | undefined, now: number): Pull | PullRows {
-    const { tensors, rows, training, ahead = 0, wait, consistent, timeoutMs } = this.command;
+    const { tensors, rows, training, ahead = 0, wait, versions, consistent, timeoutMs } = this.command;
     // The time in which it waited for its turn is not the server's. Being asked again is a new start for some only.
     if (this.#clock === undefined || !this.#countsOffline) this.#deadline = now + timeoutMs;
     this.#clock ??= clock + ahead;
@@ -90,6 +90,7 @@ export class PullOperation {
       ifNewerThan,
       wait: wait && isConditional,
       consistent,
+      versions,
     };
   }
 

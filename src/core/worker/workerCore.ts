@@ -81,6 +81,10 @@ export class WorkerCore implements WorkerMachine {
     return this.#requests.clockWhenDone;
   }
 
+  get servers(): number {
+    return 1;
+  }
+
   /** By how many clocks a worker that pulls may be ahead of the slowest, as the server said at the last connection. */
   get staleness(): number {
     return this.#staleness;

@@ -7,6 +7,8 @@ import type { WorkerEffect, WorkerEvent } from './events.js';
 export interface WorkerMachine {
   /** The model; undefined before the first connection. */
   readonly catalogue: Catalogue | undefined;
+  /** Servers: of a group several, once it is connected. */
+  readonly servers: number;
   /** Iterations completed, as the servers confirmed. */
   readonly clock: number;
   /** The clock once everything that was asked for is done; undefined: nobody knows here. */

@@ -9,7 +9,7 @@ import type { Tensor } from '../../core/tensor/tensor.js';
 import { monotonicNow } from '../time.js';
 import { quiet, sleep } from './abort.js';
 import type { NotModified, PullOptions, PullResult } from './calls.js';
-import { RowCopy } from './rowCopy.js';
+import { RowCopies, RowCopy } from './rowCopy.js';
 import type { RowChanges, WatchRowsOptions } from './watchRows.js';
 
 /** What to copy, and how fresh it is to be. */
@@ -47,7 +47,7 @@ export class LocalCopy implements AsyncDisposable {
   readonly #withinMs: number;
   readonly #end = new AbortController();
   readonly #parts: Part[] = [];
-  readonly #tables = new Map<string, RowCopy>();
+  readonly #tables = new Map<string, RowCopies>();
   readonly #running: Promise<void>;
   #tensors: Readonly<Record<string, Tensor>> = {};
   #becomeReady: () => void = () => {};
@@ -102,7 +102,7 @@ export class LocalCopy implements AsyncDisposable {
   }
 
   /** The rows of a table that have been updated; `get(id)` is a view of one. Others have their first values. */
-  rows(table: string): Pick<RowCopy, 'dim' | 'get' | 'ids' | 'size'> {
+  rows(table: string): RowCopies {
     const copy = this.#tables.get(table);
     if (copy !== undefined) return copy;
     throw new PsError('PS_UNKNOWN_TENSOR', `there is no copy of a table "${table}" yet`, {
@@ -126,9 +126,8 @@ export class LocalCopy implements AsyncDisposable {
     return part;
   }
 
-  #isFresh(part: Part, version: number): void {
-    part.version = version;
-    part.freshAt = monotonicNow();
+  #isFresh(part: Part, freshAt: number): void {
+    part.freshAt = freshAt;
     if (this.#parts.every(({ freshAt }) => freshAt !== undefined)) this.#becomeReady();
   }
 
@@ -141,7 +140,8 @@ export class LocalCopy implements AsyncDisposable {
       try {
         const result = await this.#worker.pull(names, { ...known, signal });
         if (result.modified) this.#tensors = result.tensors as Readonly<Record<string, Tensor>>;
-        this.#isFresh(part, result.version);
+        part.version = result.version;
+        this.#isFresh(part, monotonicNow());
       } catch (error) {
         if (isClosed(error)) return;
         if (!(error instanceof PsError && error.retryable)) throw error;
@@ -154,14 +154,25 @@ export class LocalCopy implements AsyncDisposable {
   async #copyTable(table: string): Promise<void> {
     const part = this.#newPart();
     const options = { withinMs: this.#withinMs, signal: this.#end.signal };
-    let copy: RowCopy | undefined;
-    for await (const changes of this.#worker.watchRows(table, options)) {
-      if (copy === undefined || changes.isWhole) copy = new RowCopy(changes.dim);
+    // For each shard: its rows as they come, its rows as they are served, and how fresh those are.
+    const coming: RowCopy[] = [];
+    const served: RowCopy[] = [];
+    const fresh: Part[] = [];
+    for await (const { shard, shards, ...changes } of this.#worker.watchRows(table, options)) {
+      if (changes.isWhole) coming[shard] = new RowCopy(changes.dim);
+      const copy = coming[shard] as RowCopy;
       copy.set(changes.ids, changes.data);
       copy.delete(changes.gone);
       if (!changes.isComplete) continue;
-      this.#tables.set(table, copy);
-      this.#isFresh(part, changes.version);
+      fresh[shard] = { freshAt: monotonicNow(), version: changes.version };
+      if (served[shard] !== copy) {
+        served[shard] = copy;
+        this.#tables.set(table, new RowCopies(changes.dim, Object.values(served)));
+      }
+      const parts = Object.values(fresh);
+      if (parts.length < shards) continue;
+      part.version = Math.min(...parts.map(({ version }) => version));
+      this.#isFresh(part, Math.min(...parts.map(({ freshAt }) => freshAt as number)));
     }
   }
 }

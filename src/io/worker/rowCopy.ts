@@ -70,3 +70,33 @@ export class RowCopy {
     return place;
   }
 }
+
+/** The rows of a table, each part of it in a copy of its own. */
+export class RowCopies {
+  readonly dim: number;
+  readonly #parts: readonly RowCopy[];
+
+  constructor(dim: number, parts: readonly RowCopy[]) {
+    this.dim = dim;
+    this.#parts = parts;
+  }
+
+  /** Rows in it. */
+  get size(): number {
+    return this.#parts.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** The ids of its rows. */
+  *ids(): Generator<number, void, undefined> {
+    for (const part of this.#parts) yield* part.ids();
+  }
+
+  /** A view of the row of `id`, valid until the copy changes; undefined: it has none. */
+  get(id: number): Float32Array | undefined {
+    for (const part of this.#parts) {
+      const row = part.get(id);
+      if (row !== undefined) return row;
+    }
+    return undefined;
+  }
+}

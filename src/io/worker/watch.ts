@@ -10,6 +10,8 @@ import type { WorkerHost } from './workerHost.js';
 export interface WatchOptions {
   /** Least time between two versions. Default 0. */
   readonly minIntervalMs?: number;
+  /** A version comes when it is newer than the one before by so many; after `pullTimeoutMs` if by any. Default 1. */
+  readonly withinVersions?: number;
   /** Its abort ends the iteration. */
   readonly signal?: AbortSignal;
 }
@@ -28,14 +30,16 @@ export async function* watchParameters<P>(
   names: readonly string[] | undefined,
   options: WatchOptions,
 ): AsyncGenerator<PullResult<TensorsOf<P>>, void, undefined> {
-  const { minIntervalMs = 0, signal = new AbortController().signal } = options;
+  const { minIntervalMs = 0, withinVersions = 1, signal = new AbortController().signal } = options;
   if (typeof minIntervalMs !== 'number' || !(minIntervalMs >= 0)) {
     throw invalidArgument('minIntervalMs', minIntervalMs, 'a number from 0');
   }
+  checkVersions(withinVersions);
+  const manner = { ...MANNER, versions: withinVersions === 1 ? undefined : withinVersions };
   let version: number | undefined;
   while (!signal.aborted) {
     const given = version === undefined ? { signal } : { signal, ifNewerThan: version };
-    const pull = async (catalogue: Catalogue) => callPull<P>(host, catalogue, names, given, MANNER).answer;
+    const pull = async (catalogue: Catalogue) => callPull<P>(host, catalogue, names, given, manner).answer;
     const result = await whenConnected(pull, signal).catch((error: unknown) => {
       if (isEnd(error, signal)) return undefined;
       // Nothing new for as long as the server lets a pull wait: ask again.
@@ -53,4 +57,10 @@ export async function* watchParameters<P>(
 /** Whether `error` only says that the watching is over. */
 export function isEnd(error: unknown, signal: AbortSignal): boolean {
   return signal.aborted || (error instanceof PsError && error.code === 'PS_CLOSED');
+}
+
+/** Throws `PS_INVALID_ARGUMENT` for what is no number of versions. */
+export function checkVersions(versions: number): void {
+  if (Number.isSafeInteger(versions) && versions > 0) return;
+  throw invalidArgument('withinVersions', versions, 'an integer from 1');
 }

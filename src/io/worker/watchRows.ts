@@ -3,8 +3,10 @@ import { invalidArgument, PsError } from '../../core/base/errors.js';
 import { floatsOf } from '../../core/protocol/modelStream.js';
 import type { Catalogue } from '../../core/tensor/catalogue.js';
 import type { AskAnswer, RowWatch, RowWatchAnswer } from '../../core/worker/events.js';
+import { merged } from './merged.js';
 import { findTable } from './rows.js';
-import { type Asker, isEnd, type WatchOptions } from './watch.js';
+import { type Asker, checkVersions, isEnd, type WatchOptions } from './watch.js';
+import type { WorkerHost } from './workerHost.js';
 
 /** How fresh rows are to be kept. */
 export interface WatchRowsOptions extends Pick<WatchOptions, 'signal'> {
@@ -33,6 +35,9 @@ export interface RowChanges {
   readonly version: number;
   /** With this a copy is the table as it was at `version`; otherwise more comes at once. */
   readonly isComplete: boolean;
+  /** Of a group of servers: whose part of the table this is about, from 0, and how many parts there are. Else 0 of 1. */
+  readonly shard: number;
+  readonly shards: number;
 }
 
 /** The changes of table `name`, until the worker or `options.signal` ends it. Throws `PS_UNKNOWN_TENSOR`. */
@@ -49,13 +54,39 @@ export async function* watchTable(
     throw error;
   });
   if (found === undefined) return;
-  const { table, dim } = found;
+  const end = new AbortController();
+  const onAbort = (): void => end.abort(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  const { servers } = host.core;
+  try {
+    const shards = Array.from({ length: servers }, (_, server) =>
+      watchShard(host, { ...found, ...bounds, server, servers }, end.signal),
+    );
+    yield* merged(shards);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    end.abort();
+  }
+}
+
+/** What is watched: a table's part at one server. */
+interface WatchedPart extends Pick<RowWatch, 'table' | 'withinMs' | 'versions'> {
+  readonly dim: number;
+  readonly server: number;
+  readonly servers: number;
+}
+
+async function* watchShard(
+  host: WorkerHost,
+  { dim, server, servers, ...asked }: WatchedPart,
+  signal: AbortSignal,
+): AsyncGenerator<RowChanges, void, undefined> {
   let known: Pick<RowWatch, 'since' | 'mark' | 'from'> = {};
   let wait = false;
   while (!signal.aborted) {
-    const watch = { table, ...known, ...bounds, wait };
-    const call = host.call<AskAnswer>({ kind: 'ask', action: undefined, argument: undefined, watch }, signal);
-    const answer = await call.answer.catch((error: unknown) => {
+    const watch = { ...asked, ...known, wait };
+    const ask = { kind: 'ask', action: undefined, argument: undefined, watch, server } as const;
+    const answer = await host.call<AskAnswer>(ask, signal).answer.catch((error: unknown) => {
       if (isEnd(error, signal)) return undefined;
       throw error;
     });
@@ -63,7 +94,7 @@ export async function* watchTable(
     const said = answer.changes as RowWatchAnswer;
     known = { since: said.since, mark: said.mark, from: said.next };
     wait = !said.more;
-    yield changesOf(said, answer.bytes, dim);
+    yield { ...changesOf(said, answer.bytes, dim), shard: server, shards: servers };
   }
 }
 
@@ -75,13 +106,15 @@ function checkBounds({
     throw invalidArgument('withinMs', withinMs, 'a number from 0');
   }
   const versions = withinVersions ?? (withinMs === undefined ? 1 : Number.MAX_SAFE_INTEGER);
-  if (!(Number.isSafeInteger(versions) && versions > 0)) {
-    throw invalidArgument('withinVersions', withinVersions, 'an integer from 1');
-  }
+  checkVersions(versions);
   return { versions, withinMs: withinMs === undefined ? undefined : Math.min(Math.ceil(withinMs), 2 ** 31) };
 }
 
-function changesOf(said: RowWatchAnswer, bytes: Uint8Array, dim: number): RowChanges {
+function changesOf(
+  said: RowWatchAnswer,
+  bytes: Uint8Array,
+  dim: number,
+): Omit<RowChanges, 'shard' | 'shards'> {
   const { rows, gone, whole, more, version } = said;
   if (bytes.length !== rows * (8 + 4 * dim) + 8 * gone) {
     throw new PsError('PS_PROTOCOL', `${rows} changed rows in ${bytes.length} bytes`);

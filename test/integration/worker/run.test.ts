@@ -520,8 +520,20 @@ describe('watch', () => {
     await watch.return();
   });
 
+  it('comes once for so many versions', async () => {
+    const { server, worker } = await connected();
+    const reader = startWorker(server.url, { readOnly: true });
+    const watch = reader.watch(['b'], { withinVersions: 3 });
+    expect((await watch.next()).value).toMatchObject({ version: 0 });
+    const next = watch.next();
+    for (let i = 0; i < 5; i++) await worker.push(gradientsOf(1));
+    expect((await next).value?.version).toBeGreaterThanOrEqual(3);
+    await watch.return();
+  });
+
   it('refuses what is wrong', async () => {
     const { worker } = await connected();
+    expect(await codeOf(worker.watch(undefined, { withinVersions: 0 }).next())).toBe('PS_INVALID_ARGUMENT');
     expect(await codeOf(worker.watch(['nope' as never]).next())).toBe('PS_UNKNOWN_TENSOR');
     expect(await codeOf(worker.watch(undefined, { minIntervalMs: -1 }).next())).toBe('PS_INVALID_ARGUMENT');
   });

@@ -312,6 +312,23 @@ describe('a conditional pull', () => {
     expect(a.lines()).toEqual(['pull 1: v1 [-1 -1 -1 -1]']);
   });
 
+  it('that waits for several versions is answered by the last of them, or by what there is after pullTimeoutMs', () => {
+    const server = new TestServer({ limits: { pullTimeoutMs: 5000 } });
+    const [a, b] = [server.worker('a'), server.worker('b')];
+    a.look({ ...since(0), wait: true, versions: 3 });
+    for (let i = 0; i < 2; i++) b.push(ONES);
+    expect(a.lines()).toEqual([]);
+    b.push(ONES);
+    expect(a.lines()).toEqual(['pull 1: v3 [-3 -3 -3 -3]']);
+    a.look({ ...since(3), wait: true, versions: 3 });
+    b.push(ONES);
+    server.wait(4999);
+    expect(a.lines()).toEqual([]);
+    server.wait(1);
+    expect(a.lines()).toEqual(['pull 2: v4 [-4 -4 -4 -4]']);
+    expect(server.seen('warning')).toEqual([]);
+  });
+
   it('that waits ends with "not modified" after pullTimeoutMs', () => {
     const server = new TestServer({ limits: { pullTimeoutMs: 5000 } });
     const a = server.worker('a');

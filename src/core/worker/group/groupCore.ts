@@ -59,6 +59,10 @@ export class GroupCore implements WorkerMachine {
     return Math.min(...this.#members.all.map(({ core }) => core.clock));
   }
 
+  get servers(): number {
+    return this.#members.all.length;
+  }
+
   get staleness(): number {
     return Math.min(...this.#members.all.map(({ core }) => core.staleness));
   }

@@ -191,11 +191,26 @@ export class GroupRequests {
     });
   }
 
-  /** Asks every shard the same; for counts, those that are there, if any is: the others have nothing to say. */
+  /**
+   * Asks every shard the same; for counts, those that are there, if any is: the others have nothing to say. What has
+   * changed in a table, one of them.
+   */
   ask(command: AskCommand): void {
+    const { request, action, watch, server = 0 } = command;
+    if (watch !== undefined) {
+      const asked = [this.#members.all[server] as Member];
+      this.#askAll<AskAnswer>(
+        request,
+        () => command,
+        ([answer]) => answer?.value,
+        false,
+        asked,
+      );
+      return;
+    }
     const present = this.#members.all.filter(({ core }) => core.isOpen);
-    const asked = command.action !== undefined || present.length === 0 ? this.#members.all : present;
-    this.#askAll<AskAnswer>(command.request, () => command, mergedAsk, false, asked);
+    const asked = action !== undefined || present.length === 0 ? this.#members.all : present;
+    this.#askAll<AskAnswer>(request, () => command, mergedAsk, false, asked);
   }
 
   /** The same of every member, with nothing to put together. `failsAtOnce`: see `JointRequest`. */
