@@ -19,6 +19,8 @@ export interface DemoOptions {
   readonly validation: boolean;
   /** Keep the dashboard open when training is over. */
   readonly stay: boolean;
+  /** Milliseconds that a worker rests in each step: with `--stay` enough for half a minute to watch; else 0. */
+  readonly restMs: number;
   /** `--consistency ssp|bsp|asp` with `--staleness` (ssp only); ssp with 3. */
   readonly consistency: Consistency;
 }
@@ -32,7 +34,11 @@ const USAGE = `Options of the demo (default):
   --learning-rate X  step size of the optimizer at the start, above 0 (${LEARNING_RATE})
   --validation       hold out a part of the training digits and measure the accuracy on
                      these, not on the test digits: for choosing the other options
-  --stay             keep the dashboard open when training is over, until Ctrl-C`;
+  --stay             train so slowly that it can be watched, half a minute, and keep the
+                     dashboard open when training is over, until Ctrl-C`;
+
+/** How long training takes that is to be watched, about. */
+const WATCHED_MS = 30_000;
 
 /** Reads the command line; ends the process after --help or a wrong option. */
 export function readOptions(): DemoOptions {
@@ -54,13 +60,15 @@ export function readOptions(): DemoOptions {
       console.log(USAGE);
       process.exit(0);
     }
+    const steps = integer('steps', values.steps, 1, 100_000);
     return {
       workers: integer('workers', values.workers, 1, 64),
-      steps: integer('steps', values.steps, 1, 100_000),
+      steps,
       seed: integer('seed', values.seed, 0, 2 ** 31 - 1),
       learningRate: positive('learning-rate', values['learning-rate']),
       validation: values.validation,
       stay: values.stay,
+      restMs: values.stay ? Math.min(100, Math.round(WATCHED_MS / steps)) : 0,
       consistency: consistencyNamed(values.consistency, integer('staleness', values.staleness, 0, 1_000_000)),
     };
   } catch (error) {

@@ -2,6 +2,7 @@
  * One worker process of the demo: trains on its own part of the digits. Where the server is, and
  * which part is its own, it reads from the environment.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PsError, Worker } from 'pslib';
 import { loadDigits, partOf, shuffledBatches, splitDigits, splitForValidation } from './data.js';
 import { gradient, type networkParameters } from './network.js';
@@ -13,6 +14,7 @@ const rank = Number(setting('PSLIB_RANK'));
 const workers = Number(setting('PSLIB_WORLD_SIZE'));
 const steps = Number(setting('DIGITS_STEPS'));
 const seed = Number(setting('DIGITS_SEED'));
+const restMs = Number(process.env.DIGITS_REST_MS ?? 0);
 const split = setting('DIGITS_VALIDATION') === 'true' ? splitForValidation : splitDigits;
 
 const part = partOf(split(loadDigits()).training, rank, workers);
@@ -25,8 +27,9 @@ const worker = new Worker<typeof networkParameters>(url, {
 });
 try {
   await worker.run(
-    (parameters, batch) => {
+    async (parameters, batch) => {
       const { loss, gradients } = gradient(parameters, batch);
+      if (restMs > 0) await sleep(restMs);
       return { gradients, metrics: { loss } };
     },
     { data: batches, steps },

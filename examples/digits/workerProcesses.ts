@@ -13,6 +13,8 @@ export interface WorkerSettings {
   readonly steps: number;
   readonly seed: number;
   readonly validation: boolean;
+  /** Milliseconds that a worker rests in each step; 0. */
+  readonly restMs?: number;
   /** Its abort ends all workers. */
   readonly signal: AbortSignal;
   /** Whether the workers train yet; until then all of them are awaited. */
@@ -60,7 +62,7 @@ async function runWorker(
 
 /** What a worker process is told: where the server is, which of how many it is, and the demo's own settings. */
 function environmentOf(rank: number, settings: WorkerSettings): NodeJS.ProcessEnv {
-  const { url, workers, steps, seed, validation } = settings;
+  const { url, workers, steps, seed, validation, restMs = 0 } = settings;
   return {
     ...process.env,
     PSLIB_SERVERS: url,
@@ -69,5 +71,6 @@ function environmentOf(rank: number, settings: WorkerSettings): NodeJS.ProcessEn
     DIGITS_STEPS: `${steps}`,
     DIGITS_SEED: `${seed}`,
     DIGITS_VALIDATION: `${validation}`,
+    DIGITS_REST_MS: `${restMs}`,
   };
 }

@@ -61,6 +61,34 @@ describe.skipIf(!hasChromium())('the dashboard', () => {
     await picture(page, 'dashboard-phone');
   });
 
+  it('shows the distributions of the last minute, or since the server began', async () => {
+    const server = await started();
+    train(server, 2, () => 5);
+    const page = await opened(server);
+    const bars = page.locator('.histogram .bars').first();
+    await page.waitForFunction(() =>
+      /half ≤ .* updates/.test(document.querySelector('.histogram .bars')?.getAttribute('aria-label') ?? ''),
+    );
+    expect(await bars.getAttribute('aria-label')).toMatch(
+      /^Delay of pushes: half ≤ .*, 99 % ≤ .*, of [\d,]+$/,
+    );
+    await page.getByText('Since the start').click();
+    expect(await page.locator('input[name="window"]:checked').getAttribute('value')).toBe('all');
+    expect(await bars.getAttribute('aria-label')).toMatch(/^Delay of pushes: half ≤ /);
+  });
+
+  it('says which shard of a group it shows, and what of it is of all', async () => {
+    const shards = await Promise.all([0, 1].map((index) => started({ shard: { index, count: 2 } })));
+    const page = await opened(shards[1] as ParameterServer);
+    await page.waitForFunction(() =>
+      /^Shard 2 of 2\./.test(document.querySelector('#shard')?.textContent ?? ''),
+    );
+    expect(await page.locator('#shard').isVisible()).toBe(true);
+    const whole = await opened(await started());
+    await whole.locator('#content').waitFor();
+    expect(await whole.locator('#shard').isVisible()).toBe(false);
+  });
+
   it('asks for a token, says when it is wrong, and keeps it out of every URL', async () => {
     const server = await started({ auth: { 'token-seer': { role: 'monitor' } } });
     const page = await opened(server);

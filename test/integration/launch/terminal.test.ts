@@ -10,7 +10,7 @@ const index = new URL('../../../src/index.ts', import.meta.url).href;
 /** A server, or a worker that takes small steps until it is told to end. */
 const program = `
   import { once } from 'node:events';
-  import { setTimeout as sleep } from 'node:timers/promises';
+  import { setImmediate as turn } from 'node:timers/promises';
   const { fromEnvironment, ParameterServer, Worker } = await import('${index}');
   const place = await fromEnvironment();
   if (place.role === 'server') {
@@ -21,7 +21,7 @@ const program = `
   } else {
     const worker = new Worker(place.servers, place.workerOptions);
     const step = async () => {
-      await sleep(5);
+      await turn();
       return { gradients: { w: Float32Array.of(1, 1) }, metrics: { loss: 0.25 } };
     };
     await worker.run(step, { steps: 1e6 });

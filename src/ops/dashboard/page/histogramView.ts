@@ -1,10 +1,17 @@
-/** The four histograms, as bars; the numbers stand in a text for those who do not see them. */
+/**
+ * The four histograms, as bars, of the last minute or since the server began; the numbers stand in a text for those who
+ * do not see them.
+ */
 import type { HistogramReport, RecordReport } from '../../../io/serverReport.js';
 import { count, duration } from '../../view/format.js';
 import { quantile, trimmed } from '../../view/quantile.js';
+import { RecentHistograms } from '../../view/recentHistogram.js';
 import { create, element, setText } from './dom.js';
 
-type Name = keyof RecordReport['histograms'];
+type Histograms = RecordReport['histograms'];
+type Name = keyof Histograms;
+
+const RECENT_MS = 60_000;
 
 const KINDS: readonly { name: Name; title: string; format: (value: number) => string }[] = [
   { name: 'delay', title: 'Delay of pushes', format: (value) => `${count(value)} updates` },
@@ -32,17 +39,37 @@ export class HistogramView {
     return { root, bars, typical, ends };
   });
 
+  readonly #recent = new RecentHistograms<Histograms>(RECENT_MS);
+  #shown: { readonly minute: Histograms; readonly all: Histograms } | undefined;
+  #window: 'minute' | 'all' = 'minute';
+
   constructor() {
     element('histograms').append(...this.#figures.map(({ root }) => root));
+    for (const input of document.querySelectorAll<HTMLInputElement>('input[name="window"]')) {
+      input.addEventListener('change', () => {
+        this.#window = input.value as 'minute' | 'all';
+        if (this.#shown !== undefined) this.#show(this.#shown[this.#window]);
+      });
+    }
   }
 
-  /** Draws `histograms`. */
-  show(histograms: RecordReport['histograms']): void {
+  /** Forgets everything: another server, or another life of it. */
+  clear(): void {
+    this.#recent.clear();
+  }
+
+  /** Draws what a report brings. */
+  add({ nowMs, histograms }: RecordReport): void {
+    this.#shown = { minute: this.#recent.add(nowMs, histograms), all: histograms };
+    this.#show(this.#shown[this.#window]);
+  }
+
+  #show(histograms: Histograms): void {
     for (const [i, { name, title, format }] of KINDS.entries()) {
       const figure = this.#figures[i] as Figure;
       const histogram = histograms[name];
       const total = histogram.counts.reduce((sum, each) => sum + each, 0);
-      const text = total === 0 ? 'nothing yet' : summaryOf(histogram, format);
+      const text = total === 0 ? 'nothing' : summaryOf(histogram, format);
       setText(figure.typical, text);
       figure.bars.setAttribute('aria-label', `${title}: ${text}, of ${count(total)}`);
       this.#draw(figure, histogram, format);

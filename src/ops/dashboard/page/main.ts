@@ -57,14 +57,17 @@ function onState(state: ConnectionState, token: string | undefined): void {
 function onReport(report: ServerReport, isWhole: boolean): void {
   const { record, stats } = report;
   const nowMs = record?.nowMs ?? stats.uptimeMs;
-  if (isWhole) training.clear();
+  if (isWhole) {
+    training.clear();
+    histograms.clear();
+  }
   const shown = report.workers.filter(({ id, role }) => role === 'worker' || id !== connection?.id);
   const rows = history.rows(nowMs, shown);
   const verdict = verdictOf(rows);
   element('content').hidden = false;
   if (record !== undefined) {
     training.add(record);
-    histograms.show(record.histograms);
+    histograms.add(record);
   }
   showSummary(report, rows, verdict, training.headline);
   workers.show(rows, verdict.id, report.role === 'admin');

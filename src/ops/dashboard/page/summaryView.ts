@@ -20,8 +20,9 @@ export function showSummary(
   setData(element('verdict'), 'trouble', String(verdict.isTrouble));
   setText(
     element('settings'),
-    `${describeConsistency(stats.consistency)} · ${stats.optimizer}, learning rate ${number(stats.learningRate ?? undefined)} · up ${duration(stats.uptimeMs)}${stats.shard.count > 1 ? ` · shard ${stats.shard.index + 1} of ${stats.shard.count}` : ''}`,
+    `${describeConsistency(stats.consistency)} · ${stats.optimizer}, learning rate ${number(stats.learningRate ?? undefined)} · up ${duration(stats.uptimeMs)}`,
   );
+  showShard(stats.shard);
   const last = (name: 'updates' | 'receivedBytes' | 'sentBytes'): number =>
     record?.rates[name].at(-1)?.[2] ?? Number.NaN;
   showFigures([
@@ -36,6 +37,16 @@ export function showSummary(
       Number.isFinite(last('receivedBytes')) ? bytesPerSecond(last('receivedBytes')) : '',
     ],
   ]);
+}
+
+/** In a group, what of the page is of this server alone. */
+function showShard({ index, count: servers }: ServerReport['stats']['shard']): void {
+  element('shard').hidden = servers === 1;
+  setText(
+    element('shard'),
+    `Shard ${index + 1} of ${servers}. Loss, clocks and workers are those of the whole group; updates, delays, bytes, tables and ` +
+      'durability are of this server, and so are changes made here. The other servers have pages of their own; pslib top shows all in one.',
+  );
 }
 
 function showFigures(figures: readonly Figure[]): void {
