@@ -15,7 +15,7 @@ import type { CheckedWorkerOptions } from './workerOptions.js';
 export function makeHost(
   id: string,
   options: CheckedWorkerOptions,
-  { connect, gradientKernels = plainGradientKernels }: Platform,
+  { connect, gradientKernels = plainGradientKernels, watchesOneServer = false }: Platform,
   observe: (observation: WorkerObservation) => void,
 ): WorkerHost {
   const { readOnly, reconnect, connectTimeoutMs, limits, trustedNetwork, tls, WebSocket } = options;
@@ -27,6 +27,7 @@ export function makeHost(
     reconnect,
     connectTimeoutMs,
     limits,
+    isMember: watchesOneServer,
   };
   const machine = options.mayBeGroup
     ? new GroupCore({ ...core, kernels: gradientKernels() })

@@ -7,6 +7,8 @@ export interface Platform {
   readonly connect: Connect;
   /** How gradients are looked at before they are cut for a group. Left out: in plain JavaScript. */
   readonly gradientKernels?: () => GradientKernels;
+  /** The worker only asks one server, which may be one of a group, what it has to tell. Left out: false. */
+  readonly watchesOneServer?: boolean;
   /** Tells `listener` what becomes of the page until the returned function is called. Left out: nothing does. */
   readonly watchPage?: (listener: PageListener) => () => void;
 }

@@ -26,7 +26,8 @@ function refusal(): string {
   return `a browser is told no reason: there is no server, or its allowedOrigins does not list ${page}`;
 }
 
-const platformConnect: Connect = (url, options, handlers) => {
+/** By the platform's WebSocket. */
+export const platformConnect: Connect = (url, options, handlers) => {
   if (options.tls !== undefined) {
     const text = 'tls is for Node: a browser has its own';
     throw new PsError('PS_INVALID_ARGUMENT', text, { details: { option: 'tls' } });

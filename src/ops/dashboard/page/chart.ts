@@ -115,7 +115,7 @@ export class Chart {
     const isTime = this.#axis === 'time';
     return {
       ...this.#size(),
-      padding: [10, 6, 0, 0],
+      padding: [10, 14, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
       scales: {

@@ -5,7 +5,7 @@
 import { PsError } from '../../../core/base/errors.js';
 import { randomHex } from '../../../io/randomHex.js';
 import type { ServerReport } from '../../../io/serverReport.js';
-import { Worker } from '../../../io/worker/browser/worker.js';
+import { Watcher } from '../../../io/worker/browser/watcher.js';
 
 const ASK_EVERY_MS = 1000;
 /** A page that nobody looks at asks rarely. */
@@ -29,16 +29,15 @@ export interface ConnectionHandlers {
 
 /** One connection to the server, with one token. */
 export class Connection {
-  readonly #worker: Worker;
+  readonly #worker: Watcher;
   readonly #handlers: ConnectionHandlers;
   readonly #end = new AbortController();
   #afterMs: number | undefined;
 
   constructor(url: string, token: string | undefined, handlers: ConnectionHandlers) {
     this.#handlers = handlers;
-    this.#worker = new Worker(url, {
+    this.#worker = new Watcher(url, {
       id: `dashboard-${randomHex(4)}`,
-      readOnly: true,
       reconnect: { minDelayMs: 500, maxDelayMs: 5000, maxOfflineMs: 86_400_000 },
       ...(token === undefined ? {} : { token }),
     });

@@ -44,7 +44,7 @@ function showShard({ index, count: servers }: ServerReport['stats']['shard']): v
   element('shard').hidden = servers === 1;
   setText(
     element('shard'),
-    `Shard ${index + 1} of ${servers}. Loss, clocks and workers are those of the whole group; updates, delays, bytes, tables and ` +
+    `Shard ${index + 1} of ${servers}. Loss, clocks and workers are those of the group; updates, delays, bytes, tables and ` +
       'durability are of this server, and so are changes made here. The other servers have pages of their own; pslib top shows all in one.',
   );
 }
