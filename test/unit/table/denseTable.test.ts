@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type KernelMemory, loadKernels } from '../../../src/core/kernels/loadKernels.js';
 import { referenceKernels as kernels } from '../../../src/core/kernels/reference.js';
 import { adagrad } from '../../../src/core/optim/adagrad.js';
 import { adam } from '../../../src/core/optim/adam.js';
@@ -7,6 +8,7 @@ import { ftrl } from '../../../src/core/optim/ftrl.js';
 import { momentum } from '../../../src/core/optim/momentum.js';
 import type { Optimizer, UserOptimizer } from '../../../src/core/optim/optimizer.js';
 import { sgd } from '../../../src/core/optim/sgd.js';
+import { bytesOf } from '../../../src/core/protocol/modelStream.js';
 import { DenseTable } from '../../../src/core/table/denseTable.js';
 import { runToEnd } from '../../../src/core/table/job.js';
 import type { Pin } from '../../../src/core/table/versionStore.js';
@@ -170,6 +172,48 @@ describe('an update', () => {
     expect(table.versions.current[7]).toBe(Math.fround((before[7] as number) - 10));
     expect(table.ratesNow(1)).toEqual([1, 11]);
   });
+});
+
+describe('a table larger than the memory of its kernels', () => {
+  it.each(Object.entries(OPTIMIZERS))(
+    '%s: has the bits of the reference, wherever an array stands',
+    (_name, optimizer) => {
+      const length = 100_003;
+      const large = new Catalogue([{ name: 'w', shape: [length], dtype: 'float32', trainable: true }]);
+      const tableOf = (memory: Pick<KernelMemory, 'kernels' | 'allocate'>): DenseTable => {
+        const values = memory.allocate(length);
+        values.forEach((_, i) => {
+          values[i] = Math.cos(i);
+        });
+        const options = { catalogue: large, values, optimizer: optimizer(), ownOptimizers: new Map() };
+        return new DenseTable({ ...options, ...memory, pinnedVersions: 2 });
+      };
+      // Room for two arrays of this length, and a server needs up to five.
+      const small = tableOf(loadKernels(2 ** 20));
+      const reference = tableOf({ kernels, allocate: (elements) => new Float32Array(elements) });
+      const pins: Pin[] = [];
+      for (let round = 0; round < 4; round++) {
+        const gradient = Float32Array.from({ length }, (_, i) => Math.sin(i + round));
+        pins.push(small.versions.pin(0) as Pin);
+        for (const table of [small, reference]) {
+          const how = { factor: 0.5, clipValue: 0.4, rates: table.ratesNow(1) };
+          runToEnd(table.update({ selection: large.select(undefined), gradient, ...how }));
+          table.versions.publish(round + 1, 0);
+        }
+        if (pins.length === 2) small.versions.release(pins.shift() as Pin);
+        expect(bytesOf(small.versions.current)).toEqual(bytesOf(reference.versions.current));
+        small.slots.forEach((slot, i) => {
+          expect(bytesOf(slot)).toEqual(bytesOf(reference.slots[i] as Float32Array));
+        });
+      }
+      const buffers = new Set(
+        [small.scratch, small.versions.current, ...small.slots, ...pins.map((pin) => pin.values)].map(
+          ({ buffer }) => buffer,
+        ),
+      );
+      expect(buffers.size).toBeGreaterThan(1);
+    },
+  );
 });
 
 describe('an update into other memory', () => {
