@@ -20,6 +20,8 @@ export interface ServeFlags {
   readonly drainTimeout: number;
 }
 
+/** The token in the manifests of `deploy`. */
+const PLACEHOLDER = 'replace-me';
 /** How often the progress of training is reported, if there is any. */
 const REPORT_MS = 10_000;
 
@@ -27,6 +29,12 @@ const REPORT_MS = 10_000;
 export async function serve(file: string, flags: ServeFlags): Promise<number> {
   const { drainTimeout, ...given } = flags;
   const options = { ...(await readModelFile(file)), ...(await fromPlace()), ...given };
+  if (options.auth === PLACEHOLDER) {
+    throw environmentError(
+      'PSLIB_TOKEN',
+      `the token is "${PLACEHOLDER}", which everyone can read: make one of your own`,
+    );
+  }
   const server = new ParameterServer({ port: DEFAULT_PORT, logger: lines, ...options });
   const signalled = firstSignal();
   await server.listen();

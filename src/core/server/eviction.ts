@@ -1,5 +1,5 @@
 /**
- * An admin ends a worker: the process behind its id may never come back, as if another had taken the id over.
+ * Sessions that end by a decision of the owner. An admin ends a worker: the process behind its id may never come back, as if another had taken the id over.
  * That other's session is named by the empty key, which no Hello can have; so the epoch goes on, the record is
  * one that every journal knows, and a new process under the id takes over from it as usual.
  */
@@ -23,6 +23,23 @@ export function evict(context: CoreContext, membership: Membership, id: string, 
   membership.evict(session, 'evicted', error);
   decide(context, { kind: 'session', worker: id, key: EVICTED_KEY, epoch: session.epoch + 1 });
   return true;
+}
+
+/**
+ * Another state has taken the place of the one that workers know: their sessions end, and they may come again, each with
+ * a new one, from which it learns that it lost what it had pushed. Readers stay.
+ */
+export function forgetSessions(context: CoreContext, membership: Membership): void {
+  const { state, now, options } = context;
+  context.mayLackSessionsUntil = now + options.limits.sessionExpiryMs;
+  const error = new PsError(
+    'PS_LEASE_EXPIRED',
+    'evicted: the server took a checkpoint of a group for its state',
+  );
+  for (const session of [...state.sessions.values()]) {
+    membership.evict(session, 'evicted', error);
+    decide(context, { kind: 'expire', worker: session.id });
+  }
 }
 
 /** What the evicted worker is told. */

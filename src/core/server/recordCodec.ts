@@ -20,7 +20,7 @@ import {
   settingsOfImage,
   unknownSchedule,
 } from './optimizerImage.js';
-import type { JournalRecord, PushRecord } from './records.js';
+import type { JournalRecord, LoadRecord, OptimizerState, PushRecord } from './records.js';
 import {
   readCountedData,
   readDataSet,
@@ -49,6 +49,10 @@ const RECORD_KINDS: Readonly<Record<JournalRecord['kind'], number>> = {
   release: 23,
 };
 
+/** A load with the optimizers' state. */
+const LOAD_WITH_STATE = 12;
+const HAVE_VALUES: ReadonlySet<number> = new Set([RECORD_KINDS.push, RECORD_KINDS.load, LOAD_WITH_STATE]);
+
 /** The number of an outcome is its position. */
 const OUTCOMES = ['applied', 'buffered', 'scaled', 'dropped', 'refused'] as const;
 /** Optional fields of a push. */
@@ -73,7 +77,8 @@ export interface EncodedRecord {
 /** The bytes of `record`. O(head). */
 export function encodeRecord(record: JournalRecord): EncodedRecord {
   writer.restart();
-  writer.uint8(RECORD_KINDS[record.kind]);
+  const hasState = record.kind === 'load' && record.state !== undefined;
+  writer.uint8(hasState ? LOAD_WITH_STATE : RECORD_KINDS[record.kind]);
   return { payload: writeFields(record), head: writer.written };
 }
 
@@ -137,6 +142,7 @@ function writeFields(record: JournalRecord): Float32Array {
       );
       return NO_VALUES;
     case 'load':
+      if (record.state !== undefined) writer.text(JSON.stringify(record.state));
       // Records of before there were tables end here.
       if (record.rows !== undefined) writeRowCounts(record.rows);
       return record.values;
@@ -197,7 +203,7 @@ function writeNumbers(numbers: readonly number[]): void {
 
 function readFields(reader: ByteReader, payload: Float32Array, known: readonly Optimizer[]): JournalRecord {
   const kind = reader.uint8();
-  if (payload.length > 0 && kind !== RECORD_KINDS.push && kind !== RECORD_KINDS.load) {
+  if (payload.length > 0 && !HAVE_VALUES.has(kind)) {
     throw corrupt(`a record of kind ${kind} has values`);
   }
   switch (kind) {
@@ -239,7 +245,11 @@ function readFields(reader: ByteReader, payload: Float32Array, known: readonly O
       };
     }
     case RECORD_KINDS.load:
-      return { kind: 'load', values: payload, ...(reader.left === 0 ? {} : { rows: readRowCounts(reader) }) };
+      return { kind: 'load', values: payload, ...readLoadedRows(reader) };
+    case LOAD_WITH_STATE: {
+      const state = readJson(reader) as OptimizerState;
+      return { kind: 'load', values: payload, state, ...readLoadedRows(reader) };
+    }
     case RECORD_KINDS.dataSet:
       return readDataSet(reader);
     case RECORD_KINDS.epoch:
@@ -303,6 +313,11 @@ function readOptimizer(reader: ByteReader, known: readonly Optimizer[]): Journal
     // What a schedule gave stands in the records of pushes.
     ...(learningRate === undefined ? {} : { learningRate: learningRate ?? unknownSchedule }),
   };
+}
+
+/** Records of before there were tables have none. */
+function readLoadedRows(reader: ByteReader): Pick<LoadRecord, 'rows'> {
+  return reader.left === 0 ? {} : { rows: readRowCounts(reader) };
 }
 
 function readNumbers(reader: ByteReader): number[] {

@@ -7,7 +7,7 @@
 import type { PsErrorCode } from '../base/errors.js';
 import type { Consistency } from '../consistency/consistency.js';
 import type { LearningRate } from '../optim/learningRate.js';
-import type { Optimizer } from '../optim/optimizer.js';
+import type { Optimizer, ScalarState } from '../optim/optimizer.js';
 import type { Outcome } from '../protocol/messages.js';
 import type { DataRange } from '../tasks/dataProgress.js';
 import type { BestEpoch } from '../tasks/dataQueue.js';
@@ -125,10 +125,23 @@ export interface SettingsRecord {
 /** All parameters are replaced; and all rows of the tables that `rows` names, by those that stand behind them. */
 export interface LoadRecord {
   readonly kind: 'load';
-  /** The elements of all tensors, then rows as in a push, but in the order of eviction. */
+  /**
+   * The elements of all tensors; with `state` the slots, each over the whole range; then rows as in a push, but in the order of
+   * eviction.
+   */
   readonly values: Float32Array;
+  /** What the optimizers of tensors go on with. Undefined: they start anew. */
+  readonly state?: OptimizerState | undefined;
   /** Undefined: tables stay as they are. */
   readonly rows?: readonly RowCount[] | undefined;
+}
+
+/** What stands beside the slots. */
+export interface OptimizerState {
+  /** How many slots there are. */
+  readonly slots: number;
+  /** The rules' numbers of each tensor, by position. */
+  readonly scalars: readonly ScalarState[];
 }
 
 /** A session that was silent for too long is forgotten. */

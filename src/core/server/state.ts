@@ -305,11 +305,16 @@ export class ServerState {
   }
 
   #load(record: LoadRecord): Job {
+    const { values, state } = record;
     const { length } = this.table.catalogue;
-    const rows = partsOfRows(record.rows ?? [], this.tables.dims, record.values, length);
-    return new JobThen(this.#store.load(record.values.subarray(0, length), rows), () => {
+    const slotsEnd = length * (1 + (state?.slots ?? 0));
+    const rows = partsOfRows(record.rows ?? [], this.tables.dims, values, slotsEnd);
+    const jobs = [this.#store.load(values.subarray(0, length), rows)];
+    if (state !== undefined) jobs.push(this.table.loadSlots(values.subarray(length, slotsEnd)));
+    return new JobThen(new JobSequence(jobs), () => {
       this.#publish();
-      this.table.restartSlots();
+      if (state === undefined) this.table.restartSlots();
+      else for (const [i, scalars] of state.scalars.entries()) this.table.scalars[i] = [...scalars];
     });
   }
 

@@ -77,6 +77,9 @@ export interface ContributionMeta {
   readonly rows?: readonly (readonly [table: number, count: number])[] | undefined;
 }
 
+/** Memory that nothing was written to yet is mapped page by page: a copy to it takes so much longer. */
+const COST_OF_NEW_MEMORY = 4;
+
 /** The arrays of a state. */
 export interface StateArrays {
   /** The whole model, flat. */
@@ -178,7 +181,7 @@ export function captureJob(
       copy.set(part, begin);
       if (source === live.values) hasOnlyFinite &&= Number.isFinite(kernels.sumSquares(part, 0));
     };
-    copies.push(new RangeJob(source.length, onSlice));
+    copies.push(new RangeJob(source.length, onSlice, COST_OF_NEW_MEMORY));
     return copy;
   };
   const { tables } = state.tables;

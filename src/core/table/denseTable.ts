@@ -8,7 +8,7 @@ import { type LearningRate, learningRateAt } from '../optim/learningRate.js';
 import type { Optimizer, ScalarState, UpdateRule } from '../optim/optimizer.js';
 import { isUserOptimizer, learningRateOf, updateRuleOf } from '../optim/updateRule.js';
 import type { Catalogue, CatalogueEntry } from '../tensor/catalogue.js';
-import { type Job, SLICE_ELEMENTS } from './job.js';
+import { type Job, RangeJob, SLICE_ELEMENTS } from './job.js';
 import { type DenseUpdate, UpdateJob } from './updateJob.js';
 import { VersionStore } from './versionStore.js';
 
@@ -97,6 +97,19 @@ export class DenseTable {
   restartSlots(): void {
     for (const entry of this.catalogue.entries) this.scalars[entry.index] = this.ruleOf(entry).newScalars();
     this.#resetSlots(this.catalogue.entries);
+  }
+
+  /** The slots in use get other values, each over the whole range, one behind the other. */
+  loadSlots(values: Float32Array): Job {
+    const { length } = this.catalogue;
+    return new RangeJob(values.length, (begin, end) => {
+      for (let at = begin; at < end; ) {
+        const slot = Math.floor(at / length);
+        const until = Math.min(end, (slot + 1) * length);
+        (this.slots[slot] as Float32Array).set(values.subarray(at, until), at - slot * length);
+        at = until;
+      }
+    });
   }
 
   /**

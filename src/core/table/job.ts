@@ -21,18 +21,22 @@ export const SLICE_ELEMENTS = 524_288;
 export class RangeJob implements Job {
   readonly #length: number;
   readonly #work: (begin: number, end: number) => void;
+  readonly #cost: number;
   #at = 0;
 
-  constructor(length: number, work: (begin: number, end: number) => void) {
+  /** `cost`: of an element, against one of an update; an integer from 1. */
+  constructor(length: number, work: (begin: number, end: number) => void, cost = 1) {
     this.#length = length;
     this.#work = work;
+    this.#cost = cost;
   }
 
   run(budget: Budget): boolean {
-    const end = Math.min(this.#length, this.#at + Math.max(0, budget.elements));
+    const count = Math.max(0, Math.ceil(budget.elements / this.#cost));
+    const end = Math.min(this.#length, this.#at + count);
     if (end > this.#at) this.#work(this.#at, end);
     // An empty piece costs a little too, so that many of them do not make one endless turn.
-    budget.elements -= Math.max(1, end - this.#at);
+    budget.elements -= Math.max(1, (end - this.#at) * this.#cost);
     this.#at = end;
     return end === this.#length;
   }

@@ -1,6 +1,6 @@
 /** What the owner of a server does to its core: changes in their turn among the updates, and commands at once. */
 import type { CoreContext } from '../../core/server/context.js';
-import { evict } from '../../core/server/eviction.js';
+import { evict, forgetSessions } from '../../core/server/eviction.js';
 import type { JournalRecord } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import { type Job, JobThen } from '../../core/table/job.js';
@@ -35,6 +35,17 @@ export class Commands {
         const found = evict(context, membership, id, reason);
         const { commits } = context;
         commits.whenCommitted(commits.last, () => resolve(found), reject);
+      });
+    });
+  }
+
+  /** The state is another one: every worker's session ends. Resolves when that is committed. */
+  forgetSessions(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.command((context, { membership }) => {
+        forgetSessions(context, membership);
+        const { commits } = context;
+        commits.whenCommitted(commits.last, () => resolve(), reject);
       });
     });
   }

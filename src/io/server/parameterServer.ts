@@ -36,7 +36,7 @@ import {
 import { statsOf } from './serverStats.js';
 import type { ServerWatch } from './serverWatch.js';
 import { checkShardConsistency } from './shardOption.js';
-import { copyJob, flatValues, type Snapshot } from './snapshot.js';
+import { copyJob, flatValues, loadRecord, type Snapshot } from './snapshot.js';
 import { ServerTasks } from './tasks/serverTasks.js';
 import { workerInfos } from './workerInfo.js';
 
@@ -198,9 +198,10 @@ export class ParameterServer<
   }
 
   /**
-   * Replaces all parameters by those of `snapshot`, or of the safetensors file, or a group's checkpoint, at that
-   * path; optimizer slots start anew and the version rises by 1. Sparse tables get the rows of a checkpoint of theirs
-   * instead of all that they have; a snapshot, or a file without tables, leaves them as they are. Rejects and changes nothing if they don't fit: with
+   * Replaces all parameters by those of `snapshot`, or of the safetensors file at that path, and optimizer slots start
+   * anew; or, with the slots, by those of the group's checkpoint there, and then workers' sessions end: each gets a
+   * `rollback`. Sparse tables get the rows of a checkpoint of theirs instead of all that they have; a snapshot, or a file
+   * without tables, leaves them as they are. The version rises by 1. Rejects and changes nothing if they don't fit: with
    * `PS_INVALID_ARGUMENT`, `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH` or `PS_NOT_FINITE`; for a file that can't be
    * read with `PS_STORAGE`, for one that is damaged with `PS_CORRUPT`. A file may have more tensors.
    */
@@ -208,8 +209,9 @@ export class ParameterServer<
     const loaded =
       typeof snapshot === 'string'
         ? await this.#persistence.read(snapshot)
-        : { values: flatValues(this.#core.state.table.catalogue, snapshot) };
-    await this.#record({ kind: 'load', ...loaded });
+        : { values: flatValues(this.#core.state.table.catalogue, snapshot), isGroup: false };
+    await this.#record((context) => loadRecord(context, loaded));
+    if (loaded.isGroup) await this.#commands.forgetSessions();
   }
 
   /**

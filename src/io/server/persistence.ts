@@ -8,9 +8,10 @@ import { invalidArgument, PsError } from '../../core/base/errors.js';
 import { integer } from '../../core/base/optionObject.js';
 import { bytesOf } from '../../core/protocol/modelStream.js';
 import type { Observation } from '../../core/server/events.js';
-import type { LoadRecord, Settings } from '../../core/server/records.js';
+import type { Settings } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import { captureJob, type StateImage } from '../../core/server/stateImage.js';
+import { sizesFor } from '../../core/server/stateOfOptimizers.js';
 import type { CheckpointInfo } from '../storage/checkpointFormat.js';
 import { exportCheckpoint } from '../storage/checkpointStore.js';
 import type { Disk } from '../storage/disk.js';
@@ -23,6 +24,7 @@ import { asStorageError } from '../storage/storageError.js';
 import { runTask, type Task } from '../storage/task.js';
 import { monotonicNow } from '../time.js';
 import type { CoreRunner } from './coreRunner.js';
+import type { LoadedModel } from './snapshot.js';
 import type { CheckedStorage } from './storageOptions.js';
 
 /** When a checkpoint is taken. */
@@ -117,22 +119,23 @@ export class Persistence {
   }
 
   /** The parameters in the safetensors file, or the group's checkpoint, at `path`: what is held of them. */
-  async read(path: string): Promise<Omit<LoadRecord, 'kind'>> {
-    return promised<Omit<LoadRecord, 'kind'>>((done) => {
+  async read(path: string): Promise<LoadedModel> {
+    return promised<LoadedModel>((done) => {
       runTask(this.#readAll(resolve(path)), (error, loaded) =>
         done(error === null ? null : asStorageError(error, `"${path}" can't be read`), loaded),
       );
     });
   }
 
-  *#readAll(path: string): Task<Omit<LoadRecord, 'kind'>> {
+  *#readAll(path: string): Task<LoadedModel> {
     const { core, shard } = this.#parts;
-    const { catalogue } = core.state.table;
+    const { table } = core.state;
+    const { catalogue } = table;
     const tables = core.state.tables.tables.map(({ spec }) => spec);
-    const values = yield* readHeld(this.#disk, path, catalogue, shard);
+    const held = yield* readHeld(this.#disk, path, catalogue, shard, (meta) => sizesFor(table, meta));
     const found = yield* readRows(this.#disk, path, { catalogue, tables, shard });
-    if (found === undefined) return { values };
-    return { values: joined([values, ...found.parts]), rows: found.rows };
+    if (found === undefined) return held;
+    return { ...held, values: joined([held.values, ...found.parts]), rows: found.rows };
   }
 
   /** Writes what is left and gives the directory back. Rejects with what ended the journal before. */

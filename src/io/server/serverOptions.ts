@@ -146,6 +146,7 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
   const optimizer = checkOptimizer('optimizer', options.optimizer ?? sgd({ learningRate: 0.01 }));
   const names = new Set(model.whole.entries.map(({ name }) => name));
   const tables = checkTables(options.tables, names, optimizer).map((each) => shareOf(each, shard));
+  const rules = { clip: { value, norm }, nonFinite, maxPushNorm: positive('maxPushNorm', maxPushNorm) };
   const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
   const storage = checkStorage(options, modelBytes * (1 + optimizer.slots.length));
   return {
@@ -157,12 +158,10 @@ export function checkServerOptions(options: ParameterServerOptions): CheckedServ
     ),
     core: {
       shard,
-      group: groupName(group, shard.count, options, seed),
+      group: groupName(group, shard.count, { ...options, ...rules }, seed),
       minWorkers: integer('minWorkers', minWorkers, 0),
       delay: checkDelayOptions(options.delay),
-      clip: { value, norm },
-      nonFinite,
-      maxPushNorm: positive('maxPushNorm', maxPushNorm),
+      ...rules,
       isDurable: storage !== undefined && storage.durability !== 'checkpoint',
       limits: checkLimits(limits, modelBytes),
     },

@@ -8,6 +8,7 @@ import { integer } from '../../core/base/optionObject.js';
 import type { Consistency } from '../../core/consistency/consistency.js';
 import { MAX_SHARDS, type Shard, WHOLE } from '../../core/partition/keyRange.js';
 import { MAX_ID_LENGTH } from '../../core/protocol/limits.js';
+import type { NonFinite } from '../../core/protocol/sessionMessages.js';
 import type { ParameterSpecs } from '../../core/table/model.js';
 import type { SparseTableSpecs } from '../../core/table/tableSpecs.js';
 
@@ -45,14 +46,27 @@ export function checkShard(given: ShardOption | undefined): Shard & { readonly g
   return { index, count, group };
 }
 
+/** By what shards judge a gradient: all must do it alike, or what one refuses stays applied at the others. */
+interface GradientRules {
+  readonly clip: { readonly value: number; readonly norm: number };
+  readonly nonFinite: NonFinite;
+  readonly maxPushNorm: number;
+}
+
+/** What the shards of one model have in common. */
+interface GroupDescription extends GradientRules {
+  readonly parameters: ParameterSpecs;
+  readonly tables?: SparseTableSpecs;
+}
+
 /**
  * The name of the group that shards of a model form: equal for servers with the same parameters and tables, first
- * values, seed, count and `shard.group`. It leaves out what may be changed shard by shard while workers train.
+ * values, seed, count, rules and `shard.group`. It leaves out what may be changed shard by shard while workers train.
  */
 export function groupName(
   group: string,
   count: number,
-  { parameters, tables = {} }: { readonly parameters: ParameterSpecs; readonly tables?: SparseTableSpecs },
+  { parameters, tables = {}, clip, nonFinite, maxPushNorm }: GroupDescription,
   seed: number,
 ): string {
   const sparse = Object.entries(tables).map(([name, { dim, init = 'zeros', maxRows }]) => {
@@ -62,7 +76,10 @@ export function groupName(
     const start = data !== undefined ? 'data' : typeof init === 'function' ? 'function' : init;
     return [name, shape, start, trainable ?? true];
   });
-  return hashText(JSON.stringify([group, count, seed, described, ...(sparse.length === 0 ? [] : [sparse])]));
+  const rules = [clip, nonFinite, maxPushNorm];
+  return hashText(
+    JSON.stringify([group, count, seed, described, rules, ...(sparse.length === 0 ? [] : [sparse])]),
+  );
 }
 
 /** Throws `PS_INVALID_ARGUMENT` for a consistency model that shards can't keep. */

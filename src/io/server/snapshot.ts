@@ -1,10 +1,13 @@
 /** Snapshots: the model's tensors in memory, copied out of a running server and back into one. */
 import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { CoreContext } from '../../core/server/context.js';
+import type { LoadRecord } from '../../core/server/records.js';
 import type { Job } from '../../core/table/job.js';
 import { JobThen, RangeJob } from '../../core/table/job.js';
 import { type Catalogue, heldShape } from '../../core/tensor/catalogue.js';
+import type { RowCount } from '../../core/tensor/rowLayout.js';
 import type { Tensor } from '../../core/tensor/tensor.js';
+import type { LoadedState } from '../storage/groupManifest.js';
 
 /** All tensors of a model at one version. */
 export interface Snapshot<Name extends string = string> {
@@ -20,6 +23,29 @@ export function copyJob(context: CoreContext, done: (snapshot: Snapshot) => void
     table.kernels.copy(values.subarray(begin, end), table.versions.current.subarray(begin, end));
   });
   return new JobThen(copy, () => done({ version, tensors: tensorsOf(table.catalogue, values) }));
+}
+
+/** A model that was read. */
+export interface LoadedModel extends LoadedState {
+  /** The rows of tables whose values stand behind all others. */
+  readonly rows?: readonly RowCount[] | undefined;
+}
+
+/** The record that makes `loaded` the state. Should another optimizer have been set meanwhile, its slots start anew. */
+export function loadRecord({ state }: CoreContext, loaded: LoadedModel): LoadRecord {
+  const { table } = state;
+  const { values, rows, state: optimizers } = loaded;
+  const isFitting =
+    optimizers === undefined ||
+    (optimizers.slots === table.slotCount &&
+      optimizers.scalars.every((each, i) => each.length === table.scalars[i]?.length));
+  if (isFitting) return { kind: 'load', values, state: optimizers, rows };
+  const { length } = table.catalogue;
+  const others = values.subarray(length * (1 + optimizers.slots));
+  const withoutSlots = new Float32Array(length + others.length);
+  withoutSlots.set(values.subarray(0, length));
+  withoutSlots.set(others, length);
+  return { kind: 'load', values: withoutSlots, rows };
 }
 
 /** The tensors of a model whose values stand flat in `values`, as views. */

@@ -7,13 +7,14 @@
  */
 import { PsError } from '../../core/base/errors.js';
 import { type KeyRange, keyRangeOf, type Shard } from '../../core/partition/keyRange.js';
+import type { StateMeta } from '../../core/server/stateImage.js';
 import { Catalogue } from '../../core/tensor/catalogue.js';
 import { readInfo } from './checkpointReader.js';
 import { removeIfThere } from './checkpointWriter.js';
 import type { Disk, DiskError, DiskFile } from './disk.js';
 import { inFile } from './storageError.js';
 import { completion, result, type Task } from './task.js';
-import { readTensors } from './tensorFile.js';
+import { type HeldState, readState, readTensors } from './tensorFile.js';
 
 /** Name of the file that makes a directory a checkpoint of a group. */
 const MANIFEST = 'manifest.json';
@@ -114,22 +115,39 @@ function decodeManifest(text: string): Manifest {
   return { clock, shards };
 }
 
+/** What was read, and whether out of a group's checkpoint. */
+export interface LoadedState extends HeldState {
+  readonly isGroup: boolean;
+}
+
+/** Whether optimizers can go on with what `meta` tells of, and how much of it there is; undefined: they start anew. */
+export type GoesOnWith = (
+  meta: StateMeta,
+) => { readonly slots: number; readonly scalars: readonly number[] } | undefined;
+
 /**
  * What `shard`, whose catalogue is `held`, has of the parameters at `path`: in the checkpoint of a group, of whatever
- * number of shards, or in a file of the whole model or of this part of it. Throws as `readTensors` does, `PS_CORRUPT` for a part
- * that is missing, damaged or another shard's, `PS_VERSION`.
+ * number of shards, or in a file of the whole model or of this part of it. Of a group's, the optimizers' state too, if
+ * `goesOn`. Throws as `readTensors` does, `PS_CORRUPT` for a part that is missing, damaged or another shard's, `PS_VERSION`.
  */
-export function* readHeld(disk: Disk, path: string, held: Catalogue, shard: Shard): Task<Float32Array> {
+export function* readHeld(
+  disk: Disk,
+  path: string,
+  held: Catalogue,
+  shard: Shard,
+  goesOn: GoesOnWith,
+): Task<LoadedState> {
   const whole = new Catalogue(held.entries);
   const range = keyRangeOf(whole.length, shard);
-  const found = yield* readGroup(disk, path, whole, range);
-  if (found !== undefined) return found;
+  const found = yield* readGroup(disk, path, whole, range, goesOn);
+  if (found !== undefined) return { ...found, isGroup: true };
   try {
-    return yield* readTensors(disk, path, held);
+    return { values: yield* readTensors(disk, path, held), isGroup: false };
   } catch (error) {
     const mayBeWhole = shard.count > 1 && error instanceof PsError && error.code === 'PS_WRONG_LENGTH';
     if (!mayBeWhole) throw error;
-    return (yield* readTensors(disk, path, whole)).slice(range.begin, range.end);
+    const values = (yield* readTensors(disk, path, whole)).slice(range.begin, range.end);
+    return { values, isGroup: false };
   }
 }
 
@@ -142,21 +160,43 @@ function* readGroup(
   directory: string,
   whole: Catalogue,
   range: KeyRange,
-): Task<Float32Array | undefined> {
+  goesOn: GoesOnWith,
+): Task<HeldState | undefined> {
   const manifest = yield* readManifest(disk, directory);
   if (manifest === undefined) return undefined;
   const count = manifest.shards.length;
-  const values = new Float32Array(range.end - range.begin);
+  const metas: StateMeta[] = [];
+  for (const [index, part] of manifest.shards.entries()) {
+    metas.push(yield* checkPart(disk, `${directory}/${part.file}`, index, count));
+  }
+  const [sizes] = metas.map(goesOn);
+  const slots = sizes !== undefined && metas.every((meta) => goesOn(meta) !== undefined) ? sizes.slots : 0;
+  const length = range.end - range.begin;
+  const values = new Float32Array(length * (1 + slots));
+  const scalars: number[][] = [];
   for (const [index, part] of manifest.shards.entries()) {
     const held = keyRangeOf(whole.length, { index, count });
     const [from, to] = [Math.max(held.begin, range.begin), Math.min(held.end, range.end)];
-    const path = `${directory}/${part.file}`;
-    yield* checkPart(disk, path, index, count);
     if (from >= to) continue;
-    const found = yield* readTensors(disk, path, whole.part(held));
-    values.set(found.subarray(from - held.begin, to - held.begin), from - range.begin);
+    const path = `${directory}/${part.file}`;
+    const catalogue = whole.part(held);
+    const found =
+      sizes === undefined
+        ? { values: yield* readTensors(disk, path, catalogue), state: { scalars: [] } }
+        : yield* readState(disk, path, catalogue, metas[index] as StateMeta, sizes);
+    for (let i = 0; i <= slots; i++) {
+      const begin = i * catalogue.length + from - held.begin;
+      values.set(found.values.subarray(begin, begin + to - from), i * length + from - range.begin);
+    }
+    // Of a tensor on several shards each counts for itself; they are those of its first part.
+    for (const { index: tensor, length: elements } of catalogue.entries) {
+      const known = found.state.scalars[tensor];
+      if (known !== undefined && (elements > 0 || scalars[tensor] === undefined)) scalars[tensor] ??= known;
+    }
   }
-  return values;
+  if (sizes === undefined || !scalars.flat().every(Number.isFinite))
+    return { values: values.subarray(0, length) };
+  return { values, state: { slots, scalars: sizes.scalars.map((_, i) => scalars[i] ?? []) } };
 }
 
 /** The files of the model at `path`: those that a manifest there names, or `path` itself. Throws as `readHeld` does. */
@@ -165,12 +205,12 @@ export function* filesAt(disk: Disk, path: string): Task<readonly string[]> {
   return manifest === undefined ? [path] : manifest.shards.map(({ file }) => `${path}/${file}`);
 }
 
-/** Throws `PS_CORRUPT` unless the file at `path` is there, and of shard `index` of `count`. */
-function* checkPart(disk: Disk, path: string, index: number, count: number): Task<void> {
+/** The state's plain data in the file at `path`. Throws `PS_CORRUPT` unless it is there, and of shard `index` of `count`. */
+function* checkPart(disk: Disk, path: string, index: number, count: number): Task<StateMeta> {
   const place = `shard ${index} of ${count}`;
   try {
-    const { shard } = yield* readInfo(disk, path);
-    if (shard.index === index && shard.count === count) return;
+    const { shard, meta } = yield* readInfo(disk, path);
+    if (shard.index === index && shard.count === count) return meta;
     throw new PsError('PS_CORRUPT', `it is of shard ${shard.index} of ${shard.count}, not of ${place}`);
   } catch (error) {
     const isMissing = (error as DiskError).code === 'ENOENT';

@@ -3,8 +3,10 @@ import { referenceSumSquares } from '../../core/kernels/referenceSumSquares.js';
 import { referenceVector } from '../../core/kernels/referenceVector.js';
 import type { WorkerObservation } from '../../core/worker/events.js';
 import type { GradientKernels } from '../../core/worker/group/gradientCheck.js';
-import { GroupCore } from '../../core/worker/group/groupCore.js';
+import { GroupCore, type GroupCoreOptions } from '../../core/worker/group/groupCore.js';
+import { RegroupingCore } from '../../core/worker/group/regroupingCore.js';
 import { WorkerCore, type WorkerCoreOptions } from '../../core/worker/workerCore.js';
+import type { WorkerMachine } from '../../core/worker/workerMachine.js';
 import { randomHex } from '../randomHex.js';
 import { webSocketConnect } from '../transport/webSocketConnect.js';
 import type { Platform } from './platform.js';
@@ -30,7 +32,7 @@ export function makeHost(
     isMember: watchesOneServer,
   };
   const machine = options.mayBeGroup
-    ? new GroupCore({ ...core, kernels: gradientKernels() })
+    ? groupMachine({ ...core, kernels: gradientKernels() }, options)
     : new WorkerCore(core);
   const dialling = {
     connect: WebSocket === undefined ? connect : webSocketConnect(WebSocket),
@@ -41,6 +43,10 @@ export function makeHost(
     tls,
   };
   return options.cache?.host(machine, dialling, observe) ?? new WorkerHost(machine, dialling, observe);
+}
+
+function groupMachine(core: GroupCoreOptions, { mayMove }: CheckedWorkerOptions): WorkerMachine {
+  return mayMove ? new RegroupingCore(core) : new GroupCore(core);
 }
 
 /** How a worker of a group looks at its gradients where there is nothing faster. */

@@ -20,13 +20,15 @@ export function serverUrls(given: WorkerUrl): ServerUrls {
   const found: { readonly url: string; readonly position: number }[] = [];
   return async (server) => {
     const urls = fixed ?? checkUrls(await (given as () => unknown)());
+    // Those of a larger group that was are nobody's.
+    found.length = Math.min(found.length, urls.length);
     const isFree = (url: string | undefined): boolean =>
       url !== undefined && !found.some((other, i) => i !== server && other?.url === url);
     const before = found[server];
     // Where it was, else what stands at its place in the list now, else one that is nobody else's.
     const candidates = [before?.url, urls[before?.position ?? server], urls.find(isFree)];
     const url = candidates.find((each) => each !== undefined && urls.includes(each) && isFree(each));
-    if (url === undefined) {
+    if (url === undefined || server >= urls.length) {
       throw new PsError(
         'PS_MODEL_MISMATCH',
         `the model is held by more servers than the ${urls.length} given`,

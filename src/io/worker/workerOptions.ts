@@ -103,6 +103,8 @@ export interface CheckedWorkerOptions {
   readonly url: ServerUrls;
   /** There may be several servers. */
   readonly mayBeGroup: boolean;
+  /** A function says where the servers are, and how many. */
+  readonly mayMove: boolean;
   readonly token: () => Promise<string | undefined>;
   readonly readOnly: boolean;
   readonly reconnect: ReconnectPolicy;
@@ -155,6 +157,7 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
     id,
     url: serverUrls(url),
     mayBeGroup: mayBeGroup(url),
+    mayMove: typeof url === 'function',
     token: tokenSource(token),
     readOnly: flag('readOnly', options.readOnly),
     reconnect: checkReconnect(options.reconnect),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { asp, ssp } from '../../../src/core/consistency/consistency.js';
+import { adam } from '../../../src/core/optim/adam.js';
 import { sgd } from '../../../src/core/optim/sgd.js';
 import { takeCheckpoint } from '../../../src/io/group/groupCheckpoint.js';
 import type { ShardChild } from '../../../src/io/group/shardChild.js';
@@ -88,6 +89,71 @@ describe('a checkpoint of a group', () => {
       other.reduce((sum, server) => sum + (server.stats().tables[table]?.rows ?? 0), 0),
     );
     expect(sums).toEqual([40, 5]);
+  });
+
+  it.each([
+    [2, 3],
+    [3, 1],
+    [1, 2],
+  ])(
+    'of %i shards goes on in %i as one server would, to the bit: slots and counts are in it',
+    async (from, to) => {
+      const path = await temporary();
+      const options = {
+        parameters: MODEL,
+        seed: 5,
+        optimizer: adam({ learningRate: 0.1 }),
+        consistency: asp(),
+      };
+      const gradients = (step: number) => ({
+        kernel: Float32Array.from({ length: 63 }, (_, i) => Math.fround(Math.sin(i + step))),
+        bias: Float32Array.from({ length: 10 }, (_, i) => Math.fround(Math.cos(i * step))),
+      });
+      const steps = async (servers: readonly ShardServer[], first: number, last: number): Promise<void> => {
+        const worker = startWorker<typeof MODEL>(urlsOf(servers));
+        for (let step = first; step <= last; step++) await worker.push(gradients(step));
+        await worker.close();
+      };
+      const alone = [(await startServer(options)) as ShardServer];
+      await steps(alone, 1, 8);
+      const group = await startGroup(from, options);
+      await steps(group, 1, 5);
+      await takeCheckpoint(asShards(group), path, undefined);
+      const again = (): Promise<ShardServer[]> => {
+        const starts = Array.from({ length: to }, (_, index) => {
+          const dataDir = join(directory as string, `state-${index}`);
+          return startServer({ ...options, seed: 6, dataDir, shard: { index, count: to } });
+        });
+        return Promise.all(starts) as Promise<ShardServer[]>;
+      };
+      for (const server of await again()) {
+        await server.load(path);
+        await server.close();
+      }
+      // What was loaded stands in the journal.
+      const other = await again();
+      await steps(other, 6, 8);
+      expect(await elementsOf(other)).toEqual(await elementsOf(alone));
+    },
+  );
+
+  it('that is loaded ends the sessions: a worker that is connected gets a rollback', async () => {
+    const path = await temporary();
+    const group = await startGroup(2, { parameters: MODEL, consistency: asp() });
+    await takeCheckpoint(asShards(group), path, undefined);
+    const worker = startWorker<typeof MODEL>(urlsOf(group));
+    await worker.push({ bias: new Float32Array(10).fill(1) });
+    const lost: unknown[] = [];
+    const both = new Promise<void>((resolve) => {
+      worker.on('rollback', (event) => {
+        lost.push(event);
+        if (lost.length === 2) resolve();
+      });
+    });
+    await Promise.all(group.map((server) => server.load(path)));
+    await both;
+    for (const each of lost) expect(each).toMatchObject({ lostPushes: 1, startedAfresh: false });
+    expect((await worker.push({ bias: new Float32Array(10) })).outcome).toBe('applied');
   });
 
   it('is taken by every shard at the clock that they agree on, while training goes on', async () => {

@@ -1,6 +1,11 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import type { PsError } from '../../../src/core/base/errors.js';
+import { WebSocketServer } from 'ws';
+import { PsError } from '../../../src/core/base/errors.js';
 import { bsp } from '../../../src/core/consistency/consistency.js';
+import { encodeFrame } from '../../../src/core/protocol/codec.js';
+import { faultOf } from '../../../src/core/protocol/faults.js';
 import { ParameterServer } from '../../../src/io/server/parameterServer.js';
 import type { ParameterServerOptions } from '../../../src/io/server/serverOptions.js';
 import type { WorkerUrl } from '../../../src/io/worker/serverUrls.js';
@@ -31,6 +36,13 @@ describe('urls that are not those of one group', () => {
       /different models: 1 tensors/,
     ],
     ['another seed', { seed: 1, shard: { index: 1, count: 2 } }, /different groups/],
+    ['another bound of norms', { maxPushNorm: 5, shard: { index: 1, count: 2 } }, /different groups/],
+    ['another clipping', { clip: { norm: 1 }, shard: { index: 1, count: 2 } }, /different groups/],
+    [
+      'another rule for values that are not finite',
+      { nonFinite: 'zero', shard: { index: 1, count: 2 } },
+      /different groups/,
+    ],
     ['another group', { shard: { index: 1, count: 2, group: 'B' } }, /different groups/],
     ['a whole model', {}, /groups of 2 and 1/],
   ])('%s', async (_name, options, text) => {
@@ -54,6 +66,45 @@ describe('urls that are not those of one group', () => {
     );
     expect((await refusal(urls[0] as string)).message).toContain('a worker needs the urls of all 3');
     expect((await refusal(() => urls.slice(0, 2))).code).toBe('PS_MODEL_MISMATCH');
+  });
+
+  it('a token that one of them does not know', async () => {
+    const [first] = await startGroup(2, { parameters: PARAMETERS, auth: 'all' });
+    const other = await shard({ shard: { index: 1, count: 2 }, auth: 'another' });
+    const worker = startWorker([(first as ShardServer).url, other.url], {
+      token: 'all',
+      connectTimeoutMs: 500,
+    });
+    expect(await worker.connect().catch((reason: unknown) => reason)).toMatchObject({
+      code: 'PS_UNAUTHORIZED',
+    });
+  });
+
+  it('another version of the protocol', async () => {
+    const [first] = await startGroup(2, { parameters: PARAMETERS });
+    // It speaks the protocol of a later version: to the worker's Hello it has nothing to say.
+    const later = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'pslib.v1' });
+    await once(later, 'listening');
+    later.on('connection', (socket) => {
+      socket.on('message', () => {
+        const error = new PsError('PS_VERSION', 'the server speaks protocol 2, not 1');
+        socket.send(encodeFrame(faultOf(error), new Uint8Array(0)));
+        socket.close(4406, 'the server speaks protocol 2, not 1');
+      });
+    });
+    const { port } = later.address() as AddressInfo;
+    const error = await refusal([(first as ShardServer).url, `ws://127.0.0.1:${port}`]);
+    later.close();
+    expect(error).toMatchObject({ code: 'PS_VERSION', message: expect.stringContaining('protocol 2') });
+  });
+
+  it.each([2, 3, 5])('all %i in any order are right', async (count) => {
+    const urls = urlsOf(await startGroup(count, { parameters: PARAMETERS }));
+    for (let turn = 0; turn < count; turn++) {
+      const worker = startWorker<typeof PARAMETERS>([...urls.slice(turn), ...urls.slice(0, turn)].reverse());
+      expect([...(await worker.pull()).tensors.b.data]).toEqual([1, 2, 3, 4]);
+      await worker.close();
+    }
   });
 
   it('one where nobody listens is named', async () => {

@@ -1,7 +1,7 @@
 /** `pslib serve` as a process: model files, the environment, an end in good order, and what is wrong with a file. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -60,6 +60,36 @@ async function served(
   };
   return { url, end };
 }
+
+/** Whether a process can be the first of a namespace here, as it is in a container. */
+const mayIsolate = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0;
+
+test.skipIf(!mayIsolate && !process.env.CI)('as process 1 it hears SIGTERM, drains and ends', async () => {
+  const file = write('first.json', JSON.stringify({ parameters: { w: { shape: [2] } } }));
+  const args = [process.execPath, '--import', 'tsx', main, 'serve', file, '--port', '0'];
+  const child = spawn('unshare', ['--pid', '--fork', '--mount-proc', ...args], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines: string[] = [];
+  const ended = once(child, 'exit');
+  createInterface(child.stdout).on('line', (line) => {
+    lines.push(line);
+    if (!line.startsWith('serving')) return;
+    const first = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'));
+    expect(readFileSync(`/proc/${first}/status`, 'utf8')).toMatch(/^NSpid:\t\d+\t1$/m);
+    process.kill(first, 'SIGTERM');
+  });
+  expect(await ended).toEqual([0, null]);
+  expect(lines.slice(1)).toEqual(['SIGTERM: draining', 'stopped at version 0']);
+});
+
+test('does not start with the token of the manifests', async () => {
+  const file = write('token.json', JSON.stringify({ parameters: { w: { shape: [2] } } }));
+  await expect(served([file, '--port', '0'], { PSLIB_TOKEN: 'replace-me' })).rejects.toThrow(
+    /the token is "replace-me", which everyone can read: make one of your own/,
+  );
+});
 
 test('serves a JSON model, keeps what was pushed, and ends in good order', async () => {
   const file = write(

@@ -38,6 +38,9 @@ export class GroupCore implements WorkerMachine {
   readonly #versions = new Map<Member, number>();
   readonly #closed = new Set<Member>();
   #isComplete = false;
+  /** The shell has fewer urls than there were servers. */
+  #hasFewerUrls = false;
+  #hasMoved = false;
   #isClosing = false;
   /** Why it has ended by itself. */
   #ended: PsError | undefined;
@@ -72,6 +75,11 @@ export class GroupCore implements WorkerMachine {
     return this.#isComplete && this.#members.all.every(({ core }) => core.isOpen);
   }
 
+  /** Whether it has ended since the group is now of another number of servers, as the urls say too. */
+  get hasMoved(): boolean {
+    return this.#hasMoved;
+  }
+
   get hasEnded(): boolean {
     return this.#ended !== undefined || this.#isClosing;
   }
@@ -79,6 +87,7 @@ export class GroupCore implements WorkerMachine {
   nextTickAt(): number {
     const { place } = this.#requests;
     const ofMembers = this.#members.all.map(({ core }) => core.nextTickAt());
+    if (this.hasEnded) return Math.min(...ofMembers);
     return Math.min(place.dueAt, place.isApart ? Infinity : this.#absences.dueAt, ...ofMembers);
   }
 
@@ -134,6 +143,7 @@ export class GroupCore implements WorkerMachine {
       case 'streamEnded': {
         const member = this.#members.all[event.server ?? 0];
         if (event.kind === 'opened') this.#urls = event.urls;
+        if (event.kind === 'closed') this.#hasFewerUrls = isMismatch(event.cause);
         if (member !== undefined) this.#members.feed(member, event);
         return;
       }
@@ -229,8 +239,13 @@ export class GroupCore implements WorkerMachine {
   #onClosed(member: Member, error: PsError | undefined): void {
     this.#closed.add(member);
     if (this.#ended !== undefined) return;
-    if (!this.#isClosing) this.#end(error ?? closedError(undefined));
-    else if (this.#closed.size === this.#members.all.length) this.#observe({ kind: 'closed', error });
+    if (this.#isClosing) {
+      if (this.#closed.size === this.#members.all.length) this.#observe({ kind: 'closed', error });
+      return;
+    }
+    const isOfAnotherCount = this.#hasFewerUrls || this.#urls !== this.#members.all.length;
+    this.#hasMoved = this.#isComplete && isOfAnotherCount && isMismatch(error);
+    this.#end(error ?? closedError(undefined));
   }
 
   /** What is final at one server is so at all. */
@@ -251,4 +266,8 @@ export class GroupCore implements WorkerMachine {
   #fail(request: number, error: PsError): void {
     this.#members.add({ kind: 'fail', request, error });
   }
+}
+
+function isMismatch(error: unknown): boolean {
+  return error instanceof PsError && error.code === 'PS_MODEL_MISMATCH';
 }

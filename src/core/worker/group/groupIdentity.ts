@@ -36,7 +36,7 @@ function differenceBetween(member: Member, other: Member): string | undefined {
   const difference = differenceOf(known.whole as Catalogue, met.whole as Catalogue);
   if (difference !== undefined) return `${both} lead to servers of different models: ${difference}`;
   if (known.group !== met.group) {
-    return `${both} lead to servers of different groups (of parameters, first values or seeds, or by their names)`;
+    return `${both} lead to servers of different groups (of parameters, first values, seeds or bounds of gradients, or by their names)`;
   }
   if (known.shard?.index === met.shard?.index) return `${both} lead to the same shard, ${known.shard?.index}`;
   return undefined;
