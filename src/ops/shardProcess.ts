@@ -26,6 +26,7 @@ type Handlers = {
 };
 
 let server: ParameterServer | undefined;
+let keepsState = false;
 /** Values that came for a call that has not. */
 const pieces = new Map<number, Piece[]>();
 
@@ -37,6 +38,7 @@ const handlers: Handlers = {
       shard: { index, count },
     } as unknown as ParameterServerOptions;
     server = new ParameterServer(options);
+    keepsState = options.dataDir !== undefined;
     for (const name of EVENT_NAMES) {
       server.on(name, (...args: unknown[]) => send({ kind: 'event', name, args: args.map(plain) }));
     }
@@ -45,7 +47,7 @@ const handlers: Handlers = {
   },
   async listen() {
     await it().listen();
-    return { url: it().url };
+    return { url: it().url, keepsState };
   },
   async parameters(id) {
     const { version, tensors } = await it().parameters();

@@ -18,6 +18,7 @@ import { GroupEvents, type ServerGroupEvents } from './groupEvents.js';
 import { type CheckedGroupOptions, checkGroupOptions, type ServerGroupOptions } from './groupOptions.js';
 import { ShardChild } from './shardChild.js';
 import { PIECE_ELEMENTS, type ShardCalls, type ShardStart } from './shardMessages.js';
+import { ShardRevivals } from './shardRevival.js';
 
 /** How long `close` waits for connections to end. */
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -41,7 +42,10 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
   readonly count: number;
   readonly #options: CheckedGroupOptions;
   readonly #events: GroupEvents;
-  #shards: readonly ShardChild[] = [];
+  readonly #revivals: ShardRevivals;
+  #shards: ShardChild[] = [];
+  /** How each shard is started again where it was; undefined: it keeps no state. */
+  #restarts: readonly (ShardStart | undefined)[] = [];
   #urls: readonly string[] | undefined;
   /** Of the whole model. */
   #catalogue: Catalogue | undefined;
@@ -53,6 +57,14 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
     super();
     this.#options = checkGroupOptions(options);
     this.count = this.#options.count;
+    this.#revivals = new ShardRevivals({
+      start: (index) => this.#start(index),
+      revived: (index, shard) => {
+        this.#shards[index] = shard;
+        this.#emit('warning', { message: 'it was started again and listens', shard: index });
+      },
+      failed: (error) => this.#emit('error', error),
+    });
     this.#events = new GroupEvents(this.count, (name, ...args) => this.#emit(name, ...args));
   }
 
@@ -86,6 +98,9 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
       const addresses = await this.#ask('listen');
       throwIfOver();
       this.#urls = addresses.map(({ url }) => url);
+      this.#restarts = addresses.map(({ url, keepsState }, i) =>
+        keepsState ? startAt(url, starts[i] as ShardStart) : undefined,
+      );
     } catch (error) {
       await this.#end(0);
       if (this.#state === 'listening') this.#state = 'new';
@@ -96,7 +111,11 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
   #start(index: number): ShardChild {
     return new ShardChild(index, {
       event: (name, args) => this.#events.take(index, name, args),
-      died: (error) => this.#emit('error', error),
+      died: (error) => {
+        this.#emit('error', error);
+        const again = this.#restarts[index];
+        if (again !== undefined) this.#revivals.begin(again);
+      },
     });
   }
 
@@ -215,6 +234,7 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
   }
 
   async #end(timeoutMs: number): Promise<void> {
+    await this.#revivals.end();
     const shards = this.#shards;
     this.#shards = [];
     await Promise.all(shards.map((shard) => shard.end({ timeoutMs }, timeoutMs + END_TIMEOUT_MS)));
@@ -254,6 +274,12 @@ function* piecesOf(values: Float32Array): Generator<{ offset: number; values: Fl
   for (let offset = 0; offset < values.length; offset += PIECE_ELEMENTS) {
     yield { offset, values: values.slice(offset, offset + PIECE_ELEMENTS) };
   }
+}
+
+/** `start`, at the port of `url`. */
+function startAt(url: string, start: ShardStart): ShardStart {
+  const { port } = new URL(url.replace(/^ws/, 'http'));
+  return { ...start, options: { ...start.options, port: Number(port) } };
 }
 
 function closedError(): PsError {

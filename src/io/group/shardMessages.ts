@@ -28,7 +28,8 @@ export interface ShardStart {
 export interface ShardCalls {
   /** The tensors of the whole model. */
   start(start: ShardStart): readonly TensorSpec[];
-  listen(): { readonly url: string };
+  /** `keepsState`: it can be started again without losing what it acknowledged. */
+  listen(): { readonly url: string; readonly keepsState: boolean };
   /** The values held follow as pieces. */
   parameters(): { readonly version: number };
   /** The values to hold came as pieces before. */

@@ -11,7 +11,8 @@ const root = new URL('../../../', import.meta.url);
 function run(body: string): Promise<{ code: number | null; output: string }> {
   const program = `
     import { adam } from './src/core/optim/adam.ts';
-    import { ssp } from './src/core/consistency/consistency.ts';
+    import { asp, ssp } from './src/core/consistency/consistency.ts';
+    import { sgd } from './src/core/optim/sgd.ts';
     import { ServerGroup } from './src/io/group/serverGroup.ts';
     import { Worker } from './src/io/worker/node/worker.ts';
     const parameters = { w: { shape: [300, 1000], init: 'normal' }, b: { shape: [7], data: Float32Array.of(1, 2, 3, 4, 5, 6, 7) } };
@@ -152,6 +153,36 @@ describe('a ServerGroup', () => {
       'PS_INTERNAL',
       '',
     ]);
+  });
+
+  it('starts a shard again whose process was killed: at its port, with its state, and the worker goes on', async () => {
+    const { output } = await run(`
+      import { execFileSync } from 'node:child_process';
+      import { mkdtempSync, rmSync } from 'node:fs';
+      import { tmpdir } from 'node:os';
+      import { join } from 'node:path';
+      const dataDir = mkdtempSync(join(tmpdir(), 'pslib-revival-'));
+      const group = new ServerGroup({ count: 2, parameters, dataDir, optimizer: sgd({ learningRate: 1 }), consistency: asp() });
+      await group.listen();
+      const worker = new Worker(group.urls, { reconnect: { minDelayMs: 20, maxDelayMs: 100 } });
+      const [name, { data }] = Object.entries((await worker.pull()).tensors)[0];
+      const ones = { [name]: new Float32Array(data.length).fill(-1) };
+      const before = [...data];
+      await worker.push(ones);
+      const errors = [];
+      group.on('error', ({ code }) => errors.push(code));
+      const [child] = execFileSync('pgrep', ['-f', 'shardProcess', '-P', String(process.pid)], { encoding: 'utf8' }).split('\\n');
+      const again = new Promise((resolve) => group.on('warning', resolve));
+      process.kill(Number(child), 'SIGKILL');
+      await worker.push(ones);
+      console.log((await again).message, errors.join());
+      const { tensors } = await group.parameters();
+      console.log(tensors[name].data.every((value, i) => value === Math.fround(Math.fround(before[i] + 1) + 1)));
+      await worker.close();
+      await group.close();
+      rmSync(dataDir, { recursive: true });
+    `);
+    expect(output.split('\n')).toEqual(['it was started again and listens PS_INTERNAL', 'true', '']);
   });
 
   it('leaves no process behind when its own is killed', async () => {
