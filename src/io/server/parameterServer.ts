@@ -200,10 +200,9 @@ export class ParameterServer<
   /**
    * Replaces all parameters by those of `snapshot`, or of the safetensors file at that path, and optimizer slots start
    * anew; or, with the slots, by those of the group's checkpoint there, and then workers' sessions end: each gets a
-   * `rollback`. Sparse tables get the rows of a checkpoint of theirs instead of all that they have; a snapshot, or a file
-   * without tables, leaves them as they are. The version rises by 1. Rejects and changes nothing if they don't fit: with
-   * `PS_INVALID_ARGUMENT`, `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH` or `PS_NOT_FINITE`; for a file that can't be
-   * read with `PS_STORAGE`, for one that is damaged with `PS_CORRUPT`. A file may have more tensors.
+   * `rollback`. Sparse tables get the rows of a checkpoint of theirs; without any they stay. The version rises by 1.
+   * Rejects and changes nothing if they don't fit: with `PS_INVALID_ARGUMENT`, `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH` or
+   * `PS_NOT_FINITE`; a file also with `PS_STORAGE`, or `PS_CORRUPT` if it is damaged. It may have more tensors.
    */
   async load(snapshot: Pick<Snapshot, 'tensors'> | string): Promise<void> {
     const loaded =
