@@ -206,6 +206,30 @@ describe('a group', () => {
     for (const server of [first, second]) expect(server.workers().map(({ clock }) => clock)).toEqual([2]);
   });
 
+  it('a run outlasts a shard that is away for longer than a pull may wait', async () => {
+    const options = { parameters: MODEL, consistency: asp(), limits: { disconnectGraceMs: 20 } };
+    const [first, second] = (await startGroup(2, options)) as [ShardServer, ShardServer];
+    const worker = startWorker<typeof MODEL>([first.url, second.url], {
+      ...{ pullTimeoutMs: 100, onRollback: 'continue' },
+      reconnect: { minDelayMs: 30, maxDelayMs: 60 },
+    });
+    const { port } = second.address() as { port: number };
+    let attempts = 0;
+    worker.on('reconnecting', () => {
+      attempts++;
+      if (attempts === 12) void startServer({ ...options, port, shard: { index: 1, count: 2 } });
+    });
+    const summary = await worker.run(
+      async (parameters, _batch, { step }) => {
+        if (step === 3 && attempts === 0) await second.close();
+        return { gradients: gradientsFor(parameters, step) };
+      },
+      { steps: 8 },
+    );
+    expect(summary.steps).toBe(8);
+    expect(attempts).toBeGreaterThanOrEqual(12);
+  });
+
   it('finishes, and leaves all tables', async () => {
     const group = await startGroup(2, { parameters: PARAMETERS });
     const worker = startWorker(urlsOf(group));

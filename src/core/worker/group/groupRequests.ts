@@ -77,7 +77,9 @@ export class GroupRequests {
       this.#open.set(request, pull);
       pull.begin();
     };
-    const deadline = this.#members.now + command.timeoutMs;
+    // Its turn comes when all shards are there.
+    const { timeoutMs, countsOffline = true } = command;
+    const deadline = countsOffline ? this.#members.now + timeoutMs : Number.POSITIVE_INFINITY;
     if (command.training && !this.#isReadOnly) this.#inTurn(request, true, start, deadline);
     else start();
   }
