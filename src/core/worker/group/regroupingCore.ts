@@ -64,6 +64,10 @@ export class RegroupingCore implements WorkerMachine {
     return this.#inner.staleness;
   }
 
+  get servers(): number {
+    return this.#inner.servers;
+  }
+
   get isOpen(): boolean {
     return this.#move === undefined && this.#inner.isOpen;
   }
