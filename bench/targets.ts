@@ -111,6 +111,26 @@ const TARGETS: readonly Target[] = [
       return ratios.every((ratio) => ratio !== undefined) ? Math.min(...ratios) : undefined;
     }),
   ),
+  atLeast('pushes of 4 KB, 8 workers: with a journal against none', 0.8, (find) =>
+    ratioOf(find('durability', '4 KB, 8 workers', 'journal')),
+  ),
+  ...['1 worker', '4 workers'].map((workers) =>
+    atLeast(`pushes of 16 MB, ${workers}, with a journal: against the disk alone or memory`, 0.9, (find) => {
+      const of = (subject: string) => medianOf(find('durability', `16 MB, ${workers}`, subject));
+      const bounds = [of('the disk alone, write and sync'), of('memory')];
+      const measured = of('journal');
+      if (measured === undefined || bounds[0] === undefined || bounds[1] === undefined) return undefined;
+      return measured / Math.min(bounds[0], bounds[1]);
+    }),
+  ),
+  ...['65,536 pushes of 4 KB', '16 pushes of 16 MB', '2 pushes of 100 MB'].map((journal) =>
+    atMost(`recovery of 100 MB with ${journal} of journal, ms`, 5000, (find) =>
+      medianOf(find('recovery', '100 MB model', journal)),
+    ),
+  ),
+  atMost('p99 until a worker goes on, from listening again after kill -9, ms', 2000, (find) => {
+    return find('reconnect', 'server killed', '4 workers, defaults')?.more?.['p99 ms'];
+  }),
   atMost('growth over 10,000 rounds, MiB', 4, (find) => medianOf(find('growth', '1 MB', PSLIB))),
   ...(
     [

@@ -119,6 +119,12 @@ export class PsError extends Error {
   }
 }
 
+/** `error` itself if it is one of ours; else a `PS_INTERNAL` with it as the cause. */
+export function asPsError(error: unknown): PsError {
+  if (error instanceof PsError) return error;
+  return new PsError('PS_INTERNAL', error instanceof Error ? error.message : String(error), { cause: error });
+}
+
 const kinds: Readonly<Record<PsErrorCode, ErrorKind>> = ERROR_KINDS;
 const codeByWire = new Map<number, PsErrorCode>();
 const codeByClose = new Map<number, PsErrorCode>();

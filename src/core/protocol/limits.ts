@@ -28,5 +28,7 @@ export const MAX_LAGGARDS = 8;
 export const MAX_VALUE_DEPTH = 64;
 /** Highest clock that a worker may come with, so that clocks stay safe integers. */
 export const MAX_CLOCK: number = 2 ** 52;
+/** Most values in an input, item or result of a task, those in others too; elements of typed arrays don't count. */
+export const MAX_VALUES = 1_048_576;
 /** Most leases in one message. */
 export const MAX_LEASES = 512;

@@ -16,6 +16,8 @@ export interface MsgpackBounds {
   readonly maxArray: number;
   /** Most entries of a map. */
   readonly maxMap: number;
+  /** Most values in arrays and maps together: what takes a byte here may take a hundred in memory. Default: any number. */
+  readonly maxValues?: number;
   /** What an extension stands for; undefined: its type is not known. `data` is a view. Default: none is known. */
   readonly fromExtension?: (type: number, data: Uint8Array) => unknown;
 }
@@ -28,6 +30,7 @@ export class MsgpackReader {
   readonly #bytes: Uint8Array;
   readonly #bounds: MsgpackBounds;
   #at: number;
+  #values = 0;
 
   constructor(bytes: Uint8Array, bounds: MsgpackBounds, at = 0) {
     this.#bytes = bytes;
@@ -77,14 +80,14 @@ export class MsgpackReader {
   }
 
   #array(count: number, depth: number): unknown[] {
-    this.#enter(count, depth, this.#bounds.maxArray, 'too long an array');
+    this.#enter(count, count, depth, this.#bounds.maxArray, 'too long an array');
     const items: unknown[] = [];
     for (let left = count; left > 0; left--) items.push(this.value(depth + 1));
     return items;
   }
 
   #map(count: number, depth: number): Record<string, unknown> {
-    this.#enter(count, depth, this.#bounds.maxMap, 'too large a map');
+    this.#enter(count, 2 * count, depth, this.#bounds.maxMap, 'too large a map');
     const fields: Record<string, unknown> = {};
     for (let left = count; left > 0; left--) {
       const key = this.value(depth + 1);
@@ -97,8 +100,11 @@ export class MsgpackReader {
     return fields;
   }
 
-  #enter(count: number, depth: number, most: number, what: string): void {
+  #enter(count: number, values: number, depth: number, most: number, what: string): void {
+    const { maxValues = Number.POSITIVE_INFINITY } = this.#bounds;
     if (count > most) throw this.#malformed(`holds ${what}`);
+    this.#values += values;
+    if (this.#values > maxValues) throw this.#malformed(`holds more than ${maxValues} values`);
     if (count > 0 && depth === this.#bounds.maxDepth) throw this.#malformed('is nested too deeply');
     // Each value is one byte at least.
     if (count > this.#bytes.length - this.#at) throw this.#cutOff();

@@ -27,6 +27,7 @@ export class MsgpackWriter {
   readonly #toExtension: ToExtension | undefined;
   #bytes = new Uint8Array(0);
   #at = 0;
+  #values = 0;
 
   /** `maxDepth`: arrays and maps that may stand in each other. */
   constructor(maxDepth: number, toExtension?: ToExtension) {
@@ -45,6 +46,12 @@ export class MsgpackWriter {
   begin(target: Uint8Array, at: number): void {
     this.#bytes = target as Uint8Array<ArrayBuffer>;
     this.#at = at;
+    this.#values = 0;
+  }
+
+  /** Values written since `begin` in arrays and maps, keys of maps too. */
+  get values(): number {
+    return this.#values;
   }
 
   /** Where the next value goes. */
@@ -91,11 +98,13 @@ export class MsgpackWriter {
       this.raw(value);
     } else if (Array.isArray(value)) {
       this.#enter(value.length, depth);
+      this.#values += value.length;
       this.#head(value.length, 0x90, 16, 0xdb);
       for (const each of value) this.value(each, depth + 1);
     } else {
       const keys = Object.keys(value);
       this.#enter(keys.length, depth);
+      this.#values += 2 * keys.length;
       this.map(keys.length);
       for (const key of keys) {
         this.#string(key);

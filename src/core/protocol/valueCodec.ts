@@ -10,7 +10,7 @@
  * All integers are little-endian. A value is a multiple of 8 bytes long, so values can stand behind each other.
  */
 import { describe, PsError } from '../base/errors.js';
-import { MAX_VALUE_DEPTH } from './limits.js';
+import { MAX_VALUE_DEPTH, MAX_VALUES } from './limits.js';
 import { MsgpackReader } from './msgpackReader.js';
 import { type Extension, MsgpackWriter } from './msgpackWriter.js';
 import { dateOfTimestamp, timestampOf } from './timestamp.js';
@@ -58,18 +58,18 @@ let source: Uint8Array = ZEROS;
 let sourceAt = 0;
 
 const writer = new MsgpackWriter(MAX_VALUE_DEPTH, toExtension);
-/** A count is bounded by the bytes that are there. */
 const BOUNDS = {
   what: 'value: its structure',
   maxDepth: MAX_VALUE_DEPTH,
   maxArray: Number.POSITIVE_INFINITY,
   maxMap: Number.POSITIVE_INFINITY,
+  maxValues: MAX_VALUES,
   fromExtension,
 };
 
 /**
  * The bytes of `value`. `name` is what the error calls it. Throws `PS_VALUE_INVALID` for what has no
- * bytes: functions, symbols, objects of classes, cycles.
+ * bytes: functions, symbols, objects of classes, cycles; and for more than MAX_VALUES values outside of typed arrays.
  */
 export function encodeValue(value: unknown, name = 'value'): EncodedValue {
   arrays = [];
@@ -79,6 +79,10 @@ export function encodeValue(value: unknown, name = 'value'): EncodedValue {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new PsError('PS_VALUE_INVALID', `${name} can't be sent: ${reason}`, { cause });
+  }
+  if (writer.values > MAX_VALUES) {
+    const text = `${name} can't be sent: it has more than ${MAX_VALUES} values; use typed arrays`;
+    throw new PsError('PS_VALUE_INVALID', text);
   }
   const head = new Uint8Array(padded(PREAMBLE_BYTES + structure.length));
   new DataView(head.buffer).setUint32(0, structure.length, true);

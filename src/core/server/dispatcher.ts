@@ -2,7 +2,7 @@
  * What each message leads to. Messages whose order matters go through their session's inbox; liveness
  * messages are handled at once. A message that is refused changes nothing.
  */
-import { closeCodeOf, PsError } from '../base/errors.js';
+import { asPsError, closeCodeOf, PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
 import { MessageType, type WorkerMessage } from '../protocol/messages.js';
 import { StagingPool } from '../table/stagingPool.js';
@@ -51,6 +51,7 @@ export class Dispatcher {
     this.tasks = new Tasks(context);
     this.membership = new Membership(context, {
       detach: (session) => this.#detach(session),
+      hasTasks: ({ id }) => this.tasks.generic.pool.leases.count(id) > 0,
       onLeft: (session) => this.tasks.generic.onLeft(session),
     });
     this.updates = new UpdateQueue(context);
@@ -133,7 +134,7 @@ export class Dispatcher {
     const connection = this.#connections.get(id);
     return {
       isReceiving: connection?.incoming !== undefined && !connection.isPaused,
-      isComputing: connection?.session?.isComputing === true,
+      isComputing: connection?.session !== undefined && this.membership.isExcused(connection.session),
     };
   }
 
@@ -290,9 +291,10 @@ export class Dispatcher {
   #guard(connection: Connection, id: string | undefined, action: () => void): void {
     try {
       action();
-    } catch (error) {
-      this.#context.observe({ kind: 'rejected', id, error: error as PsError });
-      this.#closeWith(connection, error as PsError);
+    } catch (cause) {
+      const error = asPsError(cause);
+      this.#context.observe({ kind: 'rejected', id, error });
+      this.#closeWith(connection, error);
     }
   }
 
@@ -335,6 +337,7 @@ export class Dispatcher {
     this.pulls.forget(connection.id);
     this.tasks.forget(connection.id);
     const { session } = connection;
+    if (session !== undefined) session.unansweredPushes = 0;
     for (const item of session?.inbox.splice(0) ?? []) {
       if (item.kind === 'push') this.#reception.drop(item.push);
       else if (item.kind === 'rows') item.rows.release();

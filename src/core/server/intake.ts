@@ -5,7 +5,7 @@
  *     Push ──▶ awaiting room ──▶ gathering ──last byte──▶ complete
  *       └───▶ discarding (refused, or already decided) ─────┘
  */
-import { PsError } from '../base/errors.js';
+import { asPsError, PsError } from '../base/errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { Shard } from '../partition/keyRange.js';
 import type { Push } from '../protocol/messages.js';
@@ -29,6 +29,8 @@ export interface PushRules {
   readonly maxPushNorm: number;
   /** Of a group: pushes are slices of gradients, and say the norm of the whole. */
   readonly shard: Shard;
+  /** Longest push taken, in bytes. */
+  readonly maxPushBytes: number;
 }
 
 /** By so much the sum over a slice may be above that of the whole gradient: they are summed in other blocks. */
@@ -52,7 +54,9 @@ export class IncomingPush {
   readonly #rules: PushRules;
   readonly #kept: Uint8Array[] = [];
   #area: Float32Array | undefined;
+  #chargedBytes = 0;
   #received = 0;
+  #isDiscarded: boolean;
   #check: ElementCheck | undefined;
 
   constructor(message: Push, connection: number, rules: PushRules, isDiscarded: boolean) {
@@ -64,13 +68,15 @@ export class IncomingPush {
       const pieces = piecesOf(message, this.selection, rules);
       this.#check = new ElementCheck(pieces, rules.kernels, rules.nonFinite, rules.shard);
     } catch (error) {
-      this.fault = error as PsError;
+      this.fault = asPsError(error);
     }
-    this.isDiscarded = isDiscarded || this.fault !== undefined;
+    this.#isDiscarded = isDiscarded || this.fault !== undefined;
   }
 
   /** Its bytes are counted and dropped. */
-  readonly isDiscarded: boolean;
+  get isDiscarded(): boolean {
+    return this.#isDiscarded;
+  }
 
   /** Whether every byte has come and is checked. */
   get isComplete(): boolean {
@@ -91,7 +97,7 @@ export class IncomingPush {
       this.#received = payload.length;
       return true;
     }
-    if (payload.length === this.message.bytes) {
+    if (payload.length === this.message.bytes && (area !== undefined || this.#charge(pool))) {
       this.#area = area;
       this.gradient = area ?? floatsOf(payload);
       this.#received = payload.length;
@@ -104,9 +110,25 @@ export class IncomingPush {
     return pool !== undefined && this.takeRoom(pool);
   }
 
+  /** Room for what stays where it was received: it counts like an area. */
+  #charge(pool: StagingPool | undefined): boolean {
+    const { bytes } = this.message;
+    if (bytes > 0 && pool?.charge(bytes) !== true) return false;
+    this.#chargedBytes = bytes;
+    return true;
+  }
+
   /** Tries to get an area; what was kept moves into it. */
   takeRoom(pool: StagingPool): boolean {
-    const area = pool.take(this.message.bytes / 4, this.message.rows !== undefined);
+    let area: Float32Array | undefined;
+    try {
+      area = pool.take(this.message.bytes / 4, this.message.rows !== undefined);
+    } catch (cause) {
+      this.#discard(
+        new PsError('PS_LIMIT', `no memory for a push of ${this.message.bytes} bytes`, { cause }),
+      );
+      return true;
+    }
     if (area === undefined) return false;
     this.#area = area;
     this.gradient = area;
@@ -127,6 +149,13 @@ export class IncomingPush {
     return bytesOf(this.#area).subarray(this.#received, this.#received + bytes);
   }
 
+  #discard(fault: PsError): void {
+    this.fault = fault;
+    this.#isDiscarded = true;
+    this.isAwaitingRoom = false;
+    this.#kept.length = 0;
+  }
+
   /** Takes the next chunk, which may stand in its place already. REQUIRES: it begins at `received` and does not go past the end. */
   add(payload: Uint8Array): void {
     if (this.isAwaitingRoom) this.#kept.push(payload);
@@ -140,6 +169,8 @@ export class IncomingPush {
   /** Gives the staging area back; afterwards the gradient may be overwritten. Repeating it is harmless. */
   release(pool: StagingPool): void {
     if (this.#area !== undefined) pool.give(this.#area);
+    pool.refund(this.#chargedBytes);
+    this.#chargedBytes = 0;
     this.#area = undefined;
     this.gradient = undefined;
     this.#kept.length = 0;
@@ -217,7 +248,7 @@ export class IncomingPush {
 }
 
 /** The tensors of a push. Throws the typed error that refuses it. */
-function selectionOf(message: Push, { catalogue, tables, dims }: PushRules): Selection {
+function selectionOf(message: Push, { catalogue, tables, dims, maxPushBytes }: PushRules): Selection {
   const selection = catalogue.select(message.tensors);
   for (const entry of selection.entries) {
     if (entry.trainable) continue;
@@ -234,6 +265,10 @@ function selectionOf(message: Push, { catalogue, tables, dims }: PushRules): Sel
     throw new PsError('PS_TABLE_FULL', text, { details: { tensor: found.name } });
   }
   const bytes = 4 * (selection.length + elementsOfRows(rows, dims));
+  if (bytes > maxPushBytes) {
+    const text = `a push of ${bytes} bytes; the server takes ${maxPushBytes} (limits.stagingBytes): push fewer rows at once`;
+    throw new PsError('PS_LIMIT', text);
+  }
   if (bytes === message.bytes) return selection;
   throw new PsError(
     'PS_WRONG_LENGTH',

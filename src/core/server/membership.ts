@@ -13,6 +13,8 @@ import type { Session } from './session.js';
 export interface MembershipOwner {
   /** Forgets what a session's connection had under way. */
   detach(session: Session): void;
+  /** Whether it holds generic tasks. */
+  hasTasks(session: Session): boolean;
   /** A worker has left. */
   onLeft(session: Session): void;
 }
@@ -64,6 +66,17 @@ export class Membership {
     session.isComputing = true;
     const { leaseMs, maxStepMs } = options.limits;
     session.leaseUntil = now + Math.max(leaseMs, Math.min(stepMs, maxStepMs));
+  }
+
+  /**
+   * Whether `session` may be slow to read and to send, since it computes. Only who trains or holds tasks has
+   * something to compute, and one step is no longer than `maxStepMs`: saying so again and again holds nothing up.
+   */
+  isExcused(session: Session): boolean {
+    if (!session.isComputing || session.isReader) return false;
+    const { now, options, state } = this.#context;
+    if (!state.clocks.has(session.id)) return this.#owner.hasTasks(session);
+    return now - session.lastProgress < options.limits.maxStepMs;
   }
 
   /** Its socket closed without goodbye: it has a short time to come back. */

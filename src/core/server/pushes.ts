@@ -256,6 +256,7 @@ export class PushDesk {
   /** Sends to the connection that the push came on, if it is still the session's. */
   #send(session: Session, push: IncomingPush, message: Fault | PushResult): void {
     if (session.connection !== push.connection) return;
+    session.unansweredPushes--;
     this.#context.emit({ kind: 'send', connection: push.connection, message });
   }
 

@@ -39,8 +39,11 @@ export class PushReception {
     const { catalogue, kernels } = context.state.table;
     const { dims } = context.state.tables;
     const tables = context.state.tables.tables.map(({ spec }) => spec);
-    const { nonFinite, maxPushNorm, shard } = context.options;
-    this.#rules = { catalogue, tables, dims, kernels, nonFinite, maxPushNorm, shard };
+    const { nonFinite, maxPushNorm, shard, limits } = context.options;
+    // A gradient of the whole model always fits.
+    const maxPushBytes = Math.max(limits.stagingBytes, catalogue.length * Float32Array.BYTES_PER_ELEMENT);
+    const values = { catalogue, tables, dims, kernels };
+    this.#rules = { ...values, nonFinite, maxPushNorm, shard, maxPushBytes };
   }
 
   /** Whether someone waits for room: whoever comes later does not take it before. */
@@ -60,6 +63,13 @@ export class PushReception {
       this.#handlers.fail(connection, new PsError('PS_PROTOCOL', `push ${message.seq} begins wrongly`));
       return;
     }
+    const { maxRequests } = this.#context.options.limits;
+    if (session.unansweredPushes >= maxRequests) {
+      const text = `push ${message.seq} comes while ${maxRequests} are not answered`;
+      this.#handlers.fail(connection, new PsError('PS_PROTOCOL', text));
+      return;
+    }
+    session.unansweredPushes++;
     const isDecided = message.seq <= session.decidedSeq;
     const push = new IncomingPush(message, connection.id, this.#rules, isDecided);
     connection.incoming = push;

@@ -2,7 +2,7 @@
  * Enter, Leave, Tick and Pull: what a request that has come to the head of its inbox leads to. One that
  * is refused is answered with its fault and changes nothing, not even the clock table.
  */
-import { PsError } from '../base/errors.js';
+import { asPsError, PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
 import { MAX_CLOCK } from '../protocol/limits.js';
 import { type Enter, type Leave, MessageType, type Pull, type Tick } from '../protocol/messages.js';
@@ -32,7 +32,7 @@ export class RequestDesk {
       if (message.t === MessageType.pull) this.#pull(session, connection, message);
       else this.#changeClock(session, connection, message);
     } catch (error) {
-      this.#refuse(session, connection, message.request, error as PsError);
+      this.#refuse(session, connection, message.request, asPsError(error));
     }
   }
 
@@ -55,7 +55,7 @@ export class RequestDesk {
       this.#pulls.askRows(session, connection, rows);
     } catch (error) {
       rows.release();
-      this.#refuse(session, connection, message.request, error as PsError);
+      this.#refuse(session, connection, message.request, asPsError(error));
     }
   }
 

@@ -70,6 +70,8 @@ export class Session {
   waitingPulls = 0;
   /** Messages whose order matters and that are not handled yet. */
   readonly inbox: OrderedMessage[] = [];
+  /** Pushes of its connection that have begun and are not answered. */
+  unansweredPushes = 0;
   /** The head of the inbox waits for a decision. */
   isBlocked = false;
 

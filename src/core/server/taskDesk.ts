@@ -69,7 +69,7 @@ export class TaskDesk {
     }
     const deadline = now + options.limits.pullTimeoutMs;
     const waiting = { session, connection, request, want: Math.min(want, MAX_LEASES), deadline };
-    if (want === 0) this.#answer(waiting, []);
+    if (want === 0) this.#answerNothing(waiting);
     else {
       this.#waiting.set(session, waiting);
       this.#serve(waiting);
@@ -86,7 +86,8 @@ export class TaskDesk {
     let intake = this.#intakes.get(connection);
     if (message.t === MessageType.taskResults) {
       if (intake !== undefined) throw new PsError('PS_PROTOCOL', 'results begin within others');
-      intake = new TaskIntake(message, this.#context.options.limits.maxTaskBytes);
+      const isHeld = (lease: number): boolean => this.pool.leases.find(lease, session.id) !== undefined;
+      intake = new TaskIntake(message, this.#context.options.limits.maxTaskBytes, isHeld);
       intake.add(undefined, payload);
     } else {
       if (intake === undefined) throw new PsError('PS_PROTOCOL', 'a chunk of results that never began');
@@ -94,12 +95,25 @@ export class TaskDesk {
     }
     if (!intake.isComplete) {
       this.#intakes.set(connection, intake);
+      this.#checkRoom();
       return;
     }
     this.#intakes.delete(connection);
     for (const result of intake.results()) this.#take(session, result);
     const { request } = intake.message;
     this.#context.emit({ kind: 'send', connection, message: { t: MessageType.taskAck, request } });
+  }
+
+  /** All results that are arriving together have as much room as pushes. Throws `PS_LIMIT`: who is one too many comes again. */
+  #checkRoom(): void {
+    const { stagingBytes, maxTaskBytes } = this.#context.options.limits;
+    let bytes = 0;
+    for (const { heldBytes } of this.#intakes.values()) bytes += heldBytes;
+    if (bytes <= Math.max(stagingBytes, maxTaskBytes)) return;
+    throw new PsError(
+      'PS_LIMIT',
+      `${bytes} bytes of results are arriving; limits.stagingBytes is ${stagingBytes}`,
+    );
   }
 
   /** Looks at every waiting request again. */
@@ -137,7 +151,7 @@ export class TaskDesk {
 
   onTick(): void {
     const { now } = this.#context;
-    for (const waiting of this.#waiting.values()) if (now >= waiting.deadline) this.#answer(waiting, []);
+    for (const waiting of this.#waiting.values()) if (now >= waiting.deadline) this.#answerNothing(waiting);
     const late: HeldTask[] = [];
     for (const [id, concurrency] of this.#concurrency) {
       for (const lease of this.pool.running(id, concurrency, now)) {
@@ -175,6 +189,14 @@ export class TaskDesk {
       bytes += next.input.bytes;
     }
     if (granted.length > 0) this.#answer(waiting, granted);
+  }
+
+  /** One small message: a flood of requests for nothing finds the bound on what is not read. */
+  #answerNothing({ session, connection, request }: WaitingRequest): void {
+    this.#waiting.delete(session);
+    const { maxTaskBytes: maxResultBytes } = this.#context.options.limits;
+    const message = { t: MessageType.taskLeases, request, leases: [], lengths: [], bytes: 0, maxResultBytes };
+    this.#context.emit({ kind: 'send', connection, message });
   }
 
   #answer({ session, connection, request }: WaitingRequest, granted: readonly HeldTask[]): void {

@@ -1,5 +1,5 @@
 /** Everything about tasks that the dispatcher routes to: data shards and generic ones, as one part. */
-import { PsError } from '../base/errors.js';
+import { asPsError, PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
 import { MessageType } from '../protocol/messages.js';
 import type { DataRequest, TaskRequest, TaskResultChunk, TaskResults } from '../protocol/taskMessages.js';
@@ -44,10 +44,11 @@ export class Tasks {
     try {
       if (session.isReader) throw new PsError('PS_FORBIDDEN', 'a reader may take no data shards');
       this.data.ask(session, connection, message);
-    } catch (error) {
+    } catch (cause) {
       const { request } = message;
-      this.#context.observe({ kind: 'rejected', id: session.id, error: error as PsError });
-      this.#context.emit({ kind: 'send', connection, message: { ...faultOf(error as PsError), request } });
+      const error = asPsError(cause);
+      this.#context.observe({ kind: 'rejected', id: session.id, error });
+      this.#context.emit({ kind: 'send', connection, message: { ...faultOf(error), request } });
     }
   }
 

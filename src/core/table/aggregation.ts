@@ -1,7 +1,8 @@
 /**
  * Several updates of one clock into one that a minority cannot move far: coordinate by coordinate (median, trimmed
  * mean), or by choosing one of them (Krum). Each works in slices and in a fixed order of float64 operations, rounded
- * once, so that neither slices nor replays change a bit. Values that are infinite are merely the largest.
+ * once, so that neither slices nor replays change a bit. Values that are infinite are merely the
+ * largest, and NaN is as bad as the largest.
  */
 import { faultyOf, type RobustAggregation } from '../consistency/aggregate.js';
 import { type Job, JobSequence, JobThen, RangeJob } from './job.js';
@@ -43,8 +44,9 @@ function byCoordinate(sums: readonly Float32Array[], cut: number): Job {
   });
 }
 
-/** Puts `value` into the sorted first `length` values. */
-function insert(values: Float64Array, length: number, value: number): void {
+/** Puts `value` into the sorted first `length` values; NaN, which has no place among them, counts as Infinity. */
+function insert(values: Float64Array, length: number, given: number): void {
+  const value = Number.isNaN(given) ? Number.POSITIVE_INFINITY : given;
   let at = length;
   while (at > 0 && (values[at - 1] as number) > value) {
     values[at] = values[at - 1] as number;

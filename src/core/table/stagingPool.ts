@@ -39,7 +39,8 @@ export class StagingPool {
 
   /**
    * An area of `length` elements (contents undefined), or undefined when there is no room now. `isVarying`: the next will
-   * have another length, as pushes of rows do: it gets a part of one that will do for those too.
+   * have another length, as pushes of rows do: it gets a part of one that will do for those too. Throws what `allocate`
+   * does.
    */
   take(length: number, isVarying: boolean = false): Float32Array | undefined {
     if (!isVarying || length < MIN_VARYING) return this.#take(length);
@@ -54,16 +55,32 @@ export class StagingPool {
   #take(length: number): Float32Array | undefined {
     const bytes = length * 4;
     if (this.#usedBytes > 0 && this.#usedBytes + bytes > this.#maxBytes) return undefined;
-    this.#usedBytes += bytes;
     const index = this.#free.findIndex((area) => area.length === length);
-    if (index >= 0) return this.#free.splice(index, 1)[0];
+    if (index >= 0) {
+      this.#usedBytes += bytes;
+      return this.#free.splice(index, 1)[0];
+    }
     while (this.#free.length > 0 && this.#heldBytes + bytes > this.#maxBytes) {
       const dropped = this.#free.shift() as Float32Array;
       this.#heldBytes -= dropped.byteLength;
       this.#release(dropped);
     }
+    const area = this.#allocate(length);
+    this.#usedBytes += bytes;
     this.#heldBytes += bytes;
-    return this.#allocate(length);
+    return area;
+  }
+
+  /** Counts `bytes` that lie elsewhere as if they were an area; false when there is no room for them now. */
+  charge(bytes: number): boolean {
+    if (this.#usedBytes > 0 && this.#usedBytes + bytes > this.#maxBytes) return false;
+    this.#usedBytes += bytes;
+    return true;
+  }
+
+  /** Takes back what was charged. */
+  refund(bytes: number): void {
+    this.#usedBytes -= bytes;
   }
 
   /** Gives an area back. Exactly once per area. */

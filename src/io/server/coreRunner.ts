@@ -140,9 +140,10 @@ export class CoreRunner {
       onControl: () => this.#links.get(connection)?.reading.messageEnded(),
       onClose: () => this.#onClose(connection),
     });
-    const outbox = new Outbox(transport, WINDOW_BYTES, (stream) =>
-      this.dispatch({ kind: 'streamEnded', stream, now: monotonicNow() }),
-    );
+    const outbox = new Outbox(transport, WINDOW_BYTES, (stream) => {
+      this.dispatch({ kind: 'streamEnded', stream, now: monotonicNow() });
+      this.#links.get(connection)?.reading.look();
+    });
     const watch = new LinkWatch(wire, this.#rates);
     const reading = new Reading(transport, outbox, wire, this.#rates.pauseOutboundBytes);
     this.#links.set(connection, { transport, outbox, watch, onClosed, wire, reading });
@@ -290,8 +291,11 @@ export class CoreRunner {
         break;
       case 'stream': {
         const link = this.#links.get(effect.connection);
-        if (link !== undefined) link.outbox.stream(effect.stream);
-        else this.dispatch({ kind: 'streamEnded', stream: effect.stream.id, now: monotonicNow() });
+        link?.outbox.stream(effect.stream);
+        link?.reading.look();
+        if (link === undefined) {
+          this.dispatch({ kind: 'streamEnded', stream: effect.stream.id, now: monotonicNow() });
+        }
         break;
       }
       case 'close':

@@ -6,6 +6,9 @@ import type { Outbox } from '../transport/outbox.js';
 import type { Transport } from '../transport/transport.js';
 import type { Wire } from './linkWatch.js';
 
+/** Answers in several chunks that may wait for one another; with more the connection is not read from. */
+const MAX_WAITING_STREAMS = 16;
+
 /** The reading side of one connection. */
 export class Reading {
   readonly #transport: Transport;
@@ -44,11 +47,14 @@ export class Reading {
 
   /** Something was sent, or time has passed: stops or goes on as the other end reads. */
   look(): void {
-    const { bufferedBytes } = this.#outbox;
-    if (!this.#isChoked && bufferedBytes > this.#pauseOutboundBytes) {
+    const { bufferedBytes, pendingStreams } = this.#outbox;
+    const isFull = bufferedBytes > this.#pauseOutboundBytes || pendingStreams > MAX_WAITING_STREAMS;
+    const isRoomy =
+      bufferedBytes <= this.#pauseOutboundBytes / 2 && pendingStreams <= MAX_WAITING_STREAMS / 2;
+    if (!this.#isChoked && isFull) {
       this.#isChoked = true;
       this.#transport.pause();
-    } else if (this.#isChoked && bufferedBytes <= this.#pauseOutboundBytes / 2) {
+    } else if (this.#isChoked && isRoomy) {
       this.#isChoked = false;
       if (!this.#isHeld) this.#transport.resume();
     }

@@ -180,11 +180,17 @@ function shareOf({ spec, optimizer }: CheckedTable, { count }: Shard): CheckedTa
   return { spec: { ...spec, maxRows: Math.ceil(spec.maxRows / count) }, optimizer };
 }
 
+/** The memory of the machine, or what its container may use of it. */
+function memoryBytes(): number {
+  // Where nothing is known it says 0, and where there is no bound more than the machine has.
+  return Math.min(totalmem(), process.constrainedMemory?.() || Number.POSITIVE_INFINITY);
+}
+
 function checkLimits(given: LimitOptions, modelBytes: number): ServerLimits {
   if (given === null || typeof given !== 'object' || Array.isArray(given)) {
     throw invalidArgument('limits', given, 'an object');
   }
-  const roomBytes = Math.min(DEFAULT_SERVER_LIMITS.stagingBytes, Math.floor(totalmem() / 8));
+  const roomBytes = Math.min(DEFAULT_SERVER_LIMITS.stagingBytes, Math.floor(memoryBytes() / 8));
   const defaults: ServerLimits = {
     ...DEFAULT_SERVER_LIMITS,
     stagingBytes: Math.max(modelBytes, roomBytes),

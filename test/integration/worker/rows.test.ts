@@ -156,6 +156,17 @@ describe('rows of sparse tables', () => {
     expect(versions).toEqual([1, 2, 3]);
   });
 
+  it('are refused where the staging area has no room for them', async () => {
+    const server = await serve({ limits: { stagingBytes: 10_000 } });
+    const worker = workerOf(server);
+    const rows = (count: number) => ({
+      words: { ids: Array.from({ length: count }, (_, i) => i), values: new Float32Array(2 * count) },
+    });
+    expect(await worker.push(rows(100))).toMatchObject({ outcome: 'applied' });
+    expect(await codeOf(worker.push(rows(1000)))).toBe('PS_LIMIT');
+    expect(await worker.push(rows(100))).toMatchObject({ outcome: 'applied', version: 2 });
+  });
+
   it('a reader pulls them, and pushes none', async () => {
     const server = await serve();
     const reader = workerOf(server, { readOnly: true });

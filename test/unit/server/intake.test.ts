@@ -22,6 +22,7 @@ const rules = {
   nonFinite: 'reject',
   maxPushNorm: Number.POSITIVE_INFINITY,
   shard: { index: 0, count: 1 },
+  maxPushBytes: LENGTH * 4,
 } as const;
 const message: Push = { t: MessageType.push, seq: 1, clock: 0, bytes: LENGTH * 4 };
 
@@ -93,7 +94,7 @@ describe('a push to a shard', () => {
       { ...rules, shard: { index: 0, count: 2 }, ...options },
       false,
     );
-    push.begin(bytesOf(gradient.slice()), undefined);
+    push.begin(bytesOf(gradient.slice()), new StagingPool(LENGTH * 4, (length) => new Float32Array(length)));
     expect(push.isComplete).toBe(true);
     return push;
   }
@@ -242,12 +243,16 @@ describe.each([false, true])('written in place: %s', (isPlacing) => {
       expect(b.lines().at(-1)).toBe('push 1 applied v2, clock 0');
     });
 
-    it('is not needed by a push of one chunk', () => {
+    it('is needed by a push of one chunk, which waits where it was received', () => {
       const server = newServer(small);
       const [a, b] = [server.worker('a'), server.worker('b')];
       a.push(ONES, { chunk: 1, only: 3 });
       b.push(ONES);
-      expect(b.lines()).toEqual(['push 1 applied v1, clock 0']);
+      expect(b.isPaused).toBe(true);
+      expect(b.lines()).toEqual([]);
+      a.chunk(1, 3, [1]);
+      expect(b.lines()).toEqual(['push 1 applied v2, clock 0']);
+      expect(b.isPaused).toBe(false);
     });
 
     it('that a repeat has given back goes to the next', () => {

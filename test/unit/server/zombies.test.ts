@@ -63,8 +63,9 @@ describe('a push that waits for its turn when its worker goes', () => {
   it('frees its stage', () => {
     const { server } = busyServer();
     const a = server.worker('a');
+    // The push that is under way, and this one.
     a.push(ONES, { chunk: 500 });
-    expect(server.core.view.staging.usedBytes).toBe(4000);
+    expect(server.core.view.staging.usedBytes).toBe(2 * 4000);
     a.drop();
     proceedToEnd(server);
     expect(server.core.view.staging.usedBytes).toBe(0);
