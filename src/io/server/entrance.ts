@@ -57,8 +57,8 @@ export class Entrance {
   }
 
   /** Takes an upgrade request if its path is ours; returns whether it was. */
-  handle(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    return this.#desk.handle(request, socket, head);
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer, isReady: boolean): boolean {
+    return this.#desk.handle(request, socket, head, isReady);
   }
 
   /** What an open connection may do. */

@@ -52,6 +52,8 @@ export class Persistence {
   /** What the options say. */
   readonly #settings: Settings;
   #storage: Storage | undefined;
+  /** The core holds what was read, or some of it: it can't be read into it again. */
+  #hasBegun = false;
 
   constructor(parts: PersistenceParts) {
     this.#parts = parts;
@@ -67,6 +69,10 @@ export class Persistence {
   async open(): Promise<void> {
     const { core, runner, storage: options, shard, onObservation } = this.#parts;
     if (options === undefined) return;
+    if (this.#hasBegun) {
+      const text = 'listen has failed after it had begun to recover the state: make a new ParameterServer';
+      throw new PsError('PS_INVALID_ARGUMENT', text);
+    }
     const newSalt = (): number => randomBytes(4).readUInt32LE();
     const { directory, durability, checkpoint } = options;
     const [settings, { lineage }] = [this.#settings, core];
@@ -85,8 +91,10 @@ export class Persistence {
       await promised<void>((done) => storage.open(core, done));
     } catch (error) {
       runner.records = undefined;
+      this.#hasBegun = !(error instanceof PsError && error.code === 'PS_DATA_DIR_IN_USE');
       throw error;
     }
+    this.#hasBegun = true;
     this.#storage = storage;
   }
 

@@ -87,12 +87,12 @@ export class UpgradeDesk {
     this.#authenticate = authenticate;
   }
 
-  /** Handles `request` if its path is ours and returns whether it was. */
-  handle(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+  /** Handles `request` if its path is ours and returns whether it was. `isReady`: the state is there; else it may come again. */
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer, isReady = true): boolean {
     if (pathOf(request) !== this.#options.path) return false;
     // Until a transport owns it, and after a refusal: a lost socket is nobody's error.
     socket.on('error', () => {});
-    const refusal = this.#refusal(request);
+    const refusal = isReady ? this.#refusal(request) : UNAVAILABLE;
     if (refusal !== undefined) {
       refuse(socket, refusal);
       return true;

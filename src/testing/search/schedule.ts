@@ -125,12 +125,16 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
   const durability = options.durability ?? pick(random, DURABILITIES);
   const spanMs = clocks * stepMs * 1.5;
   const kinds = (options.faults ?? []).filter((kind) => kind !== 'secondProcess' || remembers(durability));
-  const { faults, healsAt } = drawFaults(random.fork('faults'), kinds, trainers, {
+  const { faults: drawn, healsAt } = drawFaults(random.fork('faults'), kinds, trainers, {
     spanMs,
     maxMs: options.maxFaultMs ?? Number.POSITIVE_INFINITY,
   });
   // Those that are killed for good may never have joined; those that are done do not join a history that lacks them.
-  const forgets = faults.some(({ kind }) => ['killServer', 'failDisk', 'drainServer'].includes(kind));
+  const forgets = drawn.some(({ kind }) => ['killServer', 'failDisk', 'drainServer'].includes(kind));
+  // A server that has forgotten everyone can't tell which of two processes is the later one.
+  const faults = drawn.filter(
+    ({ kind }) => kind !== 'secondProcess' || !forgets || durability === 'journal',
+  );
   const isLossy =
     (forgets && durability !== 'journal') ||
     faults.some(({ kind, ms }) => kind === 'killWorker' && !Number.isFinite(ms));

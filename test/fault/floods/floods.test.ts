@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { decodeFrame, encodeFrame } from '../../../src/core/protocol/codec.js';
 import { type Message, MessageType } from '../../../src/core/protocol/messages.js';
@@ -7,7 +8,7 @@ import type { ParameterServer } from '../../../src/io/server/parameterServer.js'
 import type { ParameterServerOptions } from '../../../src/io/server/serverOptions.js';
 import { Worker } from '../../../src/io/worker/node/worker.js';
 import { CORPUS } from '../../fuzz/mutate.js';
-import { atEnd, listeningServer, RawClient } from '../../integration/server/rawClient.js';
+import { atEnd, listeningServer, newServer, RawClient } from '../../integration/server/rawClient.js';
 import { helloOf, openRaw, wsFrame } from '../../integration/server/rawSocket.js';
 
 // Every limit is reached by somebody who means harm, while two workers train; they finish, with sums that are exact,
@@ -104,7 +105,42 @@ describe('readers that do not read', () => {
   });
 });
 
+it('readers that say that they compute, and read nothing, are cut off like others', async () => {
+  const { server, finish, warnings } = await newScene({
+    parameters: { w: { shape: [4] }, ballast: { shape: [4 * MIB] } },
+    limits: { rateWindowMs: 1000, pinnedVersions: 2 },
+  });
+  const sockets = await Promise.all(
+    [1, 2, 3].map((i) => joinRaw(server.url, `reader-${i}`, 'pslib.v1', true)),
+  );
+  for (const socket of sockets) socket.write(message(pull(1)));
+  const computing = message({ t: MessageType.computing, stepMs: 600_000 });
+  const busy = setInterval(() => sockets.forEach((socket) => void socket.write(computing)), 100);
+  atEnd(() => clearInterval(busy));
+  await finish();
+  await connectionsOf(server, 2);
+  expect(warnings.filter((each) => each.includes('reads too slowly'))).toHaveLength(3);
+});
+
 describe.each(SUBPROTOCOLS)('over %s', (subprotocol) => {
+  it('a flood of requests for tasks, whose answers nobody reads, is not read any more', async () => {
+    const { server, finish } = await newScene({ limits: { pauseOutboundBytes: 65_536 } });
+    server.tasks.dataset({ items: Array(50).fill('x'.repeat(50_000)), shardSize: 1, epochs: 1 });
+    const before = process.memoryUsage().rss;
+    const sockets = await Promise.all(['a', 'b'].map((id) => joinRaw(server.url, `task-${id}`, subprotocol)));
+    const requests = [
+      message({ t: MessageType.taskRequest, request: 1, want: 0, concurrency: 1 }),
+      message({ t: MessageType.dataRequest, request: 1, held: [], wants: true }),
+    ];
+    for (let sent = 0; sent < 20_000; sent += 1000) {
+      for (const [i, socket] of sockets.entries()) socket.write(Buffer.concat(Array(1000).fill(requests[i])));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await finish();
+    expect(server.stats().receivedMessages).toBeLessThan(30_000);
+    expect(process.memoryUsage().rss - before).toBeLessThan(400 * MIB);
+  });
+
   it('frames that are begun and never finished are cut off, drip by drip', async () => {
     const { server, finish, warnings } = await newScene({ limits: { rateWindowMs: 500 } });
     const frame = wsFrame(new Uint8Array(MIB)).subarray(0, 100_000);
@@ -125,14 +161,22 @@ describe.each(SUBPROTOCOLS)('over %s', (subprotocol) => {
     const socket = await joinRaw(server.url, 'flood', subprotocol);
     // Answers that are twenty times as long.
     const questions = Buffer.concat(Array(1000).fill(message({ t: MessageType.stats, request: 1 })));
-    const count = 100_000;
-    for (let sent = 0; sent < count; sent += 1000) {
+    for (let sent = 0; sent < 100_000; sent += 1000) {
       socket.write(questions);
       await new Promise((resolve) => setImmediate(resolve));
     }
     await finish();
-    // The rest waits on the other side.
-    expect(server.stats().receivedMessages).toBeLessThan(count);
+    // It stopped reading for good: what comes now comes from others. Signs of life may be among it.
+    const stoppedAt = server.stats().receivedMessages;
+    socket.write(questions);
+    const other = await RawClient.join(server.url, 'other', { readOnly: true });
+    for (let i = 0; i < 20; i++) {
+      other.send(pull(i + 1));
+      await other.next();
+    }
+    const more = server.stats().receivedMessages - stoppedAt;
+    expect(more).toBeGreaterThanOrEqual(21);
+    expect(more).toBeLessThan(21 + 10);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * MIB);
   });
 
@@ -238,24 +282,53 @@ describe('connections', () => {
     await connected;
   });
 
-  it('2,000 that are idle, half of them not even upgraded, keep nobody out for long', async () => {
-    const { server, finish } = await newScene({ limits: { helloTimeoutMs: 3000 } });
+  it('2,000 that are idle, half of them not even upgraded, are all ended, and keep nobody out', async () => {
+    const { server, finish } = await newScene({ limits: { helloTimeoutMs: 3000, maxConnections: 1100 } });
     const { hostname, port } = new URL(server.url);
     const sockets: Socket[] = [];
+    const ends: Promise<unknown>[] = [];
     atEnd(() => sockets.forEach((each) => void each.destroy()));
     for (let i = 0; i < 1000; i++) {
       const socket = connect({ host: hostname, port: Number(port) });
       socket.on('error', () => {});
       socket.resume();
+      ends.push(new Promise((resolve) => socket.once('close', resolve)));
       sockets.push(socket);
     }
-    const upgraded = await Promise.allSettled(Array.from({ length: 1000 }, () => openRaw(server.url)));
-    expect(upgraded.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
+    const upgraded = await Promise.all(Array.from({ length: 1000 }, () => openRaw(server.url)));
     await finish();
+    expect(new Set(await Promise.all(upgraded.map(endOf)))).toEqual(new Set(['4308']));
+    // Whoever has not even asked for an upgrade is let go as well.
+    await Promise.all(ends);
+    await connectionsOf(server, 2);
     const late = new Worker(server.url, { reconnect: { minDelayMs: 10, maxDelayMs: 100 } });
     atEnd(() => late.close());
     await late.connect();
     expect((await late.pull(['w'])).version).toBe(2 * STEPS);
+  });
+
+  it('from one address are bounded, those that have shown a token don’t count', async () => {
+    const http = createServer();
+    // Real sockets, which say that they come from elsewhere.
+    http.prependListener('connection', (socket: Socket) => {
+      Object.defineProperty(socket, 'remoteAddress', { value: '192.0.2.1' });
+    });
+    atEnd(() => http.close());
+    http.listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    const limits = { maxConnectionsPerAddress: 2 };
+    await newServer({ server: http, path: '/open', limits }).listen();
+    await newServer({ server: http, path: '/closed', limits, auth: 'token' }).listen();
+    const base = `ws://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    const first = await RawClient.open(`${base}/open`);
+    await RawClient.open(`${base}/open`);
+    await expect(RawClient.open(`${base}/open`)).rejects.toThrow('HTTP 429');
+    first.socket.terminate();
+    await first.closed;
+    await expect.poll(() => RawClient.open(`${base}/open`).then(() => 'taken', String)).toBe('taken');
+    const headers = { authorization: 'Bearer token' };
+    for (let i = 0; i < 5; i++) await RawClient.open(`${base}/closed`, { headers });
+    await expect(RawClient.open(`${base}/closed`)).rejects.toThrow('HTTP 401');
   });
 
   it('of more workers than maxSessions are refused, whoever is known is not', async () => {

@@ -10,8 +10,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { adam, ParameterServer, type ParameterServerOptions, Worker } from '../../../src/index.js';
 
@@ -108,6 +110,27 @@ describe('a server with dataDir', () => {
     const port = blocker.address()?.port as number;
     await expect(make({ port }).listen()).rejects.toMatchObject({ code: 'PS_CONNECT_FAILED' });
     await listening();
+  });
+
+  it('is not read into one server twice', async () => {
+    await (await listening()).close();
+    const blocker = await listening({ dataDir: join(root, 'other') });
+    const server = make({ port: blocker.address()?.port as number });
+    await expect(server.listen()).rejects.toMatchObject({ code: 'PS_CONNECT_FAILED' });
+    await blocker.close();
+    await expect(server.listen()).rejects.toThrow('make a new ParameterServer');
+    await listening();
+  });
+
+  it('is read before anybody is welcome: until then an upgrade is answered 503', async () => {
+    const server = make({ port: undefined, noServer: true, path: '/' });
+    const opening = server.listen();
+    const socket = new PassThrough();
+    const request = { url: '/', method: 'GET', headers: {}, socket } as unknown as IncomingMessage;
+    expect(server.handleUpgrade(request, socket, Buffer.alloc(0))).toBe(true);
+    expect(String(socket.read())).toMatch(/^HTTP\/1.1 503 /);
+    await opening;
+    expect(server.stats().connections).toBe(0);
   });
 
   it('keeps its files for its owner alone', async () => {
