@@ -30,7 +30,7 @@ const byKind = new Map<FieldKind, fc.Arbitrary<unknown>>([
   [FIELD_KINDS.count, count],
   [FIELD_KINDS.boolean, fc.boolean()],
   [FIELD_KINDS.number, number],
-  [FIELD_KINDS.id, id],
+  [FIELD_KINDS.id, id.filter((each) => !/\p{Cc}/u.test(each))],
   [FIELD_KINDS.text, text(0, 1024)],
   [FIELD_KINDS.outcome, fc.constantFrom(...OUTCOMES)],
   [FIELD_KINDS.waitReason, fc.constantFrom(...WAIT_REASONS)],

@@ -19,6 +19,7 @@ import { OUTCOMES, WAIT_REASONS, type WireLaggard } from './messages.js';
 import type { WireTable } from './rowMessages.js';
 import { NON_FINITE } from './sessionMessages.js';
 import type { VersionStamp } from './versionStamp.js';
+import { isWorkerId } from './workerId.js';
 
 /** One kind of field. `decode` returns undefined for a value that is not of the kind. */
 export interface FieldKind {
@@ -36,10 +37,9 @@ function decodeUint(value: unknown): number | undefined {
   return isUint(value) ? value : undefined;
 }
 
-function text(maxLength: number, minLength = 0): FieldKind {
+function text(maxLength: number): FieldKind {
   return {
-    decode: (value) =>
-      typeof value === 'string' && value.length >= minLength && value.length <= maxLength ? value : undefined,
+    decode: (value) => (typeof value === 'string' && value.length <= maxLength ? value : undefined),
     encode: same,
   };
 }
@@ -202,7 +202,7 @@ export const FIELD_KINDS: Readonly<Record<FieldKindName, FieldKind>> = {
   count: { decode: (value) => (isUint(value) && value > 0 ? value : undefined), encode: same },
   boolean: { decode: (value) => (typeof value === 'boolean' ? value : undefined), encode: same },
   number: { decode: (value) => (typeof value === 'number' ? value : undefined), encode: same },
-  id: text(MAX_ID_LENGTH, 1),
+  id: { decode: (value) => (isWorkerId(value) ? value : undefined), encode: same },
   text: prose,
   outcome: oneOf(OUTCOMES),
   waitReason: oneOf(WAIT_REASONS),

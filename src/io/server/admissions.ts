@@ -20,6 +20,9 @@ export interface AdmissionParts {
   readonly onError: (cause: unknown) => void;
 }
 
+/** A slow answer about one holds up few others. */
+const JUDGED_AT_ONCE = 16;
+
 /** The open connections' rights. */
 export class Admissions {
   readonly #parts: AdmissionParts;
@@ -54,7 +57,14 @@ export class Admissions {
   start(): void {
     const { intervalMs } = this.#parts;
     if (this.#authenticate === undefined || intervalMs === Number.POSITIVE_INFINITY) return;
-    this.#timer = setInterval(() => void this.judgeAll(), Math.min(intervalMs, 2 ** 31 - 1));
+    let isJudging = false;
+    const judge = async (): Promise<void> => {
+      if (isJudging) return;
+      isJudging = true;
+      await this.judgeAll();
+      isJudging = false;
+    };
+    this.#timer = setInterval(() => void judge(), Math.min(intervalMs, 2 ** 31 - 1));
     this.#timer.unref();
   }
 
@@ -62,10 +72,16 @@ export class Admissions {
     clearInterval(this.#timer);
   }
 
-  /** Judges every open connection again; returns how many were ended. */
+  /** Judges every open connection again, several at a time; returns how many were ended. */
   async judgeAll(): Promise<number> {
+    const queue = [...this.#entrants].values();
+    const ended = await Promise.all(Array.from({ length: JUDGED_AT_ONCE }, () => this.#judge(queue)));
+    return ended.reduce((sum, each) => sum + each, 0);
+  }
+
+  async #judge(queue: Iterable<[number, Entrant]>): Promise<number> {
     let ended = 0;
-    for (const [connection, { principal, request }] of [...this.#entrants]) {
+    for (const [connection, { principal, request }] of queue) {
       const isRight = await this.#isRight(principal, request);
       if (isRight || !this.#entrants.delete(connection)) continue;
       ended++;

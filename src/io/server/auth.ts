@@ -7,7 +7,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { invalidArgument } from '../../core/base/errors.js';
-import { MAX_ID_LENGTH } from '../../core/protocol/limits.js';
+import { isWorkerId, WORKER_ID } from '../../core/protocol/workerId.js';
 import type { Principal } from '../../core/server/events.js';
 import { ROLES } from '../../core/server/rights.js';
 import { bearerOf } from './bearer.js';
@@ -100,8 +100,8 @@ function checkPrincipal(option: string, given: unknown): Principal {
   const { role, id } = (given ?? {}) as Partial<Principal>;
   const isRole = ROLES.some((each) => each === role);
   if (!isRole) throw invalidArgument(`${option}.role`, role, ROLES.map((each) => `'${each}'`).join(', '));
-  if (id !== undefined && (typeof id !== 'string' || id.length < 1 || id.length > MAX_ID_LENGTH)) {
-    throw invalidArgument(`${option}.id`, id, `a string of 1 to ${MAX_ID_LENGTH} characters`);
+  if (id !== undefined && !isWorkerId(id)) {
+    throw invalidArgument(`${option}.id`, id, WORKER_ID);
   }
   return id === undefined ? { role: role as Principal['role'] } : { role: role as Principal['role'], id };
 }

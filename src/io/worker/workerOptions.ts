@@ -3,7 +3,7 @@
  * once, with the option's name, what was given and what is expected.
  */
 import { describe, invalidArgument, PsError } from '../../core/base/errors.js';
-import { MAX_ID_LENGTH } from '../../core/protocol/limits.js';
+import { isWorkerId, WORKER_ID } from '../../core/protocol/workerId.js';
 import type { ReconnectPolicy } from '../../core/worker/reconnection.js';
 import type { Logger } from '../logger.js';
 import type { WebSocketConstructor } from '../transport/webSocketConnect.js';
@@ -135,8 +135,8 @@ const KEYS = new Set([
 export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): CheckedWorkerOptions {
   checkKeys('options', options, KEYS);
   const { id, token, onRollback = 'reject', whenHidden = 'leave', signal, WebSocket } = options;
-  if (id !== undefined && (typeof id !== 'string' || id.length === 0 || id.length > MAX_ID_LENGTH)) {
-    throw invalidArgument('id', id, `a string of 1 to ${MAX_ID_LENGTH} characters`);
+  if (id !== undefined && !isWorkerId(id)) {
+    throw invalidArgument('id', id, WORKER_ID);
   }
   if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') {
     throw invalidArgument('token', typeof token, 'a string or a function');

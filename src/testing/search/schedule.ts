@@ -132,9 +132,7 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
   // Those that are killed for good may never have joined; those that are done do not join a history that lacks them.
   const forgets = drawn.some(({ kind }) => ['killServer', 'failDisk', 'drainServer'].includes(kind));
   // A server that has forgotten everyone can't tell which of two processes is the later one.
-  const faults = drawn.filter(
-    ({ kind }) => kind !== 'secondProcess' || !forgets || durability === 'journal',
-  );
+  const faults = drawn.filter(({ kind }) => kind !== 'secondProcess' || !forgets || durability === 'journal');
   const isLossy =
     (forgets && durability !== 'journal') ||
     faults.some(({ kind, ms }) => kind === 'killWorker' && !Number.isFinite(ms));

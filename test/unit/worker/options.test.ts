@@ -47,6 +47,8 @@ describe('the options of a worker', () => {
     ['id', ''],
     ['id', 'x'.repeat(129)],
     ['id', 5],
+    ['id', 'a\u001b[2J'],
+    ['id', 'a\u009b'],
     ['token', 5],
     ['readOnly', 'yes'],
     ['connectTimeoutMs', 0],

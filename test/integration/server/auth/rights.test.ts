@@ -133,6 +133,28 @@ describe('a right that ends', () => {
     expect((await error)[0].code).toBe('PS_UNAUTHORIZED');
   });
 
+  it('is asked about many connections at a time: a slow answer holds up few', async () => {
+    let isSlow = false;
+    let asked = 0;
+    let answer: (() => void) | undefined;
+    const server = await listeningServer({
+      auth: async () => {
+        asked++;
+        if (isSlow) await new Promise<void>((resolve) => (answer = resolve));
+        return { role: 'worker' };
+      },
+    });
+    const workers = Array.from({ length: 10 }, () => newWorker(server, {}));
+    await Promise.all(workers.map((worker) => worker.connect()));
+    isSlow = true;
+    asked = 0;
+    const judged = server.reauthenticate();
+    await expect.poll(() => asked).toBe(10);
+    isSlow = false;
+    answer?.();
+    void judged;
+  });
+
   it('is not taken away by a function that fails', async () => {
     let fails = false;
     const server = await listeningServer({
