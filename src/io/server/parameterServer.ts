@@ -110,9 +110,7 @@ export class ParameterServer<
 
   /**
    * Begins to serve. With `dataDir` it recovers the state first. With `port` it resolves when the port is open;
-   * attached to a server of yours it does not make that one listen. After a failure it may be called again,
-   * unless it had begun to recover.
-   *
+   * attached to a server of yours it does not make that one listen. It may be called again after a failure before recovery.
    * Rejects with `PS_CONNECT_FAILED` when the port can't be had, `PS_ABORTED` when `signal` aborts first,
    * `PS_CLOSED` after `close`, `PS_INVALID_ARGUMENT` when called twice or when the options don't fit the state in
    * `dataDir`, and for `dataDir` with `PS_DATA_DIR_IN_USE`, `PS_STORAGE`, `PS_CORRUPT` or `PS_VERSION`.
@@ -176,8 +174,8 @@ export class ParameterServer<
    * was. A request that was not is left untouched.
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    const isReady = !this.#persistence.isAwaited;
-    return this.#state === 'listening' && this.#entrance.handle(request, socket, head, isReady);
+    if (this.#state !== 'listening') return false;
+    return this.#entrance.handle(request, socket, head, !this.#persistence.isAwaited);
   }
 
   /** Answers an HTTP request for the dashboard or `metrics`, if it is one; returns whether it was. */
