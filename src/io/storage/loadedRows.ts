@@ -1,7 +1,7 @@
 /**
  * The rows of a model's tables out of its checkpoint, or a group's: those that this shard holds, whoever wrote them.
  */
-import { dirname } from 'node:path/posix';
+import { dirname } from 'node:path';
 import { PsError } from '../../core/base/errors.js';
 import type { Shard } from '../../core/partition/keyRange.js';
 import { shardOfRow } from '../../core/partition/rowShards.js';

@@ -267,8 +267,9 @@ export class Storage {
     const { version } = state;
     const { tables } = state.tables;
     this.#journal?.rotateAfter(position);
-    const base = this.#base !== undefined && areWorthADelta(tables) ? this.#base : undefined;
-    const isDelta = base !== undefined;
+    // At the same position it would take the place of what it builds on.
+    const isDelta = this.#base !== undefined && this.#base < position && areWorthADelta(tables);
+    const base = isDelta ? this.#base : undefined;
     const onImage = (image: StateImage): void => {
       runTask(this.#save(state, position, image, base), (error, saved) => {
         if (saved === undefined) {

@@ -66,7 +66,8 @@ async function attack(
 describe.each(['reader', 'worker'] as const)('%ss that send mutated frames to a live server', (role) => {
   it('harm nobody', async () => {
     const errors: unknown[] = [];
-    const server = await listeningServer({ auth: TOKENS, limits: { leaseMs: 60_000 } });
+    const tables = { words: { dim: 2 }, few: { dim: 1, maxRows: 3 } };
+    const server = await listeningServer({ auth: TOKENS, tables, limits: { leaseMs: 60_000 } });
     server.on('error', (error: unknown) => errors.push(error));
     const worker = new Worker(server.url, { id: 'honest', token: 'honest', reconnect: false });
     atEnd(() => worker.close());

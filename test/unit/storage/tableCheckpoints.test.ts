@@ -110,6 +110,14 @@ describe('a checkpoint of tables', () => {
     played.expectRecovered();
   });
 
+  it('holds all rows again where nothing has happened: it takes the place of the one before', () => {
+    const played = new Played();
+    played.push(MANY);
+    const first = played.checkpoint();
+    expect(played.checkpoint()).toMatchObject({ path: first.path, base: undefined, rows: [100, 0] });
+    played.expectRecovered();
+  });
+
   it('knows which rows were evicted, and in which order the others would be', () => {
     const played = new Played();
     played.push(MANY, [1, 2, 3, 4]);
