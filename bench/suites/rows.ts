@@ -13,7 +13,7 @@ import type { Context, Suite } from '../suite.js';
 
 const MILLION = 1_000_000;
 /** Batches of one measurement. */
-const BATCHES = 8;
+const BATCHES = 4;
 const WRITERS = 4;
 /** Of each writer: so many rows at a time. */
 const WRITTEN = 65_536;

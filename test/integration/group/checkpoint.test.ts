@@ -72,6 +72,8 @@ describe('a checkpoint of a group', () => {
     const worker = startWorker(urlsOf(group), { id: 'w' });
     await worker.connect();
     await worker.push({ ...gradients, few: { ids: few, values: new Float32Array(5).fill(1) } } as never);
+    // The shards would wait for its next clock.
+    await worker.leave();
     await takeCheckpoint(asShards(group), path, undefined);
     const other = await startGroup(to, { parameters, tables, seed: 5 });
     const reader = startWorker(urlsOf(other), { id: 'r' });
