@@ -218,7 +218,7 @@ describe('tables of a server', () => {
         for (const act of acts) play.act(act);
         play.act({ what: 'kill', who: 0, ids: [[], []], seed });
       }),
-      { seed: 20261125, numRuns: 120 },
+      { seed: 20261125, numRuns: 80 },
     );
   });
 });
