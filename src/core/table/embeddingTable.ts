@@ -232,7 +232,13 @@ export class EmbeddingTable implements UpdatedRows {
   fresh(): EmbeddingTable {
     const table = new EmbeddingTable(this.spec, { ...this.#parts, rule: this.rule });
     Object.assign(table.counts, this.counts);
+    table.#changes = this.#changes;
     return table;
+  }
+
+  /** It takes the place of the table that it was made of by `fresh`: readers that keep a copy read everything. */
+  takePlace(): void {
+    this.#changes?.reset();
   }
 
   /** From here on is noted what changes. */

@@ -66,7 +66,10 @@ export class TableSet {
   /** What was updated can be read. */
   publish(): void {
     for (const table of this.tables) table.end();
-    for (const [position, table] of this.#replacements) this.#tables[position] = table;
+    for (const [position, table] of this.#replacements) {
+      this.#tables[position] = table;
+      table.takePlace();
+    }
     this.#replacements.clear();
   }
 
