@@ -4,7 +4,6 @@ import { referenceVector } from '../../core/kernels/referenceVector.js';
 import type { WorkerObservation } from '../../core/worker/events.js';
 import type { GradientKernels } from '../../core/worker/group/gradientCheck.js';
 import { GroupCore, type GroupCoreOptions } from '../../core/worker/group/groupCore.js';
-import { RegroupingCore } from '../../core/worker/group/regroupingCore.js';
 import { WorkerCore, type WorkerCoreOptions } from '../../core/worker/workerCore.js';
 import type { WorkerMachine } from '../../core/worker/workerMachine.js';
 import { randomHex } from '../randomHex.js';
@@ -17,7 +16,7 @@ import type { CheckedWorkerOptions } from './workerOptions.js';
 export function makeHost(
   id: string,
   options: CheckedWorkerOptions,
-  { connect, gradientKernels = plainGradientKernels, watchesOneServer = false }: Platform,
+  { connect, gradientKernels = plainGradientKernels, watchesOneServer = false, movingGroup }: Platform,
   observe: (observation: WorkerObservation) => void,
 ): WorkerHost {
   const { readOnly, reconnect, connectTimeoutMs, limits, trustedNetwork, tls, WebSocket } = options;
@@ -31,8 +30,10 @@ export function makeHost(
     limits,
     isMember: watchesOneServer,
   };
+  const ofGroup = (parts: GroupCoreOptions): WorkerMachine =>
+    options.mayMove && movingGroup !== undefined ? movingGroup(parts) : new GroupCore(parts);
   const machine = options.mayBeGroup
-    ? groupMachine({ ...core, kernels: gradientKernels() }, options)
+    ? ofGroup({ ...core, kernels: gradientKernels() })
     : new WorkerCore(core);
   const dialling = {
     connect: WebSocket === undefined ? connect : webSocketConnect(WebSocket),
@@ -43,10 +44,6 @@ export function makeHost(
     tls,
   };
   return options.cache?.host(machine, dialling, observe) ?? new WorkerHost(machine, dialling, observe);
-}
-
-function groupMachine(core: GroupCoreOptions, { mayMove }: CheckedWorkerOptions): WorkerMachine {
-  return mayMove ? new RegroupingCore(core) : new GroupCore(core);
 }
 
 /** How a worker of a group looks at its gradients where there is nothing faster. */

@@ -1,5 +1,7 @@
 /** What a worker needs of the platform it runs on: a way to connect, and, in a browser, news of its page. */
 import type { GradientKernels } from '../../core/worker/group/gradientCheck.js';
+import type { GroupCoreOptions } from '../../core/worker/group/groupCore.js';
+import type { WorkerMachine } from '../../core/worker/workerMachine.js';
 import type { Connect } from '../transport/transport.js';
 
 /** One platform. */
@@ -9,6 +11,11 @@ export interface Platform {
   readonly gradientKernels?: () => GradientKernels;
   /** The worker only asks one server, which may be one of a group, what it has to tell. Left out: false. */
   readonly watchesOneServer?: boolean;
+  /**
+   * The core of a worker whose urls come from a function, where its group may be made anew in another number of shards.
+   * Left out, as in a page: the worker ends then.
+   */
+  readonly movingGroup?: (options: GroupCoreOptions) => WorkerMachine;
   /** Tells `listener` what becomes of the page until the returned function is called. Left out: nothing does. */
   readonly watchPage?: (listener: PageListener) => () => void;
 }

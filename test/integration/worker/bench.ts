@@ -2,11 +2,12 @@
 import { afterEach } from 'vitest';
 import { sgd } from '../../../src/core/optim/sgd.js';
 import type { ParameterSpecs } from '../../../src/core/table/model.js';
+import { RegroupingCore } from '../../../src/core/worker/group/regroupingCore.js';
 import { ParameterServer } from '../../../src/io/server/parameterServer.js';
 import type { ParameterServerOptions } from '../../../src/io/server/serverOptions.js';
 import { nodeConnect } from '../../../src/io/transport/nodeConnect.js';
 import type { Connect, Transport } from '../../../src/io/transport/transport.js';
-import type { PageListener } from '../../../src/io/worker/platform.js';
+import type { PageListener, Platform } from '../../../src/io/worker/platform.js';
 import type { WorkerUrl } from '../../../src/io/worker/serverUrls.js';
 import { WorkerBase } from '../../../src/io/worker/workerBase.js';
 import type { WorkerOptions } from '../../../src/io/worker/workerOptions.js';
@@ -60,7 +61,11 @@ export class CuttableWorker<P> extends WorkerBase<P> {
       page = listener;
       return () => {};
     };
-    super({ connect, watchPage }, url, { reconnect: { minDelayMs: 1, maxDelayMs: 20 }, ...options });
+    const movingGroup: Platform['movingGroup'] = (core) => new RegroupingCore(core);
+    super({ connect, movingGroup, watchPage }, url, {
+      reconnect: { minDelayMs: 1, maxDelayMs: 20 },
+      ...options,
+    });
     this.#transports = transports;
     this.page = page as unknown as PageListener;
     ends.push(() => this.close());

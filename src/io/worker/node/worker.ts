@@ -2,7 +2,9 @@
 
 import { loadKernels } from '../../../core/kernels/loadKernels.js';
 import type { Tensor } from '../../../core/tensor/tensor.js';
+import { RegroupingCore } from '../../../core/worker/group/regroupingCore.js';
 import { nodeConnect } from '../../transport/nodeConnect.js';
+import type { Platform } from '../platform.js';
 import type { WorkerUrl } from '../serverUrls.js';
 import { WorkerBase } from '../workerBase.js';
 import type { WorkerOptions } from '../workerOptions.js';
@@ -17,6 +19,11 @@ const SCRATCH_BYTES = 1_048_576;
 export class Worker<P = Record<string, Tensor>> extends WorkerBase<P> {
   /** Throws `PS_INVALID_ARGUMENT` for a wrong url or option, by its name. Connects to nothing yet. */
   constructor(url: WorkerUrl, options: WorkerOptions = {}) {
-    super({ connect: nodeConnect, gradientKernels: () => loadKernels(SCRATCH_BYTES).kernels }, url, options);
+    const platform: Platform = {
+      connect: nodeConnect,
+      gradientKernels: () => loadKernels(SCRATCH_BYTES).kernels,
+      movingGroup: (core) => new RegroupingCore(core),
+    };
+    super(platform, url, options);
   }
 }
