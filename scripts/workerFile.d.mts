@@ -1,1 +1,1 @@
-export function makeWorkerFile(root: string, entry: string): Promise<string>;
+export function makeWorkerFile(root: string, entry: string, hasGroups: boolean): Promise<string>;

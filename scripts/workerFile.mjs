@@ -6,11 +6,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { minify } from 'rolldown/utils';
+import ts from 'typescript';
 import { privateNames } from './privateNames.mjs';
+import { walk } from './sources.mjs';
 
-/** The text of the file. `entry`: `src/workerEntry.ts`, or what tsc made of it; `root`: the folder of the repository. */
-export async function makeWorkerFile(root, entry) {
-  const { outputFiles } = await build({
+/**
+ * The text of the file. `entry`: `src/workerEntry.ts`, or what tsc made of it; `root`: the folder of the repository;
+ * `hasGroups`: whether its workers may have several servers.
+ */
+export async function makeWorkerFile(root, entry, hasGroups) {
+  const { outputFiles, mangleCache } = await build({
     bundle: true,
     format: 'esm',
     // For a browser, a module of Node cannot be resolved, and the build fails.
@@ -21,12 +26,50 @@ export async function makeWorkerFile(root, entry) {
     entryPoints: [entry],
     write: false,
     alias: { eventemitter3: join(root, 'scripts/smallEmitter.ts') },
+    mangleCache: {},
     mangleProps: new RegExp(`^(${privateNames(root).join('|')})$`),
-    plugins: [messageNumbers(root)],
+    plugins: hasGroups ? [messageNumbers(root)] : [withoutGroups, messageNumbers(root)],
   });
-  const { code, errors } = await minify('worker.js', outputFiles[0].text, { module: true });
+  const { code, errors } = await minify(
+    'worker.js',
+    withoutUncalled(outputFiles[0].text, new Set(Object.values(mangleCache))),
+    { module: true },
+  );
   if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join('\n'));
-  return `${code}\n/*\n${licence(root)}\n*/\n`;
+  return `/*! ${licence(root)} */\n${code}\n`;
+}
+
+/** In place of what speaks with a group of servers, the word that it is in the other file. */
+const withoutGroups = {
+  name: 'without groups',
+  setup({ onLoad }) {
+    onLoad({ filter: /[/\\]core[/\\]worker[/\\]group[/\\](groupCore|regroupingCore)\.[jt]s$/ }, () => ({
+      contents: `import { PsError } from '../../base/errors.js';
+        export class GroupCore {
+          constructor() {
+            throw new PsError('PS_NOT_INSTALLED', 'several urls, or a function that may give them, need pslib-worker-group.min.js');
+          }
+        }
+        export { GroupCore as RegroupingCore };`,
+      loader: 'ts',
+    }));
+  },
+};
+
+/** `text` without the methods, among those of these names, that nobody calls: what a bundler leaves of a class in use. */
+function withoutUncalled(text, names) {
+  const used = new Set();
+  const methods = [];
+  const source = ts.createSourceFile('worker.js', text, ts.ScriptTarget.ES2022, true);
+  walk(source, (node) => {
+    if (ts.isPropertyAccessExpression(node)) used.add(node.name.text);
+    if (ts.isBindingElement(node)) used.add((node.propertyName ?? node.name).getText());
+    if (ts.isMethodDeclaration(node) && ts.isIdentifier(node.name) && names.has(node.name.text))
+      methods.push(node);
+  });
+  // A method of an object literal would leave its comma behind.
+  const uncalled = methods.filter(({ name, parent }) => ts.isClassLike(parent) && !used.has(name.text));
+  return uncalled.reduceRight((left, { pos, end }) => left.slice(0, pos) + left.slice(end), text);
 }
 
 /** `MessageType.push` → 15: the table of names is not needed then. */
@@ -52,8 +95,9 @@ function messageNumbers(root) {
   };
 }
 
-/** The notice that pslib's licence asks for; nothing else is inside. */
+/** Whose it is, and under which licence; nothing else is inside. */
 function licence(root) {
-  const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  return `${name} ${version}\n\n${readFileSync(join(root, 'LICENSE'), 'utf8').trim()}`;
+  const { name, version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const [, holder] = /^(Copyright .*)$/m.exec(readFileSync(join(root, 'LICENSE'), 'utf8')) ?? [];
+  return `${name} ${version} | ${license} licence | ${holder}`;
 }

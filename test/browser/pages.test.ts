@@ -19,7 +19,10 @@ describe.skipIf(!hasChromium())('in Chromium', () => {
 
   beforeAll(async () => {
     browser = await Chromium.launch();
-    site = await serveSite({ '/plain.html': () => ({ type: 'text/html', body: PLAIN }) });
+    site = await serveSite({
+      '/plain.html': () => ({ type: 'text/html', body: PLAIN }),
+      '/group.html': () => ({ type: 'text/html', body: PLAIN.replace('worker.min', 'worker-group.min') }),
+    });
   });
   afterEach(async () => {
     for (const end of ends.splice(0).reverse()) await end();
@@ -75,7 +78,7 @@ describe.skipIf(!hasChromium())('in Chromium', () => {
     expect(tab.said).toEqual([]);
   });
 
-  test('the one file has all of a worker: training, data shards, tasks, tables, groups, errors', async () => {
+  test('the one file has all of a worker of one server; of a group it names the other file, which has it', async () => {
     const server = await serve({ tables: { rows: { dim: 2, optimizer: sgd({ learningRate: 1 }) } } });
     const shards = [0, 1].map((index) => serve({ shard: { index, count: 2 } }));
     const urls = (await Promise.all(shards)).map(({ url }) => url);
@@ -93,10 +96,9 @@ describe.skipIf(!hasChromium())('in Chromium', () => {
       const code = await worker.push({ line: new Float32Array(1) }).catch((error) => error instanceof PsError && error.code);
       const tasks = await worker.tasks(async (input) => ({ square: Float32Array.of(input * input) }));
       await worker.close();
-      const member = new Worker(${JSON.stringify(urls)});
-      const joint = await member.run(step, { steps: 3 });
-      await member.close();
-      return { steps: trained.steps, events, rows: [...rows.data], code, tasks: tasks.done, joint: joint.steps };
+      let group;
+      try { new Worker(${JSON.stringify(urls)}); } catch (error) { group = error.message; }
+      return { steps: trained.steps, events, rows: [...rows.data], code, tasks: tasks.done, group };
     })()`;
     const running = tab.evaluate(program);
     const squares: number[] = [];
@@ -108,10 +110,19 @@ describe.skipIf(!hasChromium())('in Chromium', () => {
       rows: [-1, -2],
       code: 'PS_WRONG_LENGTH',
       tasks: 2,
-      joint: 3,
+      group: expect.stringContaining('pslib-worker-group.min.js'),
     });
     expect(squares.sort()).toEqual([16, 9]);
     expect(tab.said).toEqual([]);
+    const other = await open('/group.html');
+    const joint = `(async () => {
+      const member = new Worker(${JSON.stringify(urls)});
+      const step = ({ line }) => ({ gradients: { line: new Float32Array(line.data.length).fill(-1) } });
+      const { steps } = await member.run(step, { steps: 3 });
+      await member.close();
+      return steps;
+    })()`;
+    expect(await other.evaluate(joint)).toBe(3);
   });
 
   test('a Web Worker trains', async () => {

@@ -51,17 +51,18 @@ async function answer(path: string, more: Pages): Promise<{ type: string; body: 
     return { type: 'text/html', body: `<!doctype html><title>${name}</title>${script}` };
   }
   if (ending !== 'js') throw new Error(`no ${path}`);
-  const body =
-    name === 'pslib-worker.min' ? await workerFile() : await bundled(`test/browser/pages/${name}.ts`);
+  const isWorker = name === 'pslib-worker.min' || name === 'pslib-worker-group.min';
+  const body = isWorker ? await workerFile(name) : await bundled(`test/browser/pages/${name}.ts`);
   return { type: 'text/javascript', body };
 }
 
-let made: Promise<string> | undefined;
+const made = new Map<string, Promise<string>>();
 
-/** The file for pages without a bundler, of the sources. */
-function workerFile(): Promise<string> {
-  made ??= makeWorkerFile(root, 'src/workerEntry.ts');
-  return made;
+/** A file for pages without a bundler, of the sources. */
+function workerFile(name: string): Promise<string> {
+  const file = made.get(name) ?? makeWorkerFile(root, 'src/workerEntry.ts', name.includes('group'));
+  made.set(name, file);
+  return file;
 }
 
 /** A file of the repository with all that it imports, as the build makes it. */

@@ -43,12 +43,15 @@ export const referenceVector: Pick<
     }
   },
 
-  zeroNonFinite(values) {
-    const length = values.length;
-    for (let i = 0; i < length; i++) {
-      const value = values[i] as number;
-      // NaN for NaN and the infinities, 0 for every other.
-      if (value - value !== 0) values[i] = 0;
-    }
-  },
+  zeroNonFinite: referenceZeroNonFinite,
 };
+
+/** What is not finite becomes 0. By itself, for workers, which have no use for the rest. */
+export function referenceZeroNonFinite(values: Float32Array): void {
+  const length = values.length;
+  for (let i = 0; i < length; i++) {
+    const value = values[i] as number;
+    // NaN for NaN and the infinities, 0 for every other.
+    if (value - value !== 0) values[i] = 0;
+  }
+}

@@ -1,6 +1,6 @@
 /** A worker's core, for one server or for a group, and the host that runs it, from the worker's options. */
 import { referenceSumSquares } from '../../core/kernels/referenceSumSquares.js';
-import { referenceVector } from '../../core/kernels/referenceVector.js';
+import { referenceZeroNonFinite } from '../../core/kernels/referenceVector.js';
 import type { WorkerObservation } from '../../core/worker/events.js';
 import type { GradientKernels } from '../../core/worker/group/gradientCheck.js';
 import { GroupCore, type GroupCoreOptions } from '../../core/worker/group/groupCore.js';
@@ -48,5 +48,5 @@ export function makeHost(
 
 /** How a worker of a group looks at its gradients where there is nothing faster. */
 function plainGradientKernels(): GradientKernels {
-  return { sumSquares: referenceSumSquares, zeroNonFinite: referenceVector.zeroNonFinite };
+  return { sumSquares: referenceSumSquares, zeroNonFinite: referenceZeroNonFinite };
 }
