@@ -154,7 +154,8 @@ describe.skipIf(!hasChromium())('the dashboard', () => {
     await page.locator('#confirm-yes').click();
     await outcome(page, 'worker-1 is evicted.');
     expect(await left).toBe('worker-1 evicted');
-    await picture(page, 'dashboard-control');
+    await mkdir('reports/images', { recursive: true });
+    await page.screenshot({ path: 'reports/images/dashboard-control.png', fullPage: true });
   });
 
   it('takes a checkpoint where there is a directory', async () => {
