@@ -96,6 +96,8 @@ const config: ViteUserConfig = defineConfig({
           name: 'package',
           include: inFolders(['package']),
           pool: 'forks',
+          // Each builds and packs in the same folder.
+          fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },

@@ -47,13 +47,15 @@ describe('a checkpoint asked for over the wire', () => {
     const asking = admin(servers);
     for (let i = 0; i < 3; i++) {
       const { clock, shards } = await checkpointOverWire(asking, 'monday', undefined);
+      // A shard that was past the clock when it was asked has taken its part then, and no later.
+      const reached = Math.max(...servers.map((server) => server.stats().minClock));
       const files = shards.map(({ file }) => file);
       expect((await readdir(join(directory, 'monday'))).sort()).toEqual([...files, 'manifest.json'].sort());
       const copy = await group(2);
       await Promise.all(copy.map((server) => server.load(join(directory, 'monday'))));
       for (const value of await elementsOf(copy)) {
         expect(value).toBeGreaterThanOrEqual(2 * clock - 2);
-        expect(value).toBeLessThanOrEqual(2 * clock + 6);
+        expect(value).toBeLessThanOrEqual(2 * reached + 4);
       }
     }
     stop.abort();
