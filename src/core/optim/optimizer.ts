@@ -40,7 +40,7 @@ export interface UserOptimizer {
   readonly learningRate?: LearningRate;
   /**
    * Updates `parameter` and `slots` (in the order of their names) in place; `gradient` is read only.
-   * Must not keep the arrays, and must not throw: what it has changed by then stays changed.
+   * Must not keep the arrays. If it throws, the whole update is given up, and parameters and slots are as before.
    */
   apply(
     parameter: Float32Array,

@@ -10,6 +10,7 @@ import { isUserOptimizer, learningRateOf, updateRuleOf } from '../optim/updateRu
 import type { Catalogue, CatalogueEntry } from '../tensor/catalogue.js';
 import { type Job, RangeJob, SLICE_ELEMENTS } from './job.js';
 import { type DenseUpdate, UpdateJob } from './updateJob.js';
+import { UpdateUndo } from './updateUndo.js';
 import { VersionStore } from './versionStore.js';
 
 /** Elements that stay in a first or second-level cache while a gradient is scaled, clipped and applied. */
@@ -47,13 +48,15 @@ export class DenseTable {
   readonly groupOf: number[];
   /** Slot arrays; a tensor uses the first ones, as many as its rule has. */
   slots: Float32Array[] = [];
-  /** Nobody reads and a failure ends everything: every update is written in place, as in a replay. */
+  /** Nobody reads: every update is written in place, as in a replay. */
   isUnread = false;
   /** The rule's few numbers for each tensor, by position. */
   readonly scalars: ScalarState[];
   /** A small area for gradients that are scaled or clipped; nothing stays in it. */
   readonly scratch: Float32Array;
   readonly #allocate: (length: number) => Float32Array;
+  /** Once there is an optimizer that may throw. */
+  #undo: UpdateUndo | undefined;
 
   constructor(options: DenseTableOptions) {
     this.catalogue = options.catalogue;
@@ -114,18 +117,21 @@ export class DenseTable {
 
   /**
    * Begins an update; when its job is done, publish it in `versions`. A table of one slice is written
-   * in place when nobody reads it, but for the user's own optimizers, which may throw half-way.
+   * in place when nobody reads it. The user's own optimizers may throw half-way: as long as there is other memory
+   * they don't write in place, and what they overwrite is put back.
    */
   update(update: DenseUpdate): Job {
-    const mayWriteInPlace =
-      this.catalogue.length <= SLICE_ELEMENTS &&
-      !this.groups.some((group) => isUserOptimizer(group.optimizer));
+    const mayThrow = this.groups.some((group) => isUserOptimizer(group.optimizer));
+    const mayWriteInPlace = this.catalogue.length <= SLICE_ELEMENTS && !mayThrow;
     const { entries } = update.selection;
     const isWhole = entries.length === this.catalogue.entries.length;
     const changed = isWhole ? undefined : entries.map(({ index }) => index);
     const { versions } = this;
     const target = versions.begin(mayWriteInPlace || this.isUnread, changed);
-    return new UpdateJob(this, update, { source: versions.current, target, missing: versions.missing });
+    if (mayThrow) this.#undo ??= new UpdateUndo(this.kernels, this.#allocate);
+    else this.#undo = undefined;
+    const { current: source, missing } = versions;
+    return new UpdateJob(this, update, { source, target, missing, undo: this.#undo });
   }
 
   /** The learning rates of all groups at the current version, times `factor`. Throws what a schedule throws. */

@@ -11,6 +11,7 @@ import type { Kernels } from '../kernels/kernels.js';
 import type { ScalarState, UpdateRule } from '../optim/optimizer.js';
 import type { Catalogue, CatalogueEntry, Selection } from '../tensor/catalogue.js';
 import type { Budget, Job } from './job.js';
+import type { UpdateUndo } from './updateUndo.js';
 
 /** One update of some tensors. */
 export interface DenseUpdate {
@@ -47,6 +48,8 @@ export interface UpdatedMemory {
   readonly target: Float32Array;
   /** Tensors in which the target may differ from the source, by position; undefined: any. */
   readonly missing: ReadonlySet<number> | undefined;
+  /** Keeps what is overwritten, where the update may throw. */
+  readonly undo: UpdateUndo | undefined;
 }
 
 /** Neighbouring tensors that are treated alike. */
@@ -59,28 +62,40 @@ interface Piece {
   readonly at: number;
 }
 
-/** A running update of a dense table. */
+/** A running update of a dense table. If it throws, slots, scalars and the source are as they were before. */
 export class UpdateJob implements Job {
   readonly #table: UpdatedTable;
   readonly #update: DenseUpdate;
   readonly #source: Float32Array;
   readonly #target: Float32Array;
+  readonly #undo: UpdateUndo | undefined;
   readonly #pieces: Piece[];
   readonly #isTransformed: boolean;
   #piece = 0;
   #done = 0;
 
-  constructor(table: UpdatedTable, update: DenseUpdate, { source, target, missing }: UpdatedMemory) {
+  constructor(table: UpdatedTable, update: DenseUpdate, { source, target, missing, undo }: UpdatedMemory) {
     this.#table = table;
     this.#update = update;
     this.#source = source;
     this.#target = target;
+    this.#undo = undo;
+    undo?.begin();
     const isCopied = (index: number): boolean => source !== target && (missing?.has(index) ?? true);
     this.#pieces = piecesOf(table, update, isCopied);
     this.#isTransformed = update.factor !== 1 || update.clipValue !== Number.POSITIVE_INFINITY;
   }
 
   run(budget: Budget): boolean {
+    try {
+      return this.#run(budget);
+    } catch (error) {
+      this.#undo?.restore();
+      throw error;
+    }
+  }
+
+  #run(budget: Budget): boolean {
     while (budget.elements > 0) {
       const piece = this.#pieces[this.#piece];
       if (piece === undefined) return true;
@@ -100,7 +115,11 @@ export class UpdateJob implements Job {
   #advance({ entries }: Piece): void {
     const rule = this.#table.ruleOf(entries[0] as CatalogueEntry);
     const rate = this.#rateOf(entries[0] as CatalogueEntry);
-    for (const { index } of entries) rule.advance(this.#table.scalars[index] as ScalarState, rate);
+    for (const { index } of entries) {
+      const scalars = this.#table.scalars[index] as ScalarState;
+      this.#undo?.keepScalars(scalars);
+      rule.advance(scalars, rate);
+    }
   }
 
   #rateOf(entry: CatalogueEntry): number {
@@ -138,12 +157,14 @@ export class UpdateJob implements Job {
     // Any of them: rule, scalars and rate are the same for all.
     const entry = piece.entries[0] as CatalogueEntry;
     const rule = table.ruleOf(entry);
+    const slots = table.slots.slice(0, rule.slots.length);
+    this.#undo?.keep(this.#target === this.#source ? [...slots, this.#target] : slots, from, end);
     rule.update({
       kernels: table.kernels,
       out: this.#target.subarray(from, end),
       parameter: this.#source.subarray(from, end),
       gradient,
-      slots: rule.slots.map((_, i) => (table.slots[i] as Float32Array).subarray(from, end)),
+      slots: slots.map((slot) => slot.subarray(from, end)),
       scalars: table.scalars[entry.index] as number[],
       learningRate: this.#rateOf(entry),
     });

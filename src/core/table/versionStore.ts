@@ -178,7 +178,7 @@ export class VersionStore {
     return arrays.size;
   }
 
-  /** Ends an update that failed. What was written in place stays written; other memory is forgotten. */
+  /** Ends an update that failed. Other memory is forgotten; what was written in place, the job has put back. */
   abandon(): void {
     const target = this.#target;
     invariant(target !== undefined, 'abandon without begin');
