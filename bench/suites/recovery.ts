@@ -83,6 +83,7 @@ async function prepare(dataDir: string, bytes: number, count: number): Promise<v
     const writer = new JournalWriter({
       ...{ disk, directory: dataDir, lineage: info.lineage, mode: 'journal-async', newSalt: () => 1 },
       onPersisted: () => (last === count + 2 ? writer.close(resolve) : more()),
+      onFull: reject,
       onFailed: reject,
     });
     const gradient = new Float32Array(bytes / 4).fill(1);

@@ -5,6 +5,8 @@
 import { invalidArgument, type PsError } from '../base/errors.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import { learningRateOf, withLearningRate } from '../optim/updateRule.js';
+import { type Job, JobThen } from '../table/job.js';
+import type { CoreContext } from './context.js';
 import {
   hasSameState,
   imageOfOptimizer,
@@ -43,6 +45,14 @@ export function settingsChange(state: ServerState, options: Settings): SettingsC
     records.push((now) => ({ kind: 'consistency', model, rates: now.table.ratesNow(1) }));
   }
   return { records, warnings };
+}
+
+/** A change that records what `record` gives. */
+export function recording(record: (state: ServerState) => JournalRecord): (context: CoreContext) => Job {
+  return ({ state, commits, now }) => {
+    const decided = record(state);
+    return new JobThen(state.apply(decided, now), () => commits.append(decided));
+  };
 }
 
 /** The optimizer to go on with; undefined if there is none. */

@@ -1,6 +1,7 @@
 /**
  * Appends records to the journal: write, then sync; the next group begins when the last sync has ended, and
- * takes everything that came meanwhile. One error ends it for good: nothing is known of what it wrote.
+ * takes everything that came meanwhile. One error ends it for good: nothing is known of what it wrote. But a write
+ * that finds no room is cut off and tried again each second; what is queued stays queued.
  *
  *     append ──▶ queue ──flush──▶ group: batches written ──▶ synced ──▶ onPersisted ──▶ next group
  *     rotateAfter(position): records behind it begin a new segment
@@ -9,6 +10,7 @@ import type { JournalRecord } from '../../core/server/records.js';
 import type { Disk, DiskFile } from './disk.js';
 import { segmentPath } from './names.js';
 import { type NumberedRecord, RecordBatches } from './recordBatches.js';
+import { isNoRoom, NoRoom } from './room.js';
 import { encodeSegmentHeader, type SegmentHeader } from './segmentFormat.js';
 import { completion, result, runTask, type Task } from './task.js';
 
@@ -25,6 +27,8 @@ export interface JournalWriterOptions {
   readonly newSalt: () => number;
   /** Every record up to `number` is persisted. */
   readonly onPersisted: (number: number) => void;
+  /** A write found no room: nothing is persisted until there is some. Not again before something was written. */
+  readonly onFull: (error: unknown) => void;
   /** Nothing will be persisted any more. */
   readonly onFailed: (error: unknown) => void;
 }
@@ -41,6 +45,8 @@ export interface OpenSegment {
 
 /** In `journal-async` what is written is synced when so much time has passed. */
 const SYNC_AFTER_MS = 500;
+/** A write that found no room is tried again when so much time has passed. */
+const RETRY_AFTER_MS = 1000;
 
 /** The writing end of a journal. */
 export class JournalWriter {
@@ -61,6 +67,11 @@ export class JournalWriter {
   #hasFailed = false;
   #isSyncDue = false;
   #syncedAt = 0;
+  #isFull = false;
+  /** Whether it waits to try again, and since when. */
+  #isPaused = false;
+  #pausedAt = 0;
+  #now = 0;
   #onIdle: (() => void)[] = [];
 
   constructor(options: JournalWriterOptions) {
@@ -70,6 +81,11 @@ export class JournalWriter {
   /** Bytes of records since the last call of `rotateAfter`. */
   get bytesSinceRotation(): number {
     return this.#writtenBytes;
+  }
+
+  /** Whether the last write found no room. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   /** Goes on with a segment that there is. */
@@ -89,7 +105,7 @@ export class JournalWriter {
 
   /** The records of this turn have come: writes them, unless a group is under way. */
   flush(): void {
-    if (this.#isWorking || this.#hasFailed) return;
+    if (this.#isWorking || this.#isPaused || this.#hasFailed) return;
     if (this.#queue.length === 0 && !this.#isSyncDue) {
       for (const done of this.#onIdle.splice(0)) done();
       return;
@@ -97,8 +113,9 @@ export class JournalWriter {
     this.#isWorking = true;
     runTask(this.#work(), (error) => {
       this.#isWorking = false;
-      if (error !== null) this.#fail(error);
-      else this.flush();
+      if (error === null) this.flush();
+      else if (error instanceof NoRoom) this.#pause(error.cause);
+      else this.#fail(error);
     });
   }
 
@@ -110,6 +127,11 @@ export class JournalWriter {
 
   /** Time has passed. */
   onTick(now: number): void {
+    this.#now = now;
+    if (this.#isPaused) {
+      if (now - this.#pausedAt >= RETRY_AFTER_MS) this.#resumeWork();
+      return;
+    }
     if (this.#synced === this.#size) {
       this.#syncedAt = now;
     } else if (now - this.#syncedAt >= SYNC_AFTER_MS && !this.#isWorking) {
@@ -119,7 +141,7 @@ export class JournalWriter {
     }
   }
 
-  /** Calls `done` when everything that was appended is durable, or will never be. */
+  /** Calls `done` when everything that was appended is durable, or will never be: there is no waiting for room. */
   settle(done: () => void): void {
     if (this.#hasFailed) {
       done();
@@ -127,7 +149,7 @@ export class JournalWriter {
     }
     this.#isSyncDue ||= this.#synced < this.#size || this.#queue.length > 0;
     this.#onIdle.push(done);
-    this.flush();
+    this.#resumeWork();
   }
 
   /** Writes what is left, makes it durable, and closes the file. */
@@ -172,17 +194,30 @@ export class JournalWriter {
 
   *#write(group: readonly NumberedRecord[]): Task<void> {
     const [file, batches] = [this.#file as DiskFile, this.#batches as RecordBatches];
+    const begin = this.#size;
     batches.begin(group, this.#synced);
     for (let batch = batches.next(); batch !== undefined; batch = batches.next()) {
       const { parts, bytes } = batch;
-      yield* completion((done) => {
-        file.write(parts, this.#size, done);
-        // The answers to the group before are worked out while the disk works on this one.
-        this.#report();
-      });
+      try {
+        yield* completion((done) => {
+          file.write(parts, this.#size, done);
+          // The answers to the group before are worked out while the disk works on this one.
+          this.#report();
+        });
+      } catch (error) {
+        if (!isNoRoom(error)) throw error;
+        yield* completion((done) => file.truncate(begin, done));
+        this.#writtenBytes -= this.#size - begin;
+        this.#size = begin;
+        this.#queue = [...group, ...this.#queue];
+        // What was written before is not to wait for room too.
+        if (this.#synced < begin) yield* this.#sync();
+        throw new NoRoom('the group found no room', { cause: error });
+      }
       this.#size += bytes;
       this.#writtenBytes += bytes;
     }
+    this.#isFull = false;
   }
 
   *#sync(): Task<void> {
@@ -208,6 +243,25 @@ export class JournalWriter {
     this.resume(yield* createSegment(disk, directory, { lineage, first: number, salt: newSalt() }));
   }
 
+  /** There is no room. Whoever waits for the end is not kept waiting for it. */
+  #pause(error: unknown): void {
+    if (this.#onIdle.length > 0) {
+      this.#fail(error);
+      return;
+    }
+    this.#report();
+    this.#isPaused = true;
+    this.#pausedAt = this.#now;
+    if (this.#isFull) return;
+    this.#isFull = true;
+    this.#options.onFull(error);
+  }
+
+  #resumeWork(): void {
+    this.#isPaused = false;
+    this.flush();
+  }
+
   #fail(error: unknown): void {
     this.#hasFailed = true;
     this.#queue = [];
@@ -221,10 +275,21 @@ export class JournalWriter {
 /** A new, durable segment without records. */
 function* createSegment(disk: Disk, directory: string, header: SegmentHeader): Task<OpenSegment> {
   const path = segmentPath(directory, header.first);
-  const file = yield* result<DiskFile>((done) => disk.open(path, 'create', done));
   const bytes = encodeSegmentHeader(header, (part, previous) => disk.checksum(part, previous));
-  yield* completion((done) => file.write([bytes], 0, done));
-  yield* completion((done) => file.sync(done));
+  let file: DiskFile | undefined;
+  try {
+    file = yield* result<DiskFile>((done) => disk.open(path, 'create', done));
+    yield* completion((done) => (file as DiskFile).write([bytes], 0, done));
+  } catch (error) {
+    if (!isNoRoom(error)) throw error;
+    const unfinished = file;
+    if (unfinished !== undefined) {
+      yield* completion((done) => unfinished.close(done));
+      yield* completion((done) => disk.remove(path, done));
+    }
+    throw new NoRoom('a new segment found no room', { cause: error });
+  }
+  yield* completion((done) => (file as DiskFile).sync(done));
   yield* completion((done) => disk.syncDirectory(directory, done));
   return { file, salt: header.salt, first: header.first, size: bytes.length };
 }

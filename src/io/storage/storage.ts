@@ -12,10 +12,10 @@ import type { CoreContext } from '../../core/server/context.js';
 import type { ServerEffect } from '../../core/server/events.js';
 import type { JournalRecord, Settings } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
-import { settingsChange } from '../../core/server/settings.js';
+import { recording, settingsChange } from '../../core/server/settings.js';
 import type { ServerState } from '../../core/server/state.js';
 import { captureJob, type StateImage } from '../../core/server/stateImage.js';
-import { type Job, JobThen } from '../../core/table/job.js';
+import type { Job } from '../../core/table/job.js';
 import { areWorthADelta } from '../../core/table/tableDelta.js';
 import type { CheckpointInfo } from './checkpointFormat.js';
 import {
@@ -29,6 +29,7 @@ import type { Disk, DiskLock, DiskSpace } from './disk.js';
 import { JournalWriter } from './journalWriter.js';
 import { contentOf } from './names.js';
 import { recover } from './recovery.js';
+import { roomIn } from './room.js';
 import { asStorageError } from './storageError.js';
 import { completion, result, runTask, type Task } from './task.js';
 
@@ -79,10 +80,6 @@ type Done<T> = (error: PsError | null, value?: T) => void;
 
 /** How often the room on the disk is looked at. */
 const ROOM_EVERY_MS = 1000;
-/** Room that is left for small records when gradients are refused: 1/64 of the disk, within these bounds. */
-const MIN_RESERVE_BYTES = 262_144;
-const MAX_RESERVE_BYTES = 67_108_864;
-const ROOM_SHARE = 64;
 
 /** Keeps one server's state in a directory. */
 export class Storage {
@@ -171,10 +168,13 @@ export class Storage {
       return;
     }
     const end = (error: PsError | null): void => {
-      const failure = this.#failure ?? error;
-      this.#failure ??= new PsError('PS_CLOSED', 'the server is closed');
-      if (this.#journal === undefined) this.#unlock(() => done(failure));
-      else this.#journal.close(() => this.#unlock(() => done(failure)));
+      const closed = new PsError('PS_CLOSED', 'the server is closed');
+      this.#failure ??= closed;
+      // The journal may fail at what it still has to write.
+      const finish = () =>
+        this.#unlock(() => done(this.#failure === closed ? error : (this.#failure ?? null)));
+      if (this.#journal === undefined) finish();
+      else this.#journal.close(finish);
     };
     const isOpen = this.#core !== undefined && this.#failure === undefined;
     const isWritten = this.#journal !== undefined || this.#core?.position === this.#checkpointed;
@@ -223,6 +223,10 @@ export class Storage {
       ...{ lineage: this.#lineage, mode, newSalt },
       onPersisted: (upTo) => {
         this.#host.run((core) => core.step({ kind: 'persisted', upTo, now: this.#host.now() }));
+      },
+      onFull: (cause) => {
+        this.#setRoom(0);
+        this.#host.onWarning(`the journal waits for room on the disk: ${(cause as Error).message}`);
       },
       onFailed: (cause) => {
         const error = asStorageError(cause, 'the journal can no longer be written');
@@ -323,12 +327,13 @@ export class Storage {
     this.#options.disk.space(this.#options.directory, (error, space) => {
       this.#isLookingForRoom = false;
       if (error !== null || this.#failure !== undefined) return;
-      const { freeBytes, totalBytes } = space as DiskSpace;
-      const share = Math.floor(totalBytes / ROOM_SHARE);
-      const reserve = Math.min(MAX_RESERVE_BYTES, Math.max(MIN_RESERVE_BYTES, share));
-      const bytes = freeBytes - reserve;
-      this.#host.run((core) => core.step({ kind: 'storageRoom', bytes, now: this.#host.now() }));
+      // With a quota the disk may have room that this process has not.
+      this.#setRoom(this.#journal?.isFull === true ? 0 : roomIn(space as DiskSpace));
     });
+  }
+
+  #setRoom(bytes: number): void {
+    this.#host.run((core) => core.step({ kind: 'storageRoom', bytes, now: this.#host.now() }));
   }
 
   #unlock(done: () => void): void {
@@ -337,12 +342,4 @@ export class Storage {
     if (lock === undefined) done();
     else lock.release(() => done());
   }
-}
-
-/** A change that records what `record` gives. */
-function recording(record: (state: ServerState) => JournalRecord): (context: CoreContext) => Job {
-  return ({ state, commits, now }) => {
-    const decided = record(state);
-    return new JobThen(state.apply(decided, now), () => commits.append(decided));
-  };
 }

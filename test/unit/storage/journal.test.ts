@@ -21,6 +21,7 @@ function writerOn(
     mode: 'journal',
     newSalt: () => 0xabcdef01,
     onPersisted: (number) => persisted.push(number),
+    onFull: () => {},
     onFailed: (error) => {
       throw error;
     },
