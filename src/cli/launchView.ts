@@ -108,7 +108,8 @@ export class LaunchView {
   #noteExit({ name, code, signal, failure, restartInMs, isExpected }: LaunchedExit): void {
     const cause = failure ?? (signal === null ? `exit code ${code}` : signal);
     if (restartInMs !== undefined) {
-      this.#note(`${name} died (${cause}); it is started again in ${(restartInMs / 1000).toFixed(1)} s`);
+      const ended = code === 0 ? 'ended while there are workers' : `died (${cause})`;
+      this.#note(`${name} ${ended}; it is started again in ${(restartInMs / 1000).toFixed(1)} s`);
     } else if (failure !== undefined) {
       this.#note(`${name} could not be started: ${failure}`);
     } else if (code !== 0 && !isExpected) {

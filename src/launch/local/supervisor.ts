@@ -7,8 +7,9 @@
  *     other exit ▼  │ after a delay
  *              waiting ─ no restart is left ─▶ ended
  *
- * The job is over when all have ended. When the last worker has, the servers are told to stop; when a server
- * has failed for good, so are the workers, since they could not go on.
+ * The job is over when all have ended. When the last worker has, the servers are told to stop; before that, a
+ * server's exit 0 is like any other. When a server has failed for good, the workers are told to stop too, since
+ * they could not go on; one that ends well again and again means it, and the job goes on.
  */
 import { constants } from 'node:os';
 
@@ -138,7 +139,8 @@ export class Supervisor {
     const isExpected = process.told !== undefined && wasTold(process.told, exit);
     const isLost = exit.failure !== undefined || this.#stopSignal !== undefined;
     const mayRestart = !isLost && process.failures < this.#policy.retries && process.told === undefined;
-    if (exit.code === 0 || isExpected || !mayRestart) {
+    const isDone = exit.code === 0 && !(process.role === 'server' && this.#hasWorkers());
+    if (isDone || isExpected || !mayRestart) {
       this.#end(process, isExpected ? 0 : exitCodeOf(exit));
       this.#effects.push({ kind: 'exit', name, exit, restartInMs: undefined, isExpected });
       return;
@@ -149,6 +151,11 @@ export class Supervisor {
     process.state = 'waiting';
     process.restartAt = now + restartInMs;
     this.#effects.push({ kind: 'exit', name, exit, restartInMs, isExpected });
+  }
+
+  /** Whether anyone may still need a server. */
+  #hasWorkers(): boolean {
+    return [...this.processes.values()].some(({ role, state }) => role === 'worker' && state !== 'ended');
   }
 
   #end(process: ProcessState, exitCode: number): void {

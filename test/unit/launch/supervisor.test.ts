@@ -79,6 +79,32 @@ describe('a job', () => {
     expect(job.exit('server-0', done)).toEqual(['finished 7']);
   });
 
+  test('restarts a server that nobody told to stop and that ends well while there are workers, within bounds', () => {
+    const job = new Job(1, 2);
+    job.start();
+    expect(job.exit('server-0', done)).toEqual(['restart in 100']);
+    expect(job.tick()).toEqual(['spawn server-0']);
+    job.exit('worker-0', done);
+    expect(job.exit('server-0', done)).toEqual(['restart in 150']);
+    expect(job.tick()).toEqual(['spawn server-0']);
+    // It means it: what the worker still does without a server is its own affair.
+    expect(job.exit('server-0', done)).toEqual([]);
+    expect(job.exit('worker-1', done)).toEqual(['finished 0']);
+  });
+
+  test('is over when its workers are, also if a server has just ended by itself', () => {
+    const job = new Job(1, 1);
+    job.start();
+    expect(job.exit('server-0', done)).toEqual(['restart in 100']);
+    expect(job.exit('worker-0', done)).toEqual(['finished 0']);
+  });
+
+  test('of servers alone ends when they have', () => {
+    const job = new Job(1, 0);
+    job.start();
+    expect(job.exit('server-0', done)).toEqual(['finished 0']);
+  });
+
   test('counts failures anew when a process has run for long', () => {
     const job = new Job(0, 1);
     job.start();
