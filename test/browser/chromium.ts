@@ -17,6 +17,9 @@ const FLAGS = [
   ...['--no-first-run', '--disable-gpu', '--remote-debugging-port=0', 'about:blank'],
 ];
 
+/** How long the browser may take for one command. What a page computes may take as long as its test. */
+const COMMAND_MS = 60_000;
+
 type Params = Readonly<Record<string, unknown>>;
 type Answer = { readonly id?: number; readonly result?: unknown; readonly error?: { message: string } };
 type Event = {
@@ -39,14 +42,23 @@ export class Chromium {
   readonly #profile: string;
   readonly #socket: WebSocket;
   readonly #pending = new Map<number, (answer: Answer) => void>();
+  /** Resolves when its process has ended. */
+  readonly ended: Promise<string>;
   readonly #listeners = new Set<(event: Event) => void>();
   #lastId = 0;
+  #failure: string | undefined;
 
   private constructor(process: ChildProcess, profile: string, socket: WebSocket) {
     this.#process = process;
     this.#profile = profile;
     this.#socket = socket;
-    socket.on('message', (data) => this.#onMessage(JSON.parse(String(data)) as Answer & Event));
+    this.ended = new Promise((resolve) => {
+      process.once('exit', (code, signal) => resolve(`Chromium ended (${signal ?? code})`));
+    });
+    socket.on('message', (data) => this.#onMessage(JSON.parse(String(data)) as Answer | Event));
+    socket.on('error', () => {});
+    socket.on('close', () => this.#fail('Chromium closed its connection'));
+    void this.ended.then((reason) => this.#fail(reason));
   }
 
   static async launch(): Promise<Chromium> {
@@ -80,13 +92,19 @@ export class Chromium {
   send(method: string, params: Params = {}, sessionId?: string): Promise<unknown> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
+      const giveUp = (): void =>
+        this.#onMessage({ id, error: { message: `no answer for ${COMMAND_MS} ms` } });
+      const late = method === 'Runtime.evaluate' ? undefined : setTimeout(giveUp, COMMAND_MS);
       this.#pending.set(id, ({ result, error }) => {
+        clearTimeout(late);
         if (error === undefined) resolve(result);
         else reject(new Error(`${method}: ${error.message}`));
       });
-      this.#socket.send(
-        JSON.stringify({ id, method, params, ...(sessionId === undefined ? {} : { sessionId }) }),
-      );
+      if (this.#failure !== undefined) this.#fail(this.#failure);
+      else
+        this.#socket.send(
+          JSON.stringify({ id, method, params, ...(sessionId === undefined ? {} : { sessionId }) }),
+        );
     });
   }
 
@@ -95,20 +113,28 @@ export class Chromium {
   }
 
   async close(): Promise<void> {
-    const ended = once(this.#process, 'exit');
     this.#socket.terminate();
     this.#process.kill();
-    await ended;
+    const late = setTimeout(() => this.#process.kill('SIGKILL'), 10_000);
+    await this.ended;
+    clearTimeout(late);
     await rm(this.#profile, { recursive: true, force: true, maxRetries: 10 });
   }
 
-  #onMessage(message: Answer & Event): void {
-    if (message.id === undefined) {
+  /** It is gone: nothing that is asked is answered any more. */
+  #fail(reason: string): void {
+    this.#failure ??= reason;
+    for (const id of [...this.#pending.keys()]) this.#onMessage({ id, error: { message: this.#failure } });
+  }
+
+  #onMessage(message: Answer | Event): void {
+    if ('method' in message) {
       for (const listener of this.#listeners) listener(message);
       return;
     }
-    this.#pending.get(message.id)?.(message);
-    this.#pending.delete(message.id);
+    const settle = this.#pending.get(message.id as number);
+    this.#pending.delete(message.id as number);
+    settle?.(message);
   }
 }
 
@@ -139,7 +165,7 @@ export class Tab {
     await this.#send('Page.enable');
     await this.#send('Runtime.enable');
     await this.#send('Page.navigate', { url });
-    await loaded;
+    await Promise.race([loaded, this.#browser.ended]);
   }
 
   /** The value of an expression in the page, awaited. Rejects with what it throws. */

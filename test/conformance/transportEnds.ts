@@ -181,6 +181,7 @@ export class Listener {
       maxMessageBytes: MAX_MESSAGE_BYTES,
       maxFragments: 64,
       connections: { maxConnections: 100, maxConnectionsPerAddress: 100 },
+      probeAfterMs: 10_000,
       authTimeoutMs: 1000,
       onOpen: (_entrant, open) => void this.take((end) => open(end)),
       onWarning: () => {},

@@ -2,6 +2,9 @@
  * Servers and workers on hosts of their own, whose network breaks in each way it can: whatever it does, once it
  * heals everyone goes on, and every cell is the number of pushes that were acknowledged to its worker.
  */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WORKERS } from '../fault/processes/cells.js';
 import { Child } from '../fault/processes/child.js';
@@ -28,6 +31,9 @@ describe.skipIf(isSkipped).each([{ servers: 1 }, { servers: 2 }])('$servers serv
   let urls: string;
   let serverProcesses: Child[];
   let workers: Child[];
+  const directory = mkdtempSync(join(tmpdir(), 'pslib-hosts-'));
+  const computeFile = (rank: number): string => join(directory, `compute-${rank}`);
+  afterAll(() => rmSync(directory, { recursive: true }));
 
   beforeEach(async () => {
     network = new HostNetwork(servers + WORKERS + 1);
@@ -35,7 +41,9 @@ describe.skipIf(isSkipped).each([{ servers: 1 }, { servers: 2 }])('$servers serv
     urls = addresses.map((address) => `ws://${address}:7077`).join(',');
     serverProcesses = addresses.map((address, i) => start(i, 'serverProcess.ts', address, i, servers));
     await Promise.all(serverProcesses.map((server) => server.next('listening')));
-    workers = everyWorker.map((rank) => start(workerHost(rank), 'workerProcess.ts', urls, rank));
+    workers = everyWorker.map((rank) =>
+      start(workerHost(rank), 'workerProcess.ts', urls, rank, computeFile(rank)),
+    );
     await everyoneGoesOn();
   });
 
@@ -78,6 +86,20 @@ describe.skipIf(isSkipped).each([{ servers: 1 }, { servers: 2 }])('$servers serv
     network.dropFrom(workerHost(1), 0);
     network.dropFrom(0, workerHost(1));
     await left;
+    await expectExactSums();
+  });
+
+  test('a worker is cut off while it computes: nobody waits for the end of its step', async () => {
+    const computing = (workers[1] as Child).next('computing');
+    writeFileSync(computeFile(1), '');
+    await computing;
+    const left = goOnWithout(1, serverProcesses[0] as Child);
+    for (const server of serverProcesses.keys()) {
+      network.dropFrom(workerHost(1), server);
+      network.dropFrom(server, workerHost(1));
+    }
+    await left;
+    rmSync(computeFile(1));
     await expectExactSums();
   });
 

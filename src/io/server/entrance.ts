@@ -47,6 +47,7 @@ export class Entrance {
       maxFragments: limits.maxFragments,
       connections: limits,
       authTimeoutMs: limits.helloTimeoutMs,
+      probeAfterMs: Math.max(1000, Math.min(limits.pingMs, limits.leaseMs / 2)),
       onOpen: (entrant, open, wire) => {
         const connection = runner.connect(entrant.principal, open, wire, onClosed);
         this.#admissions.opened(connection, entrant);

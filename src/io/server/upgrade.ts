@@ -45,6 +45,8 @@ export interface UpgradeOptions extends OriginRules {
   readonly connections: ConnectionLimits;
   /** How long `authenticate` may take. */
   readonly authTimeoutMs: number;
+  /** After so much silence the system asks the other end's system whether it is there. */
+  readonly probeAfterMs: number;
   /** Takes a connection over: `open` makes its transport, `wire` counts the bytes of its socket. */
   onOpen(entrant: Entrant, open: (handlers: StreamHandlers) => Transport, wire: Wire): void;
   /** Something that the server's owner should know, once for each kind. */
@@ -183,6 +185,7 @@ export class UpgradeDesk {
   #admit(entrant: Entrant, socket: Duplex, head: Buffer): void {
     const { request } = entrant;
     const { onOpen, maxMessageBytes } = this.#options;
+    probe(socket, this.#options.probeAfterMs);
     if (socket.destroyed || !socket.writable) socket.destroy();
     else if (isStreamRequest(request))
       onOpen(entrant, streamAccept(request, socket, head, maxMessageBytes), wireOf(socket));
@@ -245,6 +248,15 @@ function wireOf(socket: Duplex): Wire {
 function addressOf(socket: Duplex, which: 'localAddress' | 'remoteAddress'): string | undefined {
   const address: unknown = (socket as Partial<Record<typeof which, string>>)[which];
   return typeof address === 'string' ? address : undefined;
+}
+
+/**
+ * A worker that computes says nothing for long, but the system that it runs on answers for it. When that is silent too
+ * (the machine is gone, or the way to it), the connection ends some ten seconds after the first question.
+ */
+function probe(socket: Duplex, afterMs: number): void {
+  if ('setKeepAlive' in socket && typeof socket.setKeepAlive === 'function')
+    socket.setKeepAlive(true, afterMs);
 }
 
 /** Answers an upgrade request with an HTTP status and ends its socket. */
