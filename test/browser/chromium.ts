@@ -17,6 +17,8 @@ const FLAGS = [
   ...['--no-first-run', '--disable-gpu', '--remote-debugging-port=0', 'about:blank'],
 ];
 
+/** How long the browser may take to start. */
+const START_MS = 40_000;
 /** How long the browser may take for one command. What a page computes may take as long as its test. */
 const COMMAND_MS = 60_000;
 
@@ -61,20 +63,33 @@ export class Chromium {
     void this.ended.then((reason) => this.#fail(reason));
   }
 
+  /** Starts one. Another is started where the first says nothing for long: browsers do that now and then. */
   static async launch(): Promise<Chromium> {
+    try {
+      return await Chromium.#start();
+    } catch {
+      return Chromium.#start();
+    }
+  }
+
+  static async #start(): Promise<Chromium> {
     const profile = await mkdtemp(join(tmpdir(), 'pslib-chromium-'));
     const flags = [`--user-data-dir=${profile}`, ...FLAGS];
     const process = spawn(PROGRAM, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const late = setTimeout(() => process.kill('SIGKILL'), START_MS);
     let said = '';
     for await (const line of createInterface(process.stderr)) {
       said += `${line}\n`;
       const [, url] = /DevTools listening on (ws:\S+)/.exec(line) ?? [];
       if (url === undefined) continue;
+      clearTimeout(late);
       process.stderr.resume();
       const socket = new WebSocket(url, { perMessageDeflate: false });
       await once(socket, 'open');
       return new Chromium(process, profile, socket);
     }
+    clearTimeout(late);
+    await rm(profile, { recursive: true, force: true, maxRetries: 10 });
     throw new Error(`Chromium did not start:\n${said}`);
   }
 

@@ -19,6 +19,7 @@ describe.skipIf(!hasChromium())('the dashboard', () => {
     await mkdir(images, { recursive: true });
     browser = await chromium.launch({
       executablePath: '/usr/bin/chromium',
+      timeout: 80_000,
       args: [
         '--no-sandbox',
         '--disable-dev-shm-usage',
@@ -177,6 +178,7 @@ describe.skipIf(!hasChromium())('the dashboard', () => {
   it('explains that a page reached by a name is not let in', async () => {
     const server = await started();
     const page = await browser.newPage();
+    page.setDefaultTimeout(60_000);
     ends.push(() => page.close());
     await page.goto(pageUrl(server).replace('127.0.0.1', 'train.example'));
     await says(page, 'The server takes no connections from this page');
@@ -333,6 +335,7 @@ function pageUrl(server: ParameterServer): string {
 /** The server's page. What it throws, and what its policy refuses, fails the test. */
 async function opened(server: ParameterServer, token?: string): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1180, height: 1240 } });
+  page.setDefaultTimeout(60_000);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
