@@ -5,6 +5,7 @@
 import { asPsError, closeCodeOf, PsError } from '../base/errors.js';
 import { faultOf } from '../protocol/faults.js';
 import { MessageType, type WorkerMessage } from '../protocol/messages.js';
+import type { PayloadPlace } from '../protocol/payloadPlace.js';
 import { StagingPool } from '../table/stagingPool.js';
 import { Announcements } from './announcements.js';
 import { type Connection, newConnection } from './connection.js';
@@ -139,7 +140,7 @@ export class Dispatcher {
   }
 
   /** Where the payload of `message` may be written by a transport that can; it must stop when it is closed. */
-  placeOf(id: number, message: WorkerMessage, bytes: number): Uint8Array | undefined {
+  placeOf(id: number, message: WorkerMessage, bytes: number): PayloadPlace | undefined {
     const connection = this.#connections.get(id);
     if (connection?.session === undefined) return undefined;
     if (message.t === MessageType.push) return this.#reception.reserve(connection, message, bytes);
@@ -208,8 +209,7 @@ export class Dispatcher {
     this.#guard(connection, 'worker' in message ? message.worker : undefined, () => {
       if (message.t !== MessageType.hello)
         throw new PsError('PS_PROTOCOL', 'the first message must be Hello');
-      const { farewell } = this.announcements;
-      if (farewell !== undefined) throw farewell;
+      if (this.announcements.farewell !== undefined) throw this.announcements.farewell;
       connection.session = this.#handshake.admit(connection.id, connection.principal, message);
       this.announcements.admitted(connection.id);
     });

@@ -10,6 +10,7 @@ import type { Kernels } from '../kernels/kernels.js';
 import type { Shard } from '../partition/keyRange.js';
 import type { Push } from '../protocol/messages.js';
 import { bytesOf, floatsOf } from '../protocol/modelStream.js';
+import type { PayloadPlace } from '../protocol/payloadPlace.js';
 import type { NonFinite } from '../protocol/sessionMessages.js';
 import type { TableSpec } from '../table/embeddingTable.js';
 import type { StagingPool } from '../table/stagingPool.js';
@@ -144,9 +145,15 @@ export class IncomingPush {
   }
 
   /** Where the next `bytes` bytes may be written; undefined: they are to be brought by `add`. */
-  placeOf(bytes: number): Uint8Array | undefined {
-    if (this.#area === undefined || this.#received + bytes > this.message.bytes) return undefined;
-    return bytesOf(this.#area).subarray(this.#received, this.#received + bytes);
+  placeOf(bytes: number): PayloadPlace | undefined {
+    const area = this.#area;
+    const begin = this.#received;
+    if (area === undefined || begin + bytes > this.message.bytes) return undefined;
+    const onFilled = (count: number): void => {
+      // Only while it is the same area: afterwards it may be another push's.
+      if (this.#area === area) this.#check?.advance(area, Math.floor((begin + count) / 4));
+    };
+    return { bytes: bytesOf(area).subarray(begin, begin + bytes), onFilled };
   }
 
   #discard(fault: PsError): void {

@@ -5,6 +5,7 @@
 import { PsError } from '../base/errors.js';
 import { MessageType, type Push, type PushChunk } from '../protocol/messages.js';
 import { bytesOf } from '../protocol/modelStream.js';
+import type { PayloadPlace } from '../protocol/payloadPlace.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import type { Connection } from './connection.js';
 import type { CoreContext } from './context.js';
@@ -83,7 +84,7 @@ export class PushReception {
   }
 
   /** Where the payload of a push of one chunk may be written before the push begins, if there is room. */
-  reserve(connection: Connection, message: Push, bytes: number): Uint8Array | undefined {
+  reserve(connection: Connection, message: Push, bytes: number): PayloadPlace | undefined {
     const isPlausible =
       !this.#isRoomAwaited &&
       connection.incoming === undefined &&
@@ -94,7 +95,7 @@ export class PushReception {
       (message.rows !== undefined || bytes <= this.#rules.catalogue.length * 4);
     if (!isPlausible) return undefined;
     connection.reserved = this.#pool.take(bytes / 4, message.rows !== undefined);
-    return connection.reserved === undefined ? undefined : bytesOf(connection.reserved);
+    return connection.reserved === undefined ? undefined : { bytes: bytesOf(connection.reserved) };
   }
 
   /** Gives back an area that no push has taken over. */
@@ -104,7 +105,7 @@ export class PushReception {
   }
 
   /** Where the payload of a chunk may be written before it is added, if it is the next and has a place. */
-  placeOf(connection: Connection, message: PushChunk, bytes: number): Uint8Array | undefined {
+  placeOf(connection: Connection, message: PushChunk, bytes: number): PayloadPlace | undefined {
     const push = connection.incoming;
     const isNext = push !== undefined && message.seq === push.message.seq && message.offset === push.received;
     return isNext ? push.placeOf(bytes) : undefined;

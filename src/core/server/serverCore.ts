@@ -10,6 +10,7 @@ import { PsError } from '../base/errors.js';
 import type { Consistency } from '../consistency/consistency.js';
 import { WaitLedger } from '../consistency/waitLedger.js';
 import type { WorkerMessage } from '../protocol/messages.js';
+import type { PayloadPlace } from '../protocol/payloadPlace.js';
 import type { DenseTable } from '../table/denseTable.js';
 import type { Job } from '../table/job.js';
 import type { TableSet } from '../table/tableSet.js';
@@ -112,7 +113,7 @@ export class ServerCore {
   }
 
   /** Where a transport may write the payload of `message`, whose event follows. Changes nothing. */
-  placeOf(connection: number, message: WorkerMessage, bytes: number): Uint8Array | undefined {
+  placeOf(connection: number, message: WorkerMessage, bytes: number): PayloadPlace | undefined {
     return this.#dispatcher.placeOf(connection, message, bytes);
   }
 

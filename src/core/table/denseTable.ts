@@ -8,7 +8,7 @@ import { type LearningRate, learningRateAt } from '../optim/learningRate.js';
 import type { Optimizer, ScalarState, UpdateRule } from '../optim/optimizer.js';
 import { isUserOptimizer, learningRateOf, updateRuleOf } from '../optim/updateRule.js';
 import type { Catalogue, CatalogueEntry } from '../tensor/catalogue.js';
-import { type Job, RangeJob, SLICE_ELEMENTS } from './job.js';
+import { IN_PLACE_ELEMENTS, type Job, RangeJob } from './job.js';
 import { type DenseUpdate, UpdateJob } from './updateJob.js';
 import { UpdateUndo } from './updateUndo.js';
 import { VersionStore } from './versionStore.js';
@@ -116,13 +116,13 @@ export class DenseTable {
   }
 
   /**
-   * Begins an update; when its job is done, publish it in `versions`. A table of one slice is written
+   * Begins an update; when its job is done, publish it in `versions`. A table that is not large is written
    * in place when nobody reads it. The user's own optimizers may throw half-way: as long as there is other memory
    * they don't write in place, and what they overwrite is put back.
    */
   update(update: DenseUpdate): Job {
     const mayThrow = this.groups.some((group) => isUserOptimizer(group.optimizer));
-    const mayWriteInPlace = this.catalogue.length <= SLICE_ELEMENTS && !mayThrow;
+    const mayWriteInPlace = this.catalogue.length <= IN_PLACE_ELEMENTS && !mayThrow;
     const { entries } = update.selection;
     const isWhole = entries.length === this.catalogue.entries.length;
     const changed = isWhole ? undefined : entries.map(({ index }) => index);

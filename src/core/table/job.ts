@@ -17,6 +17,12 @@ export interface Job {
 /** Elements of one slice: a few milliseconds of the slowest kernel in plain JavaScript. */
 export const SLICE_ELEMENTS = 524_288;
 
+/**
+ * Updates of models up to this are written in place when nobody reads: that takes two thirds to three quarters of the
+ * time. A pull that comes meanwhile waits for the end, a few milliseconds; of a larger model it would be longer.
+ */
+export const IN_PLACE_ELEMENTS = 8_388_608;
+
 /** A job over the elements [0, length), done range by range. */
 export class RangeJob implements Job {
   readonly #length: number;

@@ -5,6 +5,7 @@
  */
 import type { PsError } from '../../core/base/errors.js';
 import type { Message } from '../../core/protocol/messages.js';
+import type { PayloadPlace } from '../../core/protocol/payloadPlace.js';
 
 /** One open connection that carries frames. */
 export interface Transport {
@@ -51,7 +52,7 @@ export interface TransportHandlers {
 /** What a transport tells its owner that reads messages itself and brings payloads to their place. */
 export interface StreamHandlers extends TransportHandlers {
   /** Where the payload of `message` goes: exactly `payloadBytes` long; undefined: memory of its own. */
-  place(message: Message, payloadBytes: number): Uint8Array | undefined;
+  place(message: Message, payloadBytes: number): PayloadPlace | undefined;
   onMessage(message: Message, payload: Uint8Array): void;
   /** Bytes that are no message of this protocol; the connection goes on. */
   onMalformed(error: PsError): void;

@@ -231,7 +231,10 @@ export class WorkerHost {
           onFrame: (frame) => this.#onFrame(link, frame),
           onMessage: (message, payload) => this.#onMessage(link, message, payload),
           onMalformed: (error) => this.#onMalformed(link, error),
-          place: (message, bytes) => (link.isOver ? undefined : this.#core.placeOf(message, bytes, server)),
+          place: (message, bytes) => {
+            const place = link.isOver ? undefined : this.#core.placeOf(message, bytes, server);
+            return place === undefined ? undefined : { bytes: place };
+          },
           onText: () => this.#onMalformed(link, new PsError('PS_PROTOCOL', 'the server sent text')),
           onClose: (code, reason) => this.#onClose(link, code, reason),
         },

@@ -9,11 +9,18 @@ import type { Mutant, Patch } from './mutant.js';
 import { ROW_MUTANTS } from './rowMutants.js';
 
 /** Updates and copies take many turns, so that everything comes between. Not a bug. */
-const SLICED: Patch = {
-  file: 'core/table/job.ts',
-  find: 'const SLICE_ELEMENTS = 524_288;',
-  replace: 'const SLICE_ELEMENTS = 80;',
-};
+const SLICED: readonly Patch[] = [
+  {
+    file: 'core/table/job.ts',
+    find: 'const SLICE_ELEMENTS = 524_288;',
+    replace: 'const SLICE_ELEMENTS = 80;',
+  },
+  {
+    file: 'core/table/job.ts',
+    find: 'const IN_PLACE_ELEMENTS = 8_388_608;',
+    replace: 'const IN_PLACE_ELEMENTS = 80;',
+  },
+];
 
 const JOURNAL: ScheduleOptions = { durability: 'journal' };
 /** Workers train on data shards. */
@@ -252,7 +259,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'version published before update finished',
     bug: 'a pull can begin while the version that it gets is being written',
     patches: [
-      SLICED,
+      ...SLICED,
       {
         file: 'core/table/versionStore.ts',
         find: 'if (this.isWritingInPlace) return undefined;',

@@ -8,6 +8,7 @@ import { hashOf } from '../../unit/server/stateHash.js';
 vi.mock('../../../src/core/table/job.js', async (original) => ({
   ...(await original<object>()),
   SLICE_ELEMENTS: 256,
+  IN_PLACE_ELEMENTS: 256,
 }));
 
 const ONES = [1, 1, 1, 1];

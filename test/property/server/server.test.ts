@@ -17,6 +17,7 @@ import { type Actor, newActor } from './actor.js';
 vi.mock('../../../src/core/table/job.js', async (original) => ({
   ...(await original<object>()),
   SLICE_ELEMENTS: 256,
+  IN_PLACE_ELEMENTS: 256,
 }));
 
 const LENGTH = 600;

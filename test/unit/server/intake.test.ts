@@ -267,7 +267,7 @@ describe.each([false, true])('written in place: %s', (isPlacing) => {
       const place = isPlacing ? server.core.placeOf(a.connection, repeat, 16) : undefined;
       b.push(ONES, { chunk: 1 });
       expect(b.isPaused).toBe(isPlacing);
-      const payload = place ?? new Uint8Array(16);
+      const payload = place?.bytes ?? new Uint8Array(16);
       server.step({ kind: 'message', connection: a.connection, message: repeat, payload, now: server.now });
       expect(a.lines()).toEqual(['push 1 applied again v1, clock 0']);
       expect(b.isPaused).toBe(false);

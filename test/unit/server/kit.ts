@@ -211,8 +211,12 @@ export class TestServer {
     if (!this.isPlacing || payload.length === 0) return payload;
     const place = this.core.placeOf(connection, message, payload.length);
     if (place === undefined) return payload.slice();
-    place.set(payload);
-    return place;
+    // In two reads.
+    const cut = payload.length >> 1;
+    place.bytes.set(payload.subarray(0, cut));
+    place.onFilled?.(cut);
+    place.bytes.set(payload.subarray(cut), cut);
+    return place.bytes;
   }
 
   /** One event after the other: what effects bring about waits until they are all carried out. */

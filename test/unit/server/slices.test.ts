@@ -8,6 +8,7 @@ import { TestServer, type TestServerOptions } from './kit.js';
 vi.mock('../../../src/core/table/job.js', async (original) => ({
   ...(await original<object>()),
   SLICE_ELEMENTS: 256,
+  IN_PLACE_ELEMENTS: 256,
 }));
 
 type Worker = ReturnType<TestServer['worker']>;

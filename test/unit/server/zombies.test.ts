@@ -5,6 +5,7 @@ import { TestServer } from './kit.js';
 vi.mock('../../../src/core/table/job.js', async (original) => ({
   ...(await original<object>()),
   SLICE_ELEMENTS: 256,
+  IN_PLACE_ELEMENTS: 256,
 }));
 
 const ONES = Array.from({ length: 1000 }, () => 1);

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { PsError } from '../../../src/core/base/errors.js';
 import { encodeFrame } from '../../../src/core/protocol/codec.js';
 import { type Message, MessageType } from '../../../src/core/protocol/messages.js';
+import type { PayloadPlace } from '../../../src/core/protocol/payloadPlace.js';
 import { FrameReader, type FrameSink } from '../../../src/io/transport/stream/frameReader.js';
 
 const LIMIT = 100_000;
@@ -14,10 +15,12 @@ class Recorder implements FrameSink {
   readonly malformedCodes: string[] = [];
   failure: { code: number; reason: string } | undefined;
   placed: Uint8Array | undefined;
+  /** The counts of bytes that stood there, as they were told. */
+  readonly filled: number[] = [];
   onMessage: () => void = () => {};
 
-  place(): Uint8Array | undefined {
-    return this.placed;
+  place(): PayloadPlace | undefined {
+    return this.placed && { bytes: this.placed, onFilled: (count) => this.filled.push(count) };
   }
   message(message: Message, payload: Uint8Array): void {
     this.messages.push({ message, payload: [...payload] });
@@ -77,6 +80,28 @@ describe('FrameReader', () => {
     reader.feed(bytes.subarray(cut));
     expect([...recorder.placed]).toEqual([...before]);
     expect(recorder.messages.map((each) => each.payload)).toEqual([[...payload]]);
+  });
+
+  it('says what stands in a place after each read, until all does or the place is taken back', () => {
+    const payload = Uint8Array.from({ length: 2000 }, (_, i) => i % 251);
+    const recorder = new Recorder();
+    recorder.placed = new Uint8Array(2000);
+    const reader = new FrameReader(false, LIMIT, recorder);
+    const bytes = frame(chunk(0, payload));
+    const begin = bytes.length - 2000;
+    for (const [from, to] of [
+      [0, begin],
+      [begin, begin + 500],
+      [begin + 500, begin + 501],
+      [begin + 501, bytes.length],
+    ]) {
+      reader.feed(bytes.subarray(from, to));
+    }
+    expect(recorder.filled).toEqual([500, 501]);
+    reader.feed(bytes.subarray(0, begin + 700));
+    reader.displace();
+    reader.feed(bytes.subarray(begin + 700, begin + 900));
+    expect(recorder.filled).toEqual([500, 501, 700]);
   });
 
   it('gives the same messages however the stream is cut and masked', () => {

@@ -15,11 +15,13 @@ import { payloadOffset } from '../../../core/protocol/codec.js';
 import { readHeader } from '../../../core/protocol/header.js';
 import { MAX_HEADER_BYTES, PREAMBLE_BYTES } from '../../../core/protocol/limits.js';
 import type { Message } from '../../../core/protocol/messages.js';
+import type { PayloadPlace } from '../../../core/protocol/payloadPlace.js';
+import { faultOfFrame, OPCODE } from './frameFormat.js';
 
 /** Takes what a reader finds. */
 export interface FrameSink {
   /** Where the payload of `message` goes: exactly `payloadBytes` long; undefined: memory of its own. */
-  place(message: Message, payloadBytes: number): Uint8Array | undefined;
+  place(message: Message, payloadBytes: number): PayloadPlace | undefined;
   /** A whole message. Its payload is the owner's from now on. */
   message(message: Message, payload: Uint8Array): void;
   /** A message that is none of this protocol; reading goes on behind it. */
@@ -30,11 +32,7 @@ export interface FrameSink {
   fail(code: number, reason: string): void;
 }
 
-/** Opcodes of RFC 6455, section 5.2. */
-export const OPCODE = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
-
 const NO_BYTES = new Uint8Array(0);
-const LONGEST_CONTROL = 125;
 /** A read takes at most so much; with more the memory would not stay in a cache of the processor. */
 const READ_BYTES = 65_536;
 
@@ -61,6 +59,7 @@ export class FrameReader {
   #payloadBytes = 0;
   #message: Message | undefined;
   #target: Uint8Array = NO_BYTES;
+  #place: PayloadPlace | undefined;
   #filled = 0;
   #isPaused = false;
   #rest: Uint8Array[] = [];
@@ -123,14 +122,20 @@ export class FrameReader {
     const own = new Uint8Array(this.#payloadBytes);
     own.set(this.#target.subarray(0, this.#filled));
     this.#target = own;
+    this.#place = undefined;
   }
 
   /** Takes nothing more. */
   stop(): void {
     this.#state = 'failed';
     this.#rest = [];
-    this.#target = NO_BYTES;
+    this.#forgetTarget();
     this.#message = undefined;
+  }
+
+  #forgetTarget(): void {
+    this.#target = NO_BYTES;
+    this.#place = undefined;
   }
 
   #step(bytes: Uint8Array, at: number): number {
@@ -252,7 +257,8 @@ export class FrameReader {
       return;
     }
     this.#message = message;
-    this.#target = this.#sink.place(message, this.#payloadBytes) ?? new Uint8Array(this.#payloadBytes);
+    this.#place = this.#sink.place(message, this.#payloadBytes);
+    this.#target = this.#place?.bytes ?? new Uint8Array(this.#payloadBytes);
     this.#filled = 0;
     this.#state = 'payload';
   }
@@ -263,11 +269,13 @@ export class FrameReader {
     if (this.#hasMask) this.#unmask(this.#target.subarray(this.#filled, this.#filled + count));
     this.#filled += count;
     this.#left -= count;
-    if (this.#left === 0) {
+    if (this.#left > 0) {
+      this.#place?.onFilled?.(this.#filled);
+    } else {
       const message = this.#message as Message;
       const target = this.#target;
       this.#message = undefined;
-      this.#target = NO_BYTES;
+      this.#forgetTarget();
       this.#expect('frame', 2);
       this.#sink.message(message, target);
     }
@@ -313,26 +321,6 @@ export class FrameReader {
     this.stop();
     this.#sink.fail(code, reason);
   }
-}
-
-/** What is wrong with the first two bytes of a frame, and the close code for it. */
-function faultOfFrame(
-  first: number,
-  second: number,
-  isMasked: boolean,
-): { code: number; reason: string } | undefined {
-  const opcode = first & 15;
-  const isControl = opcode >= OPCODE.close;
-  if ((first & 0x70) !== 0) return { code: 1002, reason: 'reserved bits are set' };
-  if ((first & 0x80) === 0) return { code: 1002, reason: 'fragments are not spoken here' };
-  if (((second & 0x80) !== 0) !== isMasked) return { code: 1002, reason: 'wrong masking' };
-  if (opcode === OPCODE.text) return { code: 1003, reason: 'text messages are not spoken here' };
-  if (opcode > OPCODE.pong || (!isControl && opcode !== OPCODE.binary)) {
-    return { code: 1002, reason: 'unknown opcode' };
-  }
-  if (isControl && (second & 127) > LONGEST_CONTROL)
-    return { code: 1002, reason: 'control frame is too long' };
-  return undefined;
 }
 
 function notZero(): PsError {

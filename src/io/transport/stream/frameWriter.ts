@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { encodeHead } from '../../../core/protocol/codec.js';
 import { MAX_HEADER_BYTES } from '../../../core/protocol/limits.js';
 import type { Message } from '../../../core/protocol/messages.js';
-import { OPCODE } from './frameReader.js';
+import { OPCODE } from './frameFormat.js';
 
 /** Four zero bytes: a client must mask (RFC 6455, section 5.3), and this mask changes nothing. */
 const MASK_BYTES = 4;
