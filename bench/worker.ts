@@ -33,7 +33,7 @@ export interface WorkerReport {
 /** Fewer are no measurement, however long they took. */
 const MIN_ROUNDS = 2;
 /** After so many, rounds cost what they will cost: of pslib and of bare ws, measured. */
-const WARM_ROUNDS = 2000;
+const WARM_ROUNDS = 8000;
 /** Processor time from which on a round is long. */
 const LONG_ROUND_MS = 1;
 
@@ -146,7 +146,7 @@ function isWarm(
   isPaced: boolean,
 ): boolean {
   if (elapsedMs < warmUpMs) return false;
-  if (isPaced || rounds >= WARM_ROUNDS || elapsedMs >= 20 * warmUpMs) return true;
+  if (isPaced || rounds >= WARM_ROUNDS || elapsedMs >= 40 * warmUpMs) return true;
   return cpuMs >= 1.5 * warmUpMs && cpuMs >= LONG_ROUND_MS * rounds;
 }
 
