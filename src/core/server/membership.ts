@@ -9,6 +9,9 @@ import { type CoreContext, decide } from './context.js';
 import type { LeaveReason } from './events.js';
 import type { Session } from './session.js';
 
+/** However short the waits that a pause of the server could spoil: a stop of less than half of this is none. */
+const LEAST_WAIT_MS = 2000;
+
 /** Who is told. */
 export interface MembershipOwner {
   /** Forgets what a session's connection had under way. */
@@ -27,10 +30,15 @@ export class Membership {
   readonly #present = new Set<Session>();
   readonly #owner: MembershipOwner;
   #lastNow: number | undefined;
+  /** Time without a tick that is a pause of the server: half of the shortest wait that it could have spoiled. */
+  readonly #pauseMs: number;
 
   constructor(context: CoreContext, owner: MembershipOwner) {
     this.#context = context;
     this.#owner = owner;
+    const { leaseMs, disconnectGraceMs, pullTimeoutMs } = context.options.limits;
+    this.#pauseMs =
+      Math.min(leaseMs, Math.max(LEAST_WAIT_MS, Math.min(disconnectGraceMs, pullTimeoutMs))) / 2;
   }
 
   /** Sessions that have joined and not left. */
@@ -140,12 +148,13 @@ export class Membership {
    */
   onTick(): number {
     const { now, options, state } = this.#context;
-    const { leaseMs, sessionExpiryMs } = options.limits;
+    const { sessionExpiryMs } = options.limits;
     const sinceLast = now - (this.#lastNow ?? now);
-    const pausedMs = sinceLast > leaseMs / 2 ? sinceLast : 0;
+    const pausedMs = sinceLast > this.#pauseMs ? sinceLast : 0;
     if (pausedMs > 0) this.renewAll();
     this.#lastNow = now;
     for (const session of [...this.#present]) {
+      if (this.#isServed(session)) session.lastProgress = now;
       if (now >= session.leaseUntil) this.#expire(session);
       else if (this.#hasStalled(session)) {
         const since = Math.round(now - session.lastProgress);
@@ -160,10 +169,10 @@ export class Membership {
     return pausedMs;
   }
 
-  /** When `onTick` has something to do; at least four times a lease, so that a pause is noticed. */
+  /** When `onTick` has something to do; often enough that only a pause makes it late. */
   nextTickAt(): number {
     const { options } = this.#context;
-    let at = (this.#lastNow ?? 0) + options.limits.leaseMs / 4;
+    let at = (this.#lastNow ?? 0) + this.#pauseMs / 2;
     for (const session of this.#present) {
       at = Math.min(at, session.leaseUntil);
       if (this.#context.state.clocks.has(session.id)) {
@@ -171,6 +180,13 @@ export class Membership {
       }
     }
     return at;
+  }
+
+  /** Whether it is the server's turn: to take, apply and record what `session` has sent. */
+  #isServed(session: Session): boolean {
+    const { commits } = this.#context;
+    if (session.isComputing) return false;
+    return session.unansweredPushes > 0 || session.awaitedRecord > commits.last - commits.pending;
   }
 
   #hasStalled(session: Session): boolean {

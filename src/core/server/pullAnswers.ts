@@ -144,6 +144,15 @@ export class PullAnswers {
     return count;
   }
 
+  /** A worker that is being sent what it asked for is not the one that makes no progress. */
+  renewProgress(): void {
+    for (const { answer, isCancelled } of this.#streams.values()) {
+      const { trainer } = answer;
+      if (trainer !== undefined && !isCancelled && !trainer.isComputing)
+        trainer.lastProgress = this.#context.now;
+    }
+  }
+
   /** Whether stream `id` is an answer to a pull. */
   hasStream(id: number): boolean {
     return this.#streams.has(id);
@@ -166,6 +175,7 @@ export class PullAnswers {
     // A long read may end when the connection is gone: what is sent to it goes nowhere.
     const answer = {
       request: message.request,
+      trainer: message.training ? session : undefined,
       clock: session.clock,
       minClock: state.clocks.minClock,
       ...what,

@@ -8,10 +8,13 @@ import { gather } from '../protocol/modelStream.js';
 import type { OutgoingPart, OutgoingStream } from '../protocol/outgoingStream.js';
 import type { Pin, VersionStore } from '../table/versionStore.js';
 import type { Selection } from '../tensor/catalogue.js';
+import type { Session } from './session.js';
 
 /** What a pull stream sends. */
 export interface PullAnswer {
   readonly request: number;
+  /** Who trains on it; undefined: nobody does. */
+  readonly trainer: Session | undefined;
   readonly clock: number;
   readonly minClock: number;
   readonly selection: Selection;

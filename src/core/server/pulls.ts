@@ -112,9 +112,10 @@ export class PullDesk {
     }
   }
 
-  /** A worker that waits for an answer is not the one that makes no progress. */
+  /** A worker that waits for an answer, or is being sent it, is not the one that makes no progress. */
   renewProgress(): void {
     const { now } = this.#context;
+    this.#answers.renewProgress();
     for (const { session, message } of this.#waiting) if (message.training) session.lastProgress = now;
   }
 

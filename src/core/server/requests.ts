@@ -98,6 +98,7 @@ export class RequestDesk {
       decide(this.#context, { kind: 'tick', worker: session.id, clock: message.clock });
     }
     const { request } = message;
+    session.awaitedRecord = commits.last;
     commits.whenCommitted(commits.last, () => {
       if (session.connection !== connection) return;
       const { clock } = session;

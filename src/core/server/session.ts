@@ -72,6 +72,8 @@ export class Session {
   readonly inbox: OrderedMessage[] = [];
   /** Pushes of its connection that have begun and are not answered. */
   unansweredPushes = 0;
+  /** The last record that an answer to a request of it waits for. */
+  awaitedRecord = 0;
   /** The head of the inbox waits for a decision. */
   isBlocked = false;
 

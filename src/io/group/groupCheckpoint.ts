@@ -4,9 +4,9 @@
  */
 import { join, resolve } from 'node:path';
 import type { PsError } from '../../core/base/errors.js';
+import type { CheckpointReport } from '../storage/checkpointTurns.js';
 import { writeManifest } from '../storage/groupManifest.js';
 import { NodeDisk } from '../storage/nodeDisk.js';
-import type { CheckpointReport } from '../storage/storage.js';
 import { asStorageError } from '../storage/storageError.js';
 import { completion, runTask, type Task } from '../storage/task.js';
 import { clockToAgreeOn, nameAt } from './agreedClock.js';

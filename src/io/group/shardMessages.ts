@@ -9,7 +9,7 @@ import type { TensorSpec } from '../../core/tensor/catalogue.js';
 import type { CheckpointMoment } from '../server/persistence.js';
 import type { ParameterServerEvents } from '../server/serverEvents.js';
 import type { ServerStats, WorkerInfo } from '../serverReport.js';
-import type { CheckpointReport } from '../storage/storage.js';
+import type { CheckpointReport } from '../storage/checkpointTurns.js';
 
 /** Elements of one piece: 1 MiB. */
 export const PIECE_ELEMENTS = 262_144;

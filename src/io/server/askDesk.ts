@@ -12,7 +12,7 @@ import { faultOf } from '../../core/protocol/faults.js';
 import { MessageType, type ServerMessage } from '../../core/protocol/messages.js';
 import type { ServerEffect } from '../../core/server/events.js';
 import type { ServerReport, ServerStats, WorkerInfo } from '../serverReport.js';
-import type { CheckpointReport } from '../storage/storage.js';
+import type { CheckpointReport } from '../storage/checkpointTurns.js';
 import { CheckpointSets } from './checkpointSets.js';
 import type { Commands } from './commands.js';
 import type { CoreRunner } from './coreRunner.js';

@@ -5,9 +5,9 @@
 import { join } from 'node:path';
 import { invalidArgument } from '../../core/base/errors.js';
 import { integer } from '../../core/base/optionObject.js';
+import type { CheckpointReport } from '../storage/checkpointTurns.js';
 import { isPart, type ManifestPart, writeManifest } from '../storage/groupManifest.js';
 import { NodeDisk } from '../storage/nodeDisk.js';
-import type { CheckpointReport } from '../storage/storage.js';
 import { asStorageError } from '../storage/storageError.js';
 import { completion, runTask, type Task } from '../storage/task.js';
 import type { CheckpointMoment } from './persistence.js';

@@ -1,4 +1,5 @@
 /** What the owner of a server does to its core: changes in their turn among the updates, and commands at once. */
+import type { PsError } from '../../core/base/errors.js';
 import type { CoreContext } from '../../core/server/context.js';
 import { evict, forgetSessions } from '../../core/server/eviction.js';
 import type { JournalRecord } from '../../core/server/records.js';
@@ -18,6 +19,11 @@ export class Commands {
     this.#runner = runner;
   }
 
+  /** Calls `tell` when the core has stopped for good, by a fault of its own. */
+  whenFailed(tell: (error: PsError) => void): void {
+    this.#runner.promise(() => {}).catch(tell);
+  }
+
   /** Runs `change` when all updates before it are done. */
   change(change: (context: CoreContext) => Job | undefined): void {
     this.#runner.run((core) => core.change(change, monotonicNow()));
@@ -30,7 +36,7 @@ export class Commands {
 
   /** Evicts the worker, and the readers, called `id`; resolves to whether there was one, when that is committed. */
   evict(id: string, reason: string): Promise<boolean> {
-    return new Promise((resolve, reject) => {
+    return this.#runner.promise((resolve, reject) => {
       this.command((context, { membership }) => {
         const found = evict(context, membership, id, reason);
         const { commits } = context;
@@ -41,7 +47,7 @@ export class Commands {
 
   /** The state is another one: every worker's session ends. Resolves when that is committed. */
   forgetSessions(): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return this.#runner.promise((resolve, reject) => {
       this.command((context, { membership }) => {
         forgetSessions(context, membership);
         const { commits } = context;
@@ -52,7 +58,7 @@ export class Commands {
 
   /** Records a change of settings in its turn, and resolves when it is carried out and committed. */
   async record(decision: Decision): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
+    await this.#runner.promise<void>((resolve, reject) => {
       this.change((context) => {
         try {
           context.commits.checkRoom(0);

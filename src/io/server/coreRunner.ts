@@ -18,6 +18,7 @@ import type { ServerCore } from '../../core/server/serverCore.js';
 import { monotonicNow } from '../time.js';
 import { Outbox } from '../transport/outbox.js';
 import type { StreamHandlers, Transport } from '../transport/transport.js';
+import { type Begin, Ending } from './ending.js';
 import { LinkWatch, type RateLimits, type Wire } from './linkWatch.js';
 import { Reading } from './reading.js';
 
@@ -52,6 +53,8 @@ export interface RecordSink {
   /** The effects of a turn have been carried out. */
   flush(): void;
   onTick(now: number): void;
+  /** The core has stopped for good. */
+  coreFailed(error: PsError): void;
 }
 
 /** Drives one core. */
@@ -69,9 +72,9 @@ export class CoreRunner {
   records: RecordSink | undefined;
   /** Answers what the core can't. */
   onAsk: ((effect: AskEffect) => void) | undefined;
-  readonly #awaited = new Set<{ readonly holds: () => boolean; readonly done: () => void }>();
+  readonly #awaited = new Set<{ readonly holds: () => boolean; done(): void; giveUp(): void }>();
   #isRunning = false;
-  #failure: PsError | undefined;
+  readonly #ending = new Ending();
   #nextConnection = 1;
   /** Bytes written to sockets that have closed. */
   #sentBytes = 0;
@@ -92,7 +95,12 @@ export class CoreRunner {
 
   /** Why it has stopped for good: a bug of ours. */
   get failure(): PsError | undefined {
-    return this.#failure;
+    return this.#ending.failure;
+  }
+
+  /** What `begin` promises of the core. Rejects with `failure` when that comes first. */
+  promise<T>(begin: Begin<T>): Promise<T> {
+    return this.#ending.promise(begin);
   }
 
   /** Open connections. */
@@ -147,7 +155,7 @@ export class CoreRunner {
     const watch = new LinkWatch(wire, this.#rates);
     const reading = new Reading(transport, outbox, wire, this.#rates.pauseOutboundBytes);
     this.#links.set(connection, { transport, outbox, watch, onClosed, wire, reading });
-    if (this.#failure !== undefined) transport.terminate();
+    if (this.failure !== undefined) transport.terminate();
     this.dispatch({ kind: 'connected', connection, principal, now: monotonicNow() });
     return connection;
   }
@@ -159,7 +167,7 @@ export class CoreRunner {
 
   /** Runs `action` on the core and carries out what it returns, after what is under way. */
   run(action: (core: ServerCore) => readonly ServerEffect[]): void {
-    if (this.#failure !== undefined) return;
+    if (this.failure !== undefined) return;
     this.#queue.push(() => action(this.#core));
     if (this.#isRunning) return;
     this.#isRunning = true;
@@ -181,22 +189,26 @@ export class CoreRunner {
    */
   #fail(cause: unknown): void {
     const message = `the server has stopped, by a fault of its own: ${String(cause)}`;
-    this.#failure = new PsError('PS_INTERNAL', message, { cause });
+    const error = new PsError('PS_INTERNAL', message, { cause });
     this.#queue.length = 0;
+    this.#ending.fail(error);
     for (const { transport } of this.#links.values()) transport.terminate();
-    this.#observe({ kind: 'error', error: this.#failure });
+    this.records?.coreFailed(error);
+    for (const { giveUp } of this.#awaited) giveUp();
+    this.#observe({ kind: 'error', error });
   }
 
-  /** Resolves to true as soon as `holds` does between two events, to false after `timeoutMs`. */
+  /** Resolves to true as soon as `holds` does between two events, to false after `timeoutMs` or at a failure. */
   async until(holds: () => boolean, timeoutMs: number): Promise<boolean> {
     if (holds()) return true;
+    if (this.failure !== undefined) return false;
     return new Promise((resolve) => {
       const end = (isReached: boolean): void => {
         clearTimeout(timer);
         this.#awaited.delete(waiter);
         resolve(isReached);
       };
-      const waiter = { holds, done: () => end(true) };
+      const waiter = { holds, done: () => end(true), giveUp: () => end(false) };
       const timer = setTimeout(() => end(false), timeoutMs);
       this.#awaited.add(waiter);
     });

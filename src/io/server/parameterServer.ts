@@ -16,7 +16,7 @@ import type { ParameterSpecs } from '../../core/table/model.js';
 import { checkSharedOptimizer } from '../../core/table/tableSpecs.js';
 import { primeMalloc } from '../primeMalloc.js';
 import type { ServerStats, WorkerInfo } from '../serverReport.js';
-import type { CheckpointReport } from '../storage/storage.js';
+import type { CheckpointReport } from '../storage/checkpointTurns.js';
 import { monotonicNow } from '../time.js';
 import { answerAsks } from './askDesk.js';
 import type { Auth } from './auth.js';
@@ -139,6 +139,7 @@ export class ParameterServer<
       throwIfOver();
       await this.#place.open();
       throwIfOver();
+      if (this.#runner.failure !== undefined) throw this.#runner.failure;
     } catch (error) {
       this.#place.detach();
       await this.#place.close();
@@ -191,8 +192,7 @@ export class ParameterServer<
   /** A copy of all parameters at one version. Rejects with `PS_CLOSED` after `close`. O(parameters). */
   async parameters(): Promise<Snapshot<Extract<keyof P, string>>> {
     if (this.#state === 'closed') throw closedError();
-    if (this.#runner.failure !== undefined) throw this.#runner.failure;
-    return new Promise((resolve) => {
+    return this.#runner.promise((resolve) => {
       this.#commands.change((context) => copyJob(context, (snapshot) => resolve(snapshot as never)));
     });
   }

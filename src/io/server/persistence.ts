@@ -14,12 +14,13 @@ import { captureJob, type StateImage } from '../../core/server/stateImage.js';
 import { sizesFor } from '../../core/server/stateOfOptimizers.js';
 import type { CheckpointInfo } from '../storage/checkpointFormat.js';
 import { exportCheckpoint } from '../storage/checkpointStore.js';
+import type { CheckpointReport } from '../storage/checkpointTurns.js';
 import type { Disk } from '../storage/disk.js';
 import { readHeld } from '../storage/groupManifest.js';
 import { readRows } from '../storage/loadedRows.js';
 import { BEST_NAME } from '../storage/names.js';
 import { NodeDisk } from '../storage/nodeDisk.js';
-import { type CheckpointReport, Storage } from '../storage/storage.js';
+import { Storage } from '../storage/storage.js';
 import { asStorageError } from '../storage/storageError.js';
 import { runTask, type Task } from '../storage/task.js';
 import { monotonicNow } from '../time.js';
@@ -158,7 +159,7 @@ export class Persistence {
   async #export(to: string): Promise<CheckpointReport> {
     if (typeof to !== 'string' || to === '') throw invalidArgument('path', to, 'the path of a file');
     const { core, runner, shard } = this.#parts;
-    const { info, image } = await new Promise<{ info: CheckpointInfo; image: StateImage }>((done) => {
+    const { info, image } = await runner.promise<{ info: CheckpointInfo; image: StateImage }>((done) => {
       const change: Parameters<ServerCore['change']>[0] = ({ state, commits, options }) => {
         const position = commits.last;
         return captureJob(

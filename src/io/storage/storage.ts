@@ -25,6 +25,7 @@ import {
   type Retention,
   saveCheckpoint,
 } from './checkpointStore.js';
+import { type CheckpointDone, type CheckpointReport, CheckpointTurns } from './checkpointTurns.js';
 import type { Disk, DiskLock, DiskSpace } from './disk.js';
 import { JournalWriter } from './journalWriter.js';
 import { contentOf } from './names.js';
@@ -55,14 +56,6 @@ export interface CheckpointSchedule {
   /** Bytes of journal; Infinity: not by size. */
   readonly journalBytes: number;
   readonly keep: number;
-}
-
-/** A checkpoint that was taken. */
-export interface CheckpointReport {
-  readonly path: string;
-  readonly bytes: number;
-  /** Updates in it. */
-  readonly version: number;
 }
 
 /** The shell that runs the core. */
@@ -98,10 +91,8 @@ export class Storage {
   #checkpointAt = 0;
   #roomAt = Number.NEGATIVE_INFINITY;
   #isLookingForRoom = false;
-  #isTakingCheckpoint = false;
-  /** Who waits for a checkpoint that has not begun. */
-  #waiting: Done<CheckpointReport>[] = [];
-  #onCheckpointEnd: (() => void)[] = [];
+  readonly #checkpoints = new CheckpointTurns((answer) => this.#takeCheckpoint(answer));
+  #isWithoutCore = false;
 
   constructor(options: StorageOptions, host: StorageHost) {
     this.#options = options;
@@ -137,22 +128,27 @@ export class Storage {
 
   /** Time has passed. */
   onTick(now: number): void {
-    if (this.#failure !== undefined || this.#core === undefined) return;
+    if (this.#failure !== undefined || this.#core === undefined || this.#isWithoutCore) return;
     this.#journal?.onTick(now);
     if (this.#journal !== undefined && now - this.#roomAt >= ROOM_EVERY_MS) this.#lookForRoom(now);
     const { intervalMs, journalBytes } = this.#options.checkpoint;
     const isDue =
       now - this.#checkpointAt >= intervalMs || (this.#journal?.bytesSinceRotation ?? 0) >= journalBytes;
-    if (!isDue || this.#isTakingCheckpoint || this.#core.position === this.#checkpointed) return;
+    if (!isDue || this.#checkpoints.isTaking || this.#core.position === this.#checkpointed) return;
     this.checkpoint((error) => {
       if (error !== null && this.#failure === undefined) this.#host.onError(error);
     });
   }
 
   /** Takes a checkpoint of the state as it is when all updates before are done. */
-  checkpoint(done: Done<CheckpointReport>): void {
-    this.#waiting.push(done);
-    this.#takeCheckpoint();
+  checkpoint(done: CheckpointDone): void {
+    this.#checkpoints.ask(done);
+  }
+
+  /** The core has stopped for good, by a fault of its own: no state can be had of it. What was recorded is written. */
+  coreFailed(error: PsError): void {
+    this.#isWithoutCore = true;
+    this.#checkpoints.stop(error);
   }
 
   /** Calls `done` when everything that was appended is durable, or will never be. */
@@ -163,10 +159,10 @@ export class Storage {
 
   /** Writes what is left (without a journal: a last checkpoint) and gives the directory back. */
   close(done: Done<void>): void {
-    if (this.#isTakingCheckpoint) {
-      this.#onCheckpointEnd.push(() => this.close(done));
-      return;
-    }
+    this.#checkpoints.whenIdle(() => this.#close(done));
+  }
+
+  #close(done: Done<void>): void {
     const end = (error: PsError | null): void => {
       const closed = new PsError('PS_CLOSED', 'the server is closed');
       this.#failure ??= closed;
@@ -247,22 +243,13 @@ export class Storage {
     yield* prune(this.#place, this.#retention(keepsJournal, state));
   }
 
-  #takeCheckpoint(): void {
-    if (this.#isTakingCheckpoint || this.#waiting.length === 0) return;
-    const waiting = this.#waiting.splice(0);
-    const answer = (error: PsError | null, report?: CheckpointReport): void => {
-      this.#isTakingCheckpoint = false;
-      for (const done of waiting) done(error, report);
-      this.#takeCheckpoint();
-      if (!this.#isTakingCheckpoint) for (const done of this.#onCheckpointEnd.splice(0)) done();
-    };
-    this.#isTakingCheckpoint = true;
+  #takeCheckpoint(answer: CheckpointDone): void {
     const now = this.#host.now();
     this.#checkpointAt = now;
     this.#host.run((core) => core.change((context) => this.#capture(context, answer), now));
   }
 
-  #capture({ state, commits }: CoreContext, answer: Done<CheckpointReport>): Job | undefined {
+  #capture({ state, commits }: CoreContext, answer: CheckpointDone): Job | undefined {
     if (this.#failure !== undefined) {
       answer(this.#failure);
       return undefined;
@@ -275,6 +262,7 @@ export class Storage {
     const isDelta = this.#base !== undefined && this.#base < position && areWorthADelta(tables);
     const base = isDelta ? this.#base : undefined;
     const onImage = (image: StateImage): void => {
+      this.#checkpoints.captured();
       runTask(this.#save(state, position, image, base), (error, saved) => {
         if (saved === undefined) {
           answer(asStorageError(error, 'a checkpoint could not be written'));

@@ -205,14 +205,43 @@ describe('a pause of the server', () => {
     expect(server.table).toBe('a@1 b@0');
   });
 
-  it('is not what slow ticks within half a lease are', () => {
+  it('is one too if it is shorter than a lease, but not than the time a closed socket has', () => {
+    const { server, a, b } = waiting({ leaseMs: 600_000 });
+    pass(server, 1000, a, b);
+    b.drop();
+    server.tick(6000);
+    expect(server.table).toBe('a@1 b@0');
+    b.reconnect();
+    expect(server.seen('leave')).toEqual([]);
+  });
+
+  it('is one too if it is shorter than a lease, but not than the time a pull has', () => {
+    const { server, a, b } = waiting({ leaseMs: 600_000, disconnectGraceMs: 600_000, pullTimeoutMs: 60_000 });
+    pass(server, 10_000, a, b);
+    server.tick(240_000);
+    pass(server, 49_000, a, b);
+    expect(a.lines().filter((line) => line.includes('refused'))).toEqual([]);
+    pass(server, 1000, a, b);
+    expect(a.lines().at(-1)).toContain('refused: PS_PULL_TIMEOUT');
+  });
+
+  it('is not what slow ticks within half of the shortest wait are', () => {
     const { server, a, b } = waiting();
     pass(server, 1000, a, b);
-    for (let i = 0; i < 2; i++) {
+    for (let i = 0; i < 12; i++) {
       a.ping();
-      server.tick(15_000);
+      server.tick(2500);
     }
     expect(b.isOpen).toBe(false);
+  });
+
+  it('is not what late ticks of a busy machine are, however short a wait is', () => {
+    const { server, a, b } = waiting({ disconnectGraceMs: 100 });
+    pass(server, 1000, a, b);
+    b.drop();
+    server.tick(900);
+    expect(server.table).toBe('a@1');
+    expect(a.isOpen).toBe(true);
   });
 });
 
@@ -234,6 +263,46 @@ describe('progressTimeoutMs', () => {
     }
     expect(a.isOpen).toBe(true);
     expect(server.table).toBe('a@1 b@0');
+  });
+
+  it('does not concern one whose push the disk does not take yet, or whose tick', () => {
+    const limits = { ...LIMITS, progressTimeoutMs: 20_000 };
+    const server = new TestServer({ isDurable: true, consistency: ssp({ staleness: 0 }), limits });
+    const [a, b, c] = ['a', 'b', 'c'].map((id) => server.stranger(id));
+    for (const each of [a, b, c]) each?.hello();
+    server.persist();
+    for (const each of [a, b, c]) each?.enter();
+    server.persist();
+    a?.push(ONES, { tick: true });
+    b?.tick(1);
+    pass(server, 60_000, ...[a, b, c].filter((each) => each !== undefined));
+    expect([a?.isOpen, b?.isOpen, c?.isOpen]).toEqual([true, true, false]);
+    server.persist();
+    expect(a?.lines().at(-1)).toContain('push 1 applied');
+    pass(server, 18_000, ...[a, b].filter((each) => each !== undefined));
+    expect([a?.isOpen, b?.isOpen]).toEqual([true, true]);
+  });
+
+  it('does not concern one whose push is arriving', () => {
+    const { server, a, b } = waiting({ progressTimeoutMs: 20_000 });
+    b.push(ONES, { chunk: 1, only: 1 });
+    for (let i = 1; i < 4; i++) {
+      pass(server, 19_000, a, b);
+      b.chunk(1, i, [1]);
+    }
+    expect(b.lines().filter((line) => line.startsWith('push'))).toHaveLength(1);
+    expect(server.table).toBe('a@1 b@0');
+  });
+
+  it('does not concern one that is still being sent what it asked for, unless it computes meanwhile', () => {
+    const { server, a, b } = waiting({ progressTimeoutMs: 20_000 });
+    b.isReading = false;
+    b.pull();
+    pass(server, 60_000, a, b);
+    expect(b.isOpen).toBe(true);
+    b.computing(100_000);
+    pass(server, 20_000, a);
+    expect(b.isOpen).toBe(false);
   });
 
   it('does concern one that only watches', () => {

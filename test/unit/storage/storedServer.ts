@@ -27,12 +27,8 @@ import { DenseTable } from '../../../src/core/table/denseTable.js';
 import { JobThen } from '../../../src/core/table/job.js';
 import { modelOf, type ParameterSpecs } from '../../../src/core/table/model.js';
 import { checkTables, makeTables, type SparseTableSpecs } from '../../../src/core/table/tableSpecs.js';
-import {
-  type CheckpointReport,
-  type CheckpointSchedule,
-  Storage,
-  type StorageOptions,
-} from '../../../src/io/storage/storage.js';
+import type { CheckpointReport } from '../../../src/io/storage/checkpointTurns.js';
+import { type CheckpointSchedule, Storage, type StorageOptions } from '../../../src/io/storage/storage.js';
 import type { MemoryDisk } from './memoryDisk.js';
 
 /** What a stored server is made of; the default is `w` of 4 zeros, `sgd` with rate 1, SSP(3), a journal. */

@@ -39,6 +39,7 @@ export class ServerTasks {
       parameters: () => server.parameters(),
       onEpoch: ({ kind: _kind, ...event }) => parts.emit(event),
     };
+    commands.whenFailed((error) => this.fail(error));
   }
 
   /**
@@ -91,8 +92,12 @@ export class ServerTasks {
 
   /** The server is closed: what is under way fails. */
   close(): void {
-    const error = new PsError('PS_CLOSED', 'the server is closed');
-    this.#closed = error;
+    this.fail(new PsError('PS_CLOSED', 'the server is closed'));
+  }
+
+  /** The server can't go on. */
+  fail(error: PsError): void {
+    this.#closed ??= error;
     this.#run?.fail(error);
     for (const map of [...this.#maps]) map.fail(error);
   }
