@@ -21,6 +21,21 @@ export interface Connection {
   isPaused: boolean;
 }
 
+/** What is under way on a connection. */
+export interface ConnectionStatus {
+  /** A push or ids of rows arrive, and the server reads. */
+  readonly isReceiving: boolean;
+  /** Its worker computes: it can neither read nor send now. */
+  readonly isComputing: boolean;
+  /** A transfer of it holds what others have waited for, for too long. */
+  readonly isHoldingUp: boolean;
+}
+
+/** Whether a push or ids of rows arrive, and the server reads. */
+export function isReceiving({ incoming, asking, isPaused }: Connection): boolean {
+  return (incoming !== undefined || asking !== undefined) && !isPaused;
+}
+
 /** A connection on which nothing has happened yet. */
 export function newConnection(id: number, principal: Principal, helloBy: number): Connection {
   return {

@@ -8,7 +8,7 @@ import { MessageType, type WorkerMessage } from '../protocol/messages.js';
 import type { PayloadPlace } from '../protocol/payloadPlace.js';
 import { StagingPool } from '../table/stagingPool.js';
 import { Announcements } from './announcements.js';
-import { type Connection, newConnection } from './connection.js';
+import { type Connection, type ConnectionStatus, isReceiving, newConnection } from './connection.js';
 import type { CoreContext } from './context.js';
 import type { Principal } from './events.js';
 import { Handshake } from './handshake.js';
@@ -131,11 +131,12 @@ export class Dispatcher {
   }
 
   /** See `ServerCore.statusOf`. */
-  statusOf(id: number): { isReceiving: boolean; isComputing: boolean } {
-    const connection = this.#connections.get(id);
+  statusOf(id: number): ConnectionStatus {
+    const connection = this.#connections.get(id) ?? newConnection(id, { role: 'monitor' }, 0);
     return {
-      isReceiving: connection?.incoming !== undefined && !connection.isPaused,
-      isComputing: connection?.session !== undefined && this.membership.isExcused(connection.session),
+      isReceiving: isReceiving(connection),
+      isComputing: connection.session !== undefined && this.membership.isExcused(connection.session),
+      isHoldingUp: this.pulls.isOverdue(id) || this.#reception.isOverdue(connection),
     };
   }
 
@@ -304,12 +305,8 @@ export class Dispatcher {
     session.connection = undefined;
     if (connection === undefined) return;
     this.#forget(connection);
-    this.#context.emit({
-      kind: 'close',
-      connection: connection.id,
-      code: 4300,
-      reason: 'resumed on another connection',
-    });
+    const reason = 'resumed on another connection';
+    this.#context.emit({ kind: 'close', connection: connection.id, code: 4300, reason });
   }
 
   #closeWith(connection: Connection, error: PsError): void {

@@ -16,6 +16,7 @@ import type { TableSpec } from '../table/embeddingTable.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import type { Catalogue, Selection } from '../tensor/catalogue.js';
 import { elementsOfRows, piecesOfRows } from '../tensor/rowLayout.js';
+import type { Progress } from './contention.js';
 import { ElementCheck, type ElementPiece } from './elementCheck.js';
 
 /** What is checked of a push before it is decided. */
@@ -52,6 +53,7 @@ export class IncomingPush {
   isAwaitingRoom = false;
   /** Nobody wants it any more. */
   isCancelled = false;
+  readonly #since: number;
   readonly #rules: PushRules;
   readonly #kept: Uint8Array[] = [];
   #area: Float32Array | undefined;
@@ -60,7 +62,9 @@ export class IncomingPush {
   #isDiscarded: boolean;
   #check: ElementCheck | undefined;
 
-  constructor(message: Push, connection: number, rules: PushRules, isDiscarded: boolean) {
+  /** `since`: when it began. */
+  constructor(message: Push, connection: number, rules: PushRules, isDiscarded: boolean, since: number) {
+    this.#since = since;
     this.message = message;
     this.connection = connection;
     this.#rules = rules;
@@ -82,6 +86,11 @@ export class IncomingPush {
   /** Whether every byte has come and is checked. */
   get isComplete(): boolean {
     return this.#received === this.message.bytes && !this.isAwaitingRoom;
+  }
+
+  /** How far it is. */
+  get progress(): Progress {
+    return { since: this.#since, doneBytes: this.#received, totalBytes: this.message.bytes };
   }
 
   /** The next byte that is expected. */

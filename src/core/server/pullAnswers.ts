@@ -9,9 +9,10 @@ import type { EmbeddingTable } from '../table/embeddingTable.js';
 import { type Budget, type Job, JobThen, SLICE_ELEMENTS } from '../table/job.js';
 import type { Pin } from '../table/versionStore.js';
 import { rangeSelection, type Selection } from '../tensor/catalogue.js';
+import { holdMs, isOverdue } from './contention.js';
 import type { CoreContext } from './context.js';
 import type { IncomingIds } from './incomingIds.js';
-import { PullStream } from './pullStream.js';
+import { type PullAnswer, PullStream } from './pullStream.js';
 import { RowBuffers } from './rowBuffers.js';
 import type { Session } from './session.js';
 
@@ -55,41 +56,60 @@ export class PullAnswers {
       return true;
     }
     if (!message.consistent) {
-      this.#send(pull, { selection: pull.selection, pin: undefined, release: () => {} });
+      this.#send(pull, { selection: pull.selection, pin: undefined, holds: 'nothing', release: () => {} });
       return true;
     }
-    const { clocks, table } = this.#context.state;
-    const { versions } = table;
+    const { now, options, state } = this.#context;
+    const { versions } = state.table;
     const least = Math.max(pull.session.ownVersion, this.#leastVersion(message));
-    const pin =
-      versions.pin(clocks.minClock) ?? versions.pinOld((old) => old.version >= least && mayReadOld(old));
+    const isGuest = !message.training;
+    // Readers that join one another would hold an old version for ever, and never see a new one.
+    const isFresh = (old: Pin): boolean => !isGuest || now - old.since < holdMs(options.limits);
+    const suits = (old: Pin): boolean => old.version >= least && isFresh(old) && mayReadOld(old);
+    const pin = versions.pin(state.clocks.minClock, now, isGuest) ?? versions.pinOld(suits, now, isGuest);
     if (pin === undefined) return false;
-    this.#send(pull, { selection: pull.selection, pin, release: () => versions.release(pin) });
+    const release = (): void => versions.release(pin, isGuest);
+    this.#send(pull, { selection: pull.selection, pin, holds: 'version', release });
     return true;
   }
 
-  /** Sends the rows: at once, or, if they are many, when they have been read slice by slice between two updates. */
-  sendRows(pull: RowPull): void {
-    const { state } = this.#context;
+  /** Connections whose answers hold what others wait for, and take too long. */
+  overdue(holds: 'version' | 'memory'): number[] {
+    const { now, options } = this.#context;
+    const found: number[] = [];
+    for (const { answer, progress, connection } of this.#streams.values()) {
+      if (answer.holds === holds && isOverdue(progress, now, holdMs(options.limits))) found.push(connection);
+    }
+    return found;
+  }
+
+  /**
+   * Sends the rows: at once, or, if they are many, when they have been read slice by slice between two updates. False if
+   * there is no memory for them now.
+   */
+  sendRows(pull: RowPull): boolean {
+    const { state, now } = this.#context;
     const { message, rows } = pull;
+    if (!rows.takeAnswer()) return false;
     const words = rows.words();
     const table = state.tables.tables[message.table] as EmbeddingTable;
     const count = words.length / 2;
     const values = this.#buffers.take(count * table.spec.dim);
     const send = (): void => {
-      const pin: Pin = { values, version: state.version, minClock: state.clocks.minClock };
+      const pin: Pin = { values, version: state.version, minClock: state.clocks.minClock, since: now };
       const release = (): void => {
         rows.release();
         this.#buffers.give(values);
       };
-      this.#send(pull, { selection: rangeSelection(values.length), pin, release });
+      this.#send(pull, { selection: rangeSelection(values.length), pin, holds: 'memory', release });
     };
     if (count * (table.spec.dim + ROW_COST) <= SLICE_ELEMENTS) {
       table.read(words, 0, count, values);
       send();
-      return;
+      return true;
     }
     this.#later(new JobThen(new RowRead(table, words, values), send));
+    return true;
   }
 
   sendNotModified({ message, connection, session }: DensePull): void {
@@ -169,7 +189,7 @@ export class PullAnswers {
 
   #send(
     { session, connection, message }: DensePull | RowPull,
-    what: { selection: Selection; pin: Pin | undefined; release: () => void },
+    what: Pick<PullAnswer, 'selection' | 'pin' | 'holds' | 'release'>,
   ): void {
     const { state, options } = this.#context;
     // A long read may end when the connection is gone: what is sent to it goes nowhere.
@@ -178,6 +198,7 @@ export class PullAnswers {
       trainer: message.training ? session : undefined,
       clock: session.clock,
       minClock: state.clocks.minClock,
+      since: this.#context.now,
       ...what,
     };
     const id = this.#context.nextStream();

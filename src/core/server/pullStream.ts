@@ -8,6 +8,7 @@ import { gather } from '../protocol/modelStream.js';
 import type { OutgoingPart, OutgoingStream } from '../protocol/outgoingStream.js';
 import type { Pin, VersionStore } from '../table/versionStore.js';
 import type { Selection } from '../tensor/catalogue.js';
+import type { Progress } from './contention.js';
 import type { Session } from './session.js';
 
 /** What a pull stream sends. */
@@ -20,9 +21,16 @@ export interface PullAnswer {
   readonly selection: Selection;
   /** The version that is sent; undefined: the current one at each chunk. */
   readonly pin: Pin | undefined;
+  /** What it holds that others may wait for. */
+  readonly holds: 'version' | 'memory' | 'nothing';
+  /** When it began. */
+  readonly since: number;
   /** Called when the bytes are copied, or will never be sent. */
   readonly release: () => void;
 }
+
+/** Of what has been handed over, so much may not have been taken by the other end. */
+const UNTAKEN_BYTES = 2_097_152;
 
 /** One pull's parameters on their way out. */
 export class PullStream implements OutgoingStream {
@@ -48,6 +56,13 @@ export class PullStream implements OutgoingStream {
     this.answer = answer;
     this.#versions = versions;
     this.#chunkElements = Math.floor(chunkBytes / 4);
+  }
+
+  /** How far it is, at least. */
+  get progress(): Progress {
+    const totalBytes = this.answer.selection.length * 4;
+    const doneBytes = Math.max(0, this.#at * 4 - Math.min(UNTAKEN_BYTES, totalBytes / 2));
+    return { since: this.answer.since, doneBytes, totalBytes };
   }
 
   next(): OutgoingPart | undefined {

@@ -8,6 +8,7 @@ import { faultOf } from '../protocol/faults.js';
 import { MAX_LAGGARDS } from '../protocol/limits.js';
 import { MessageType, type Pull, type WaitReason, type WireLaggard } from '../protocol/messages.js';
 import type { Job } from '../table/job.js';
+import { holdMs, ReadersShare } from './contention.js';
 import type { CoreContext } from './context.js';
 import type { IncomingIds } from './incomingIds.js';
 import { type DensePull, PullAnswers, type RowPull } from './pullAnswers.js';
@@ -26,6 +27,8 @@ interface Waiting {
   lastNotice: string;
   /** Why it began to wait. */
   reason: WaitReason | undefined;
+  /** Since when only others' transfers have kept it from being answered. */
+  heldUpSince: number | undefined;
   /** The clock that it awaits from others, while the ledger has it. */
   awaits: number | undefined;
 }
@@ -38,6 +41,8 @@ export class PullDesk {
   readonly #context: CoreContext;
   readonly #waiting = new Set<WaitingPull>();
   readonly #answers: PullAnswers;
+  readonly #share: ReadersShare;
+  #overdue: ReadonlySet<number> = new Set();
   #isGateOpen = false;
 
   /** `later` queues a job behind the updates before it. */
@@ -45,6 +50,7 @@ export class PullDesk {
     this.#context = context;
     this.watches = new RowWatches(context);
     this.#answers = new PullAnswers(context, later);
+    this.#share = new ReadersShare(context.state.table.versions, context.options.limits);
   }
 
   /** Pulls that wait now. */
@@ -81,6 +87,7 @@ export class PullDesk {
       noticeAt: now + NOTICE_AFTER_MS,
       lastNotice: '',
       reason: undefined,
+      heldUpSince: undefined,
       awaits: undefined,
     };
   }
@@ -88,6 +95,7 @@ export class PullDesk {
   #take(pull: WaitingPull): void {
     const reason = this.#reasonToWait(pull);
     if (reason === undefined && this.#answer(pull)) return;
+    if (reason === undefined) pull.heldUpSince = this.#context.now;
     pull.reason = reason ?? 'version';
     this.#charge(pull, reason);
     this.#waiting.add(pull);
@@ -108,7 +116,9 @@ export class PullDesk {
     for (const pull of this.#waiting) {
       const reason = this.#reasonToWait(pull);
       this.#charge(pull, reason);
-      if (reason === undefined && this.#answer(pull)) this.#remove(pull);
+      if (reason !== undefined) pull.heldUpSince = undefined;
+      else if (this.#answer(pull)) this.#remove(pull);
+      else pull.heldUpSince ??= this.#context.now;
     }
   }
 
@@ -134,6 +144,28 @@ export class PullDesk {
       else if (now >= pull.noticeAt) this.#notify(pull);
     }
     this.watches.onTick();
+    this.#lookAtHolders();
+  }
+
+  /** Whether an answer that is being sent on `connection` has held up others for too long. */
+  isOverdue(connection: number): boolean {
+    return this.#overdue.has(connection);
+  }
+
+  #lookAtHolders(): void {
+    const { now, options } = this.#context;
+    const since = { version: now, memory: now, training: now };
+    for (const pull of this.#waiting) {
+      const { heldUpSince = now, message } = pull;
+      const holds = 'rows' in pull ? 'memory' : 'version';
+      since[holds] = Math.min(since[holds], heldUpSince);
+      if (message.training && holds === 'version') since.training = Math.min(since.training, heldUpSince);
+    }
+    const overdue = (['version', 'memory'] as const).flatMap((holds) =>
+      now - since[holds] < holdMs(options.limits) ? [] : this.#answers.overdue(holds),
+    );
+    this.#overdue = new Set(overdue);
+    this.#share.onTick(now, now - since.training);
   }
 
   /** When `onTick` has something to do. */
@@ -179,11 +211,11 @@ export class PullDesk {
     return state.policy.mayPull(clockOf(pull), state.clocks) ? undefined : 'staleness';
   }
 
-  /** Sends the answer; false if no version can be held for it now. */
+  /** Sends the answer; false if no version, or no memory for rows, is free for it now. */
   #answer(pull: WaitingPull): boolean {
     const { policy } = this.#context.state;
     if ('rows' in pull) {
-      this.#answers.sendRows(pull);
+      if (!this.#answers.sendRows(pull)) return false;
     } else {
       const { training } = pull.message;
       const mayReadOld = ({ minClock }: { minClock: number }): boolean =>
@@ -262,7 +294,7 @@ export class PullDesk {
         return `waited ${waited} ms at clock ${clockOf(pull)} for ${names.join(', ') || 'a clock to close'}`;
       }
       default:
-        return `waited ${waited} ms for a version to become free for reading`;
+        return `waited ${waited} ms for ${'rows' in pull ? 'memory for its rows' : 'a version'} to become free for reading`;
     }
   }
 

@@ -8,6 +8,7 @@ import { bytesOf } from '../protocol/modelStream.js';
 import type { PayloadPlace } from '../protocol/payloadPlace.js';
 import type { StagingPool } from '../table/stagingPool.js';
 import type { Connection } from './connection.js';
+import { holdMs, isOverdue } from './contention.js';
 import type { CoreContext } from './context.js';
 import { IncomingPush, type PushRules } from './intake.js';
 import type { Membership } from './membership.js';
@@ -23,6 +24,12 @@ export interface ReceptionHandlers {
   fail(connection: Connection, error: PsError): void;
 }
 
+interface AwaitingRoom {
+  readonly push: IncomingPush;
+  readonly connection: Connection;
+  readonly since: number;
+}
+
 /** Gathers pushes of all connections. */
 export class PushReception {
   readonly #context: CoreContext;
@@ -30,7 +37,7 @@ export class PushReception {
   readonly #handlers: ReceptionHandlers;
   readonly #rules: PushRules;
   /** Pushes that wait for a staging area, in order of arrival. */
-  readonly #awaitingRoom: { push: IncomingPush; connection: Connection }[] = [];
+  readonly #awaitingRoom: AwaitingRoom[] = [];
   #nextPongAt = 0;
 
   constructor(context: CoreContext, pool: StagingPool, handlers: ReceptionHandlers) {
@@ -72,7 +79,7 @@ export class PushReception {
     }
     session.unansweredPushes++;
     const isDecided = message.seq <= session.decidedSeq;
-    const push = new IncomingPush(message, connection.id, this.#rules, isDecided);
+    const push = new IncomingPush(message, connection.id, this.#rules, isDecided, this.#context.now);
     connection.incoming = push;
     session.inbox.push({ kind: 'push', push });
     const area = this.#reservedFor(connection, payload);
@@ -139,7 +146,7 @@ export class PushReception {
   /** Gives room to those that wait for it. */
   giveRoom(): void {
     while (this.#awaitingRoom.length > 0) {
-      const { push, connection } = this.#awaitingRoom[0] as { push: IncomingPush; connection: Connection };
+      const { push, connection } = this.#awaitingRoom[0] as AwaitingRoom;
       if (!push.isCancelled && !push.takeRoom(this.#pool)) return;
       this.#awaitingRoom.shift();
       this.#resume(connection);
@@ -165,6 +172,15 @@ export class PushReception {
     }
   }
 
+  /** Whether a push that arrives on `connection` has held up others, who wait for room, for too long. */
+  isOverdue({ incoming }: Connection): boolean {
+    const awaited = this.#awaitingRoom.find(({ push }) => !push.isCancelled);
+    if (awaited === undefined || incoming === undefined || incoming.isAwaitingRoom) return false;
+    const { now, options } = this.#context;
+    const maxMs = holdMs(options.limits);
+    return now - awaited.since >= maxMs && isOverdue(incoming.progress, now, maxMs);
+  }
+
   /** The reserved area, if `payload` stands in it. */
   #reservedFor({ reserved }: Connection, payload: Uint8Array): Float32Array | undefined {
     const isThere = reserved?.buffer === payload.buffer && reserved.byteOffset === payload.byteOffset;
@@ -178,7 +194,7 @@ export class PushReception {
   }
 
   #awaitRoom(push: IncomingPush, connection: Connection): void {
-    this.#awaitingRoom.push({ push, connection });
+    this.#awaitingRoom.push({ push, connection, since: this.#context.now });
     if (connection.isPaused) return;
     connection.isPaused = true;
     this.#context.emit({ kind: 'pause', connection: connection.id });

@@ -15,6 +15,7 @@ import type { DenseTable } from '../table/denseTable.js';
 import type { Job } from '../table/job.js';
 import type { TableSet } from '../table/tableSet.js';
 import { CommitLog } from './commits.js';
+import type { ConnectionStatus } from './connection.js';
 import type { CoreContext, ServerCoreOptions } from './context.js';
 import { Dispatcher } from './dispatcher.js';
 import type { ServerEffect, ServerEvent } from './events.js';
@@ -117,8 +118,8 @@ export class ServerCore {
     return this.#dispatcher.placeOf(connection, message, bytes);
   }
 
-  /** What is under way on a connection: a push that arrives and is read, a worker that computes. */
-  statusOf(connection: number): { isReceiving: boolean; isComputing: boolean } {
+  /** What is under way on a connection. */
+  statusOf(connection: number): ConnectionStatus {
     return this.#dispatcher.statusOf(connection);
   }
 

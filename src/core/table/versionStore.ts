@@ -5,7 +5,8 @@
  *
  *     pin ──▶ head (current) ──publish, still read──▶ old versions ──last release──▶ free memory
  *
- * At most `maxPinned` versions are held for readers, so at most `maxPinned + 1` arrays exist.
+ * At most `maxPinned` versions are held for readers, so at most `maxPinned + 1` arrays exist. Of some readers, the guests,
+ * `maxGuestVersions` bounds how many they hold.
  */
 import { invariant } from '../base/invariant.js';
 import { Differences } from './differences.js';
@@ -17,13 +18,18 @@ export interface Pin {
   readonly version: number;
   /** minClock when this version was last the current one: what the consistency bound asks for. */
   readonly minClock: number;
+  /** Since when it is being read without a pause. */
+  readonly since: number;
 }
 
 interface Held {
   values: Float32Array;
   version: number;
   minClock: number;
+  since: number;
   readers: number;
+  /** Readers that are guests. */
+  guests: number;
 }
 
 /** The current version and those that are still being read. */
@@ -38,10 +44,13 @@ export class VersionStore {
   /** Tensors that the update changes; undefined: any. */
   #changed: readonly number[] | undefined;
   readonly #differences = new Differences();
+  /** How many versions may have guests among their readers; lowering it ends no hold. */
+  maxGuestVersions: number;
 
   constructor(values: Float32Array, maxPinned: number, allocate: (length: number) => Float32Array) {
-    this.#head = { values, version: 0, minClock: 0, readers: 0 };
+    this.#head = unread(values, 0, 0);
     this.#maxPinned = maxPinned;
+    this.maxGuestVersions = maxPinned;
     this.#allocate = allocate;
     this.#differences.restart(values);
   }
@@ -78,30 +87,40 @@ export class VersionStore {
     this.#differences.restart(this.#head.values);
   }
 
-  /** Holds the current version, or returns undefined when it can't be read now or too many are held. */
-  pin(minClock: number): Pin | undefined {
+  /**
+   * Holds the current version, or returns undefined when it can't be read now, too many are held, or a guest would hold
+   * too many. `now` is only remembered.
+   */
+  pin(minClock: number, now: number = 0, isGuest: boolean = false): Pin | undefined {
     if (this.isWritingInPlace) return undefined;
     if (!this.#isRead && this.#oldArrays >= this.#maxPinned) return undefined;
-    this.#head.readers++;
+    if (isGuest && !this.#mayHaveGuest(this.#head)) return undefined;
     this.#head.minClock = minClock;
-    return this.#head;
+    return hold(this.#head, now, isGuest);
   }
 
   /** Holds an older version that is being read anyway and that suits, newest first. */
-  pinOld(suits: (pin: Pin) => boolean): Pin | undefined {
+  pinOld(suits: (pin: Pin) => boolean, now: number = 0, isGuest: boolean = false): Pin | undefined {
     let best: Held | undefined;
     for (const held of this.#old) {
-      if (suits(held) && (best === undefined || held.version > best.version)) best = held;
+      const maySuit = suits(held) && (!isGuest || this.#mayHaveGuest(held));
+      if (maySuit && (best === undefined || held.version > best.version)) best = held;
     }
-    if (best !== undefined) best.readers++;
-    return best;
+    return best && hold(best, now, isGuest);
   }
 
-  /** Ends one reader's hold. Exactly once per pin. */
-  release(pin: Pin): void {
+  #mayHaveGuest(held: Held): boolean {
+    const arrays = new Set<Float32Array>();
+    for (const { values, guests } of [this.#head, ...this.#old]) if (guests > 0) arrays.add(values);
+    return arrays.has(held.values) || arrays.size < this.maxGuestVersions;
+  }
+
+  /** Ends one reader's hold. Exactly once per pin, and as what it was pinned. */
+  release(pin: Pin, isGuest: boolean = false): void {
     const held = pin as Held;
     invariant(held.readers > 0, 'a version is released twice');
     held.readers--;
+    if (isGuest) held.guests--;
     if (held.readers > 0 || held === this.#head) return;
     this.#old.delete(held);
     const isShared = [this.#head, ...this.#old].some(({ values }) => values === held.values);
@@ -146,7 +165,7 @@ export class VersionStore {
     before.minClock = minClock;
     if (before.readers > 0) this.#old.add(before);
     if (!isRead) this.#free.push(before.values);
-    this.#head = { values: target, version, minClock, readers: 0 };
+    this.#head = unread(target, version, minClock);
   }
 
   /**
@@ -162,7 +181,7 @@ export class VersionStore {
     }
     before.minClock = minClock;
     this.#old.add(before);
-    this.#head = { values: before.values, version, minClock, readers: 0 };
+    this.#head = unread(before.values, version, minClock);
   }
 
   /** Whether somebody reads the current memory, as this version or as an earlier one with the same values. */
@@ -190,4 +209,15 @@ export class VersionStore {
     this.#differences.spoiled(target);
     this.#free.push(target);
   }
+}
+
+function unread(values: Float32Array, version: number, minClock: number): Held {
+  return { values, version, minClock, since: 0, readers: 0, guests: 0 };
+}
+
+function hold(held: Held, now: number, isGuest: boolean): Held {
+  if (held.readers === 0) held.since = now;
+  held.readers++;
+  if (isGuest) held.guests++;
+  return held;
 }

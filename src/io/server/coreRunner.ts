@@ -237,13 +237,9 @@ export class CoreRunner {
       reading.look();
       const { bufferedBytes, pendingStreams } = outbox;
       const isSending = pendingStreams > 0 || bufferedBytes > 0;
-      const { isReceiving, isComputing } = this.#core.statusOf(connection);
-      const state = {
-        bufferedBytes,
-        isSending,
-        isReceiving: isReceiving || reading.isInMessage,
-        isComputing,
-      };
+      const status = this.#core.statusOf(connection);
+      const isReceiving = status.isReceiving || reading.isInMessage;
+      const state = { ...status, bufferedBytes, isSending, isReceiving };
       const fault = watch.look(now, state);
       if (fault === undefined) continue;
       this.#observe({ kind: 'warning', message: `a connection is cut off: it ${fault}` });

@@ -1,7 +1,7 @@
 /**
  * Minimum rates of one connection. A worker that takes what it asked for, or sends what it began, more
  * slowly than the bound for a whole window is cut off: it would hold a version or a staging area that
- * others wait for. Looks at the socket's own counts, so it sees through every transport.
+ * others may wait for; if they do, it has a deadline too. Looks at the socket's own counts, so it sees through every transport.
  */
 
 /** Counts of bytes that a socket keeps (`net.Socket` does). */
@@ -33,6 +33,8 @@ export interface LinkState {
   readonly isReceiving: boolean;
   /** It announced that its event loop is busy: it can neither read nor send now. */
   readonly isComputing: boolean;
+  /** Others wait for what a transfer of it holds, and it takes too long. */
+  readonly isHoldingUp: boolean;
 }
 
 interface Window {
@@ -58,6 +60,7 @@ export class LinkWatch {
     if (state.bufferedBytes > maxOutboundBytes && !state.isComputing) {
       return `more than ${maxOutboundBytes} bytes wait to be read`;
     }
+    if (state.isHoldingUp && !state.isComputing) return 'holds up others for too long';
     const taken = this.#wire.bytesWritten - state.bufferedBytes;
     this.#sent = this.#next(this.#sent, now, taken, state.isSending && !state.isComputing);
     if (this.#isTooSlow(this.#sent, now, taken)) return 'reads too slowly';

@@ -105,6 +105,25 @@ describe('readers that do not read', () => {
   });
 });
 
+it('readers that take what they asked for too slowly are cut off when the workers wait for it, whatever their rate', async () => {
+  const { server, finish, warnings } = await newScene({
+    parameters: { w: { shape: [4] }, ballast: { shape: [4 * MIB] } },
+    // Nobody is too slow by the rate alone.
+    limits: { rateWindowMs: 10_000_000, minRateBytesPerS: 1, pinnedVersions: 2, pullTimeoutMs: 16_000 },
+  });
+  const pusher = await RawClient.join(server.url, 'pusher');
+  for (let version = 1; version <= 2; version++) {
+    const socket = await joinRaw(server.url, `reader-${version}`, 'pslib.v1', true);
+    socket.write(message(pull(1)));
+    await expect.poll(() => server.stats().pinnedVersions, { timeout: 30_000 }).toBe(version);
+    await pusher.push([0, 0, 0, 0], { tensors: [0] });
+  }
+  pusher.send({ t: MessageType.goodbye, reason: '' });
+  await pusher.closed;
+  await finish();
+  expect(warnings).toContainEqual(expect.stringContaining('holds up others for too long'));
+});
+
 it('readers that say that they compute, and read nothing, are cut off like others', async () => {
   const { server, finish, warnings } = await newScene({
     parameters: { w: { shape: [4] }, ballast: { shape: [4 * MIB] } },

@@ -8,7 +8,13 @@ const LIMITS = {
   pauseOutboundBytes: 100_000,
   maxOutboundBytes: 1_000_000,
 };
-const IDLE: LinkState = { bufferedBytes: 0, isSending: false, isReceiving: false, isComputing: false };
+const IDLE: LinkState = {
+  bufferedBytes: 0,
+  isSending: false,
+  isReceiving: false,
+  isComputing: false,
+  isHoldingUp: false,
+};
 
 function setUp() {
   const wire = { bytesRead: 0, bytesWritten: 0 };

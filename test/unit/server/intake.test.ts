@@ -30,7 +30,7 @@ const message: Push = { t: MessageType.push, seq: 1, clock: 0, bytes: LENGTH * 4
 function arrived(gradient: Float32Array, cuts: readonly number[], room: 'now' | 'later'): IncomingPush {
   const pool = new StagingPool(LENGTH * 4, (length) => new Float32Array(length));
   const taken = room === 'later' ? pool.take(1) : undefined;
-  const push = new IncomingPush(message, 1, rules, false);
+  const push = new IncomingPush(message, 1, rules, false, 0);
   const ends = [...new Set([...cuts, LENGTH])].sort((a, b) => a - b);
   let at = 0;
   for (const end of ends) {
@@ -93,6 +93,7 @@ describe('a push to a shard', () => {
       1,
       { ...rules, shard: { index: 0, count: 2 }, ...options },
       false,
+      0,
     );
     push.begin(bytesOf(gradient.slice()), new StagingPool(LENGTH * 4, (length) => new Float32Array(length)));
     expect(push.isComplete).toBe(true);

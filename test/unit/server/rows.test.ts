@@ -122,7 +122,7 @@ describe('rows', () => {
   });
 
   it('a pull of more than there is memory for is refused; memory that was given back serves again', () => {
-    const server = new TestServer({ ...OPTIONS, limits: { stagingBytes: 64 } });
+    const server = new TestServer({ ...OPTIONS, limits: { stagingBytes: 128 } });
     const a = server.worker('a');
     for (let i = 0; i < 3; i++) pullRows(a, 0, [1, 2, 3, 4]);
     pullRows(a, 0, [1, 2, 3, 4, 5]);
