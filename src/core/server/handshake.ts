@@ -84,7 +84,8 @@ export class Handshake {
     }
     if (known !== undefined) this.#membership.leave(known, 'replaced');
     const { maxSessions } = options.limits;
-    if (known === undefined && state.sessions.size >= maxSessions) {
+    const isFull = known === undefined && state.sessions.size >= maxSessions;
+    if (isFull && !this.#membership.forgetOne()) {
       throw new PsError('PS_LIMIT', `${maxSessions} workers are remembered already: no room for another id`);
     }
     const epoch = (known?.epoch ?? 0) + 1;

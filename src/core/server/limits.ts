@@ -54,9 +54,11 @@ export interface ServerLimits {
   readonly pinnedVersions: number;
   /** Bytes for pushes that arrive in several chunks. */
   readonly stagingBytes: number;
+  /** Bytes of updates that wait for their clock to close, under BSP. */
+  readonly clockBufferBytes: number;
 }
 
-/** The defaults of `docs/guides/limits.md`; `stagingBytes` depends on the model and is filled in by the server. */
+/** The defaults of `docs/guides/limits.md`; the last two depend on model and memory, and are filled in by the server. */
 export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   leaseMs: 30_000,
   pingMs: 10_000,
@@ -83,4 +85,5 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   watchedIds: 1_048_576,
   pinnedVersions: 2,
   stagingBytes: 1_073_741_824,
+  clockBufferBytes: 17_179_869_184,
 };

@@ -169,6 +169,21 @@ export class Membership {
     return pausedMs;
   }
 
+  /**
+   * Makes room for another session: of those that are away and have never pushed, the one that was heard of longest ago is
+   * forgotten; nothing of it is in the model. False if there is none. O(sessions).
+   */
+  forgetOne(): boolean {
+    let found: Session | undefined;
+    for (const session of this.#context.state.sessions.values()) {
+      const { lastSeen, decidedSeq } = session;
+      if (decidedSeq > 0 || this.#present.has(session) || lastSeen >= (found?.lastSeen ?? Infinity)) continue;
+      found = session;
+    }
+    if (found !== undefined) decide(this.#context, { kind: 'expire', worker: found.id });
+    return found !== undefined;
+  }
+
   /** When `onTick` has something to do; often enough that only a pause makes it late. */
   nextTickAt(): number {
     const { options } = this.#context;

@@ -160,6 +160,7 @@ export class PushDesk {
             `the push is of clock ${message.clock}, too far ahead of the open clock`,
           );
         }
+        this.#checkBuffers(message);
         return { outcome: 'buffered', rateFactor: 1 };
       case 'apply': {
         const { isDropped, factor } = decideDelay(options.delay, delay);
@@ -167,6 +168,17 @@ export class PushDesk {
         return { outcome: factor === 1 ? 'applied' : 'scaled', rateFactor: factor };
       }
     }
+  }
+
+  /** What waits for its clock to close has a bound, of which those that are ahead may use half. */
+  #checkBuffers({ clock, bytes }: Push): void {
+    const { state, options } = this.#context;
+    const { clockBufferBytes } = options.limits;
+    const mayHold = clock > state.clocks.minClock ? clockBufferBytes / 2 : clockBufferBytes;
+    const held = state.bufferedBytes;
+    if (held + bytes <= mayHold) return;
+    const text = `${held} bytes of updates wait for their clocks to close; ${mayHold} may (limits.clockBufferBytes)`;
+    throw new PsError('PS_LIMIT', `a push of ${bytes} bytes to clock ${clock}: ${text}`);
   }
 
   #observe(session: Session, push: IncomingPush, record: PushRecord, applyMs: number): void {

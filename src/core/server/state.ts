@@ -87,6 +87,13 @@ export class ServerState {
     return this.buffers.size > 0;
   }
 
+  /** Bytes of the updates that wait to be merged. O(contributions). */
+  get bufferedBytes(): number {
+    let sum = 0;
+    for (const { bytes } of this.buffers.values()) sum += bytes;
+    return sum;
+  }
+
   /** The lowest clock whose updates wait to be merged. */
   get firstBuffered(): number | undefined {
     return this.hasBuffered ? Math.min(...this.buffers.keys()) : undefined;
@@ -290,7 +297,7 @@ export class ServerState {
 
   /** The updates of `clock` have been used, or are given up. */
   #forget(clock: number): void {
-    for (const { sum } of this.buffers.get(clock)?.contributions ?? []) this.#release(sum);
+    for (const area of this.buffers.get(clock)?.areas ?? []) this.#release(area);
     this.buffers.delete(clock);
   }
 

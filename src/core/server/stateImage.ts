@@ -88,8 +88,8 @@ export interface StateArrays {
   readonly slots: readonly Float32Array[];
   /** The rules' numbers of each tensor. */
   readonly scalars: readonly ScalarState[];
-  /** The sums of `meta.buffers`, in that order, each over the whole model. */
-  readonly sums: readonly Float32Array[];
+  /** The sums of `meta.buffers`, in that order: each as those of its touched tensors, in rising order. */
+  readonly sums: readonly (readonly Float32Array[])[];
   /** The rows of each of them, in the order of `rows`. */
   readonly rowSums: readonly (readonly RowSums[])[];
   readonly tables: readonly TableArrays[];
@@ -121,9 +121,9 @@ export function metaOf(state: ServerState, isDelta: boolean = false): StateMeta 
     configured: imageOfSettings(configured),
     buffers: buffersOf(state).map(([clock, contributions]) => ({
       clock,
-      contributions: contributions.map(({ worker, touched, rows }) => ({
-        worker,
-        touched: [...touched],
+      contributions: contributions.map(({ rows, ...each }) => ({
+        worker: each.worker,
+        touched: ClockBuffer.touched({ rows, ...each }),
         ...(rows.size === 0
           ? {}
           : { rows: rowsOf(rows).map(([table, { words }]) => [table, words.length / 2] as const) }),
@@ -149,7 +149,9 @@ function denseArraysOf(state: ServerState): Omit<StateArrays, 'tables'> {
     values: versions.current,
     slots,
     scalars: scalars.map((each) => [...each]),
-    sums: contributions.map(({ sum }) => sum),
+    sums: contributions.map((each) =>
+      ClockBuffer.touched(each).map((index) => each.parts.get(index) as Float32Array),
+    ),
     rowSums: contributions.map(({ rows }) => rowsOf(rows).map(([, sums]) => sums)),
   };
 }
@@ -194,7 +196,7 @@ export function captureJob(
     values: copyOf(live.values),
     slots: live.slots.map(copyOf),
     scalars: live.scalars,
-    sums: live.sums.map(copyOf),
+    sums: live.sums.map((parts) => parts.map(copyOf)),
     // Merged anew with each push, never changed.
     rowSums: live.rowSums,
     tables: tableArrays,
@@ -244,19 +246,26 @@ export function restoreState(
   state.configured = settingsOfImage(meta.configured, known);
   if (meta.data !== undefined) state.data.restore(meta.data);
   buffers.clear();
-  const sums: Float32Array[] = [];
+  const sums: Float32Array[][] = [];
   const rowSums: RowSums[][] = [];
   const { dims } = state.tables;
   for (const { clock, contributions } of meta.buffers) {
     const restored: Contribution[] = contributions.map(({ worker, touched, rows: counts = [] }) => {
-      const sum = allocate(table.catalogue.length);
-      sums.push(sum);
+      // Old files name them in the order in which they were touched.
+      const { entries, length } = table.catalogue.select([...touched].sort((a, b) => a - b));
+      const area = allocate(length);
+      let at = 0;
+      const parts = entries.map((entry): [number, Float32Array] => {
+        at += entry.length;
+        return [entry.index, area.subarray(at - entry.length, at)];
+      });
+      sums.push(parts.map(([, part]) => part));
       const rows = counts.map(([position, count]): [number, RowSums] => {
         const values = new Float32Array(count * (dims[position] as number));
         return [position, { words: new Uint32Array(2 * count), values }];
       });
       rowSums.push(rows.map(([, each]) => each));
-      return { worker, sum, touched: new Set(touched), rows: new Map(rows) };
+      return { worker, parts: new Map(parts), areas: length > 0 ? [area] : [], rows: new Map(rows) };
     });
     const buffer = new ClockBuffer(table.catalogue, dims, table.kernels, allocate);
     buffer.restore(restored);

@@ -16,10 +16,10 @@ import { RowMerge, type RowSums } from './rowSums.js';
 /** One worker's sum. */
 export interface Contribution {
   readonly worker: string;
-  /** The whole model, flat. */
-  readonly sum: Float32Array;
-  /** Positions of the tensors that it has gradients for. */
-  readonly touched: Set<number>;
+  /** The sums of the tensors that it has gradients for, by position. */
+  readonly parts: Map<number, Float32Array>;
+  /** The memory that they stand in: in rising order, those of one push in one piece. */
+  readonly areas: Float32Array[];
   /** Sums of rows, by position of their table. */
   readonly rows: Map<number, RowSums>;
 }
@@ -38,7 +38,8 @@ export class ClockBuffer {
   readonly #kernels: Kernels;
   readonly #allocate: (length: number) => Float32Array;
   readonly #contributions = new Map<string, Contribution>();
-  readonly #free: Float32Array[] = [];
+  /** Memory that merging took beside that of the contributions. */
+  readonly #merging: Float32Array[] = [];
 
   constructor(
     catalogue: Catalogue,
@@ -61,11 +62,31 @@ export class ClockBuffer {
     return [...this.#contributions.values()].sort((a, b) => (a.worker < b.worker ? -1 : 1));
   }
 
+  /** The positions of the tensors that `contribution` has gradients for, rising. */
+  static touched({ parts }: Contribution): number[] {
+    return [...parts.keys()].sort((a, b) => a - b);
+  }
+
+  /** All memory of `allocate` that is in use. */
+  get areas(): Float32Array[] {
+    return [...this.#merging, ...[...this.#contributions.values()].flatMap(({ areas }) => areas)];
+  }
+
+  /** Bytes that it holds. O(contributions). */
+  get bytes(): number {
+    let sum = 0;
+    for (const { areas, rows } of this.#contributions.values()) {
+      for (const { byteLength } of areas) sum += byteLength;
+      for (const { words, values } of rows.values()) sum += words.byteLength + values.byteLength;
+    }
+    return sum;
+  }
+
   /** Adds `factor` · `gradients` (clipped by value) to the sums of `worker`. */
   add(worker: string, { selection, dense, rows }: Gradients, transform: Transform): Job {
     let contribution = this.#contributions.get(worker);
     if (contribution === undefined) {
-      contribution = { worker, sum: this.#takeZeroed(), touched: new Set(), rows: new Map() };
+      contribution = { worker, parts: new Map(), areas: [], rows: new Map() };
       this.#contributions.set(worker, contribution);
     }
     const jobs = this.#addTensors(contribution, selection, dense, transform);
@@ -74,26 +95,41 @@ export class ClockBuffer {
   }
 
   #addTensors(
-    { sum, touched }: Contribution,
+    contribution: Contribution,
     selection: Selection,
     gradient: Float32Array,
     transform: Transform,
   ): Job[] {
-    const isNew = selection.entries.map((entry) => !touched.has(entry.index));
-    for (const entry of selection.entries) touched.add(entry.index);
+    const { parts } = contribution;
+    const isNew = selection.entries.map(({ index }) => !parts.has(index));
+    this.#takeParts(contribution, selection);
     let at = 0;
     const kernels = this.#kernels;
     return selection.entries.map((entry, i) => {
       const start = at;
       at += entry.length;
       return new RangeJob(entry.length, (begin, end) => {
-        const target = sum.subarray(entry.offset + begin, entry.offset + end);
+        const target = (parts.get(entry.index) as Float32Array).subarray(begin, end);
         const part = this.#transformed(gradient.subarray(start + begin, start + end), transform);
         // Copied, not added to 0: −0 stays −0, and one worker's update keeps its bits.
         if (isNew[i]) kernels.copy(target, part);
         else kernels.add(target, part);
       });
     });
+  }
+
+  /** Memory for the tensors of `selection` that `contribution` has nothing of yet. */
+  #takeParts({ parts, areas }: Contribution, { entries }: Selection): void {
+    const missing = entries.filter(({ index }) => !parts.has(index));
+    const length = missing.reduce((sum, entry) => sum + entry.length, 0);
+    if (missing.length === 0) return;
+    const area = this.#allocate(length);
+    areas.push(area);
+    let at = 0;
+    for (const entry of missing) {
+      parts.set(entry.index, area.subarray(at, at + entry.length));
+      at += entry.length;
+    }
   }
 
   /** Adds the rows when those before them are added: a worker's pushes of one clock come one after the other. */
@@ -116,44 +152,58 @@ export class ClockBuffer {
   }
 
   /**
-   * Merges all sums into their mean, or as `robust` says (rows: always their mean), in the memory of the first, and
-   * gives it to `use` as a gradient of the touched tensors and rows. REQUIRES: not empty. The buffer is empty when the
-   * job is done.
+   * Merges all sums into their mean, or as `robust` says (rows: always their mean), and gives it to `use` as a gradient
+   * of the touched tensors and rows. REQUIRES: not empty. The sums are spent when the job is done.
    */
   merge(robust: RobustAggregation | undefined, use: (gradients: Gradients) => Job): Job {
     const all = this.contributions;
-    const first = all[0] as Contribution;
-    const touched = new Set<number>();
-    for (const each of all) for (const index of each.touched) touched.add(index);
+    const touched = new Set(all.flatMap(({ parts }) => [...parts.keys()]));
     const selection = this.#catalogue.select([...touched].sort((a, b) => a - b));
-    const sums = all.map(({ sum }) => sum);
-    const merge = robust === undefined ? this.#mean(sums) : robustMerge(sums, robust);
+    // Each worker's sum over all that anybody touched, with zeros where it has nothing: the mean needs that of one.
+    const jobs: Job[] = [];
+    const whole = (robust === undefined ? all.slice(0, 1) : all).map((each) => {
+      const area = this.#wholeOf(each, selection);
+      const isNew = !each.areas.includes(area);
+      if (isNew) jobs.push(...copies(each, selection, area));
+      return area;
+    });
+    const [dense] = whole as [Float32Array];
+    if (robust !== undefined) jobs.push(robustMerge(whole, robust));
+    else jobs.push(...this.#mean(dense, all, selection));
     const rows: RowPart[] = [];
     const mergeRows = this.#mergeRows(all, rows);
-    const jobs = function* (): Generator<Job> {
-      yield merge;
+    const sequence = function* (): Generator<Job> {
+      yield* jobs;
       yield* mergeRows;
-      yield use({ selection, dense: compact(first.sum, selection), rows });
+      yield use({ selection, dense, rows });
     };
-    return new JobSequence(jobs());
+    return new JobSequence(sequence());
   }
 
-  #mean(sums: readonly Float32Array[]): Job {
-    const first = sums[0] as Float32Array;
+  /** The one area of a contribution if it has just the tensors of `selection`, or a new one of zeros. */
+  #wholeOf({ areas, parts }: Contribution, selection: Selection): Float32Array {
+    const [first] = areas;
+    if (first !== undefined && areas.length === 1 && parts.size === selection.entries.length) return first;
+    const area = this.#allocate(selection.length);
+    this.#merging.push(area);
+    return area;
+  }
+
+  /** Adds the sums of all but the first to `dense`, which has that of the first, and divides. */
+  #mean(dense: Float32Array, all: readonly Contribution[], selection: Selection): Job[] {
     const kernels = this.#kernels;
-    const jobs = function* (): Generator<Job> {
-      for (const other of sums.slice(1)) {
-        yield new RangeJob(first.length, (begin, end) => {
-          kernels.add(first.subarray(begin, end), other.subarray(begin, end));
-        });
-      }
-      if (sums.length > 1) {
-        yield new RangeJob(first.length, (begin, end) =>
-          kernels.divide(first.subarray(begin, end), sums.length),
-        );
-      }
-    };
-    return new JobSequence(jobs());
+    const jobs = all.slice(1).flatMap((each) =>
+      placesOf(each, selection).map(
+        ({ at, values }) =>
+          new RangeJob(values.length, (begin, end) => {
+            kernels.add(dense.subarray(at + begin, at + end), values.subarray(begin, end));
+          }),
+      ),
+    );
+    if (all.length === 1) return jobs;
+    const divide = (begin: number, end: number): void =>
+      kernels.divide(dense.subarray(begin, end), all.length);
+    return [...jobs, new RangeJob(dense.length, divide)];
   }
 
   /** Jobs that put the means of all rows that somebody has gradients for into `means`. */
@@ -183,35 +233,46 @@ export class ClockBuffer {
 
   /** The sum of each worker by itself, in the order of worker ids. The buffer's memory is theirs: it must be cleared. */
   takeSums(): { readonly worker: string; readonly gradients: Gradients }[] {
-    return this.contributions.map(({ worker, sum, touched, rows }) => {
-      const selection = this.#catalogue.select([...touched].sort((a, b) => a - b));
-      const parts = [...rows].sort(([a], [b]) => a - b).map(([table, sums]) => ({ table, ...sums }));
-      return { worker, gradients: { selection, dense: compact(sum, selection), rows: parts } };
+    return this.contributions.map((each) => {
+      const selection = this.#catalogue.select(ClockBuffer.touched(each));
+      const rows = [...each.rows].sort(([a], [b]) => a - b).map(([table, sums]) => ({ table, ...sums }));
+      const dense = this.#wholeOf(each, selection);
+      if (!each.areas.includes(dense)) {
+        for (const { at, values } of placesOf(each, selection)) dense.set(values, at);
+      }
+      return { worker: each.worker, gradients: { selection, dense, rows } };
     });
   }
 
-  /** Forgets everything and keeps the memory for the next clock. */
-  clear(): void {
-    for (const each of this.#contributions.values()) this.#free.push(each.sum);
-    this.#contributions.clear();
-  }
-
-  /** Takes back saved contributions. */
+  /** Takes back saved contributions. REQUIRES: it is empty. */
   restore(contributions: readonly Contribution[]): void {
-    this.clear();
     for (const each of contributions) this.#contributions.set(each.worker, each);
-  }
-
-  #takeZeroed(): Float32Array {
-    const area = this.#free.pop();
-    if (area === undefined) return this.#allocate(this.#catalogue.length);
-    area.fill(0);
-    return area;
   }
 }
 
-/** The elements of `selection`, moved together in place: a gradient of just those tensors. */
-function compact(values: Float32Array, selection: Selection): Float32Array {
-  for (const run of selection.runs) values.copyWithin(run.at, run.offset, run.offset + run.length);
-  return values.subarray(0, selection.length);
+interface Place {
+  readonly at: number;
+  readonly values: Float32Array;
+}
+
+/** Where the parts of a contribution stand among the elements of `selection`; one that has all, in one piece, as one. */
+function placesOf({ parts, areas }: Contribution, { entries }: Selection): Place[] {
+  if (areas.length === 1 && parts.size === entries.length)
+    return [{ at: 0, values: areas[0] as Float32Array }];
+  const places: Place[] = [];
+  let at = 0;
+  for (const { index, length } of entries) {
+    const values = parts.get(index);
+    if (values !== undefined) places.push({ at, values });
+    at += length;
+  }
+  return places;
+}
+
+/** Jobs that copy a contribution to its places in `area`. */
+function copies(contribution: Contribution, selection: Selection, area: Float32Array): Job[] {
+  return placesOf(contribution, selection).map(
+    ({ at, values }) =>
+      new RangeJob(values.length, (begin, end) => area.set(values.subarray(begin, end), at + begin)),
+  );
 }

@@ -194,6 +194,7 @@ function checkLimits(given: LimitOptions, modelBytes: number): ServerLimits {
   const defaults: ServerLimits = {
     ...DEFAULT_SERVER_LIMITS,
     stagingBytes: Math.max(modelBytes, roomBytes),
+    clockBufferBytes: Math.max(4 * modelBytes, Math.floor(memoryBytes() / 2)),
   };
   const limits: Record<string, number> = { ...defaults };
   for (const [name, value] of Object.entries(given)) {

@@ -76,8 +76,13 @@ export function tensorsOfState(
       if (slotName !== undefined) add(slot, index, `${prefix}slot.${slotName}.${name}`);
     }
   }
-  for (const [i, sum] of arrays.sums.entries()) {
-    for (const { index, name } of catalogue.entries) add(sum, index, `${prefix}sum.${i}.${name}`);
+  const touched = meta.buffers.flatMap(({ contributions }) => contributions.map((each) => each.touched));
+  for (const [i, parts] of arrays.sums.entries()) {
+    for (const [k, index] of [...(touched[i] ?? [])].sort((a, b) => a - b).entries()) {
+      const entry = catalogue.entries[index] as CatalogueEntry;
+      const bytes = bytesOf(parts[k] as Float32Array);
+      tensors.push({ name: `${prefix}sum.${i}.${entry.name}`, dtype: 'F32', shape: heldShape(entry), bytes });
+    }
   }
   return [...tensors, ...tensorsOfTables(prefix, meta, arrays)];
 }

@@ -37,8 +37,9 @@ function partsOf(state: ServerState): Record<string, unknown> {
     data: data.save(),
     buffers: [...buffers].map(([clock, buffer]) => [
       clock,
-      buffer.contributions.map(({ worker, sum, touched, rows }) => [
-        ...[worker, bitsOf(sum), [...touched].sort()],
+      buffer.contributions.map(({ worker, parts, rows }) => [
+        worker,
+        [...parts].sort(([x], [y]) => x - y).map(([at, values]) => [at, bitsOf(values)]),
         [...rows]
           .sort(([x], [y]) => x - y)
           .map(([at, { words, values }]) => [at, [...words], bitsOf(values)]),

@@ -141,6 +141,38 @@ describe('a clock', () => {
     expect(server.core.state.buffers.size).toBe(8);
   });
 
+  it('what waits for clocks to close is bounded, and clocks that are ahead leave half to the open one', () => {
+    const limits = { clockBufferBytes: 5 * 16 };
+    const { server, workers } = newServer('abc', { limits });
+    const [a, b, c] = workers;
+    for (let i = 0; i < 3; i++) a.push(g(1), { tick: true });
+    expect(a.lines().map((line) => line.split(',')[0])).toEqual([
+      'push 1 buffered v0',
+      'push 2 buffered v0',
+      'push 3 refused: PS_LIMIT',
+    ]);
+    for (const worker of [b, c]) worker.push(g(1));
+    for (const worker of [b, c]) expect(worker.lines()).toEqual(['push 1 buffered v0, clock 0']);
+    expect(server.core.state.bufferedBytes).toBe(4 * 16);
+    // More of the same clock, worker and tensor takes no more.
+    b.push(g(1), { tick: true });
+    c.push(g(1), { tick: true });
+    expect(server.version).toBe(1);
+    expect(server.core.state.bufferedBytes).toBe(16);
+  });
+
+  it('a push of one tensor keeps that one alone', () => {
+    const parameters = { w: { shape: [1000] }, b: { shape: [1] } };
+    const { server, workers } = newServer('ab', { parameters });
+    for (const worker of workers) {
+      for (let i = 0; i < 4; i++) worker.push([1], { tensors: [1], tick: true });
+    }
+    // All clocks but the open one have closed.
+    workers[0].push([1], { tensors: [1], tick: true });
+    expect(server.core.state.bufferedBytes).toBe(4);
+    expect(server.values.at(-1)).toBe(-4);
+  });
+
   it('a rate schedule is asked once per update, with its version', () => {
     const asked: number[] = [];
     const learningRate = (version: number): number => {

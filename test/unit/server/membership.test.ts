@@ -360,3 +360,37 @@ describe('what is left of workers that come and go', () => {
     }
   });
 });
+
+describe('sessions that are remembered', () => {
+  const limits = { maxSessions: 3, leaseMs: 1000, disconnectGraceMs: 10 };
+
+  it('make room for new ones, if they never pushed and are away: the longest away first', () => {
+    const server = new TestServer({ limits });
+    for (const id of ['a', 'b', 'c']) {
+      const worker = server.worker(id);
+      if (id === 'a') worker.push([1, 1, 1, 1]);
+      worker.drop();
+      server.tick(20);
+    }
+    const known = () => [...server.core.state.sessions.keys()].join(' ');
+    server.worker('d');
+    expect(known()).toBe('a c d');
+    server.worker('e');
+    expect(known()).toBe('a d e');
+    // Who has pushed and who is there stay.
+    const late = server.stranger('f');
+    late.hello();
+    expect(late.lines().join()).toContain('PS_LIMIT');
+    expect(known()).toBe('a d e');
+  });
+
+  it('that were forgotten so are told that they are', () => {
+    const server = new TestServer({ limits: { ...limits, maxSessions: 1 } });
+    const first = server.worker('first');
+    first.drop();
+    server.tick(20);
+    server.worker('second');
+    first.reconnect();
+    expect(first.lines().join()).toContain('PS_SESSION_EXPIRED');
+  });
+});

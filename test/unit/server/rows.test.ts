@@ -199,7 +199,9 @@ describe('the state with rows', () => {
     into.values.set(arrays.values);
     for (const [i, slot] of arrays.slots.entries()) into.slots[i]?.set(slot);
     for (const [i, each] of arrays.scalars.entries()) into.scalars[i]?.splice(0, each.length, ...each);
-    for (const [i, sum] of arrays.sums.entries()) into.sums[i]?.set(sum);
+    for (const [i, parts] of arrays.sums.entries()) {
+      for (const [k, part] of parts.entries()) into.sums[i]?.[k]?.set(part);
+    }
     for (const [i, sums] of arrays.rowSums.entries()) {
       for (const [k, { words, values }] of sums.entries()) {
         into.rowSums[i]?.[k]?.words.set(words);

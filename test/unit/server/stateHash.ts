@@ -19,9 +19,12 @@ export function hashOf(state: ServerState, hasSequences: boolean = true): string
   for (const slot of table.slots) addFloats(slot);
   for (const [clock, buffer] of [...buffers].sort(([a], [b]) => a - b)) {
     hash.update(`clock ${clock}`);
-    for (const { worker, sum, touched, rows } of buffer.contributions) {
-      hash.update(JSON.stringify([worker, [...touched].sort((a, b) => a - b)]));
-      addFloats(sum);
+    for (const { worker, parts, rows } of buffer.contributions) {
+      hash.update(worker);
+      for (const [index, values] of [...parts].sort(([a], [b]) => a - b)) {
+        hash.update(`tensor ${index}`);
+        addFloats(values);
+      }
       for (const [position, { words, values }] of [...rows].sort(([a], [b]) => a - b)) {
         hash.update(`table ${position} ${words.join()}`);
         addFloats(values);

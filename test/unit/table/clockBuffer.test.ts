@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { referenceKernels as kernels } from '../../../src/core/kernels/reference.js';
-import { ClockBuffer } from '../../../src/core/table/clockBuffer.js';
+import { ClockBuffer, type Contribution } from '../../../src/core/table/clockBuffer.js';
 import { JobThen, runToEnd } from '../../../src/core/table/job.js';
 import { Catalogue, type TensorSpec } from '../../../src/core/tensor/catalogue.js';
 
@@ -62,7 +62,7 @@ describe('ClockBuffer', () => {
     add(buffer, { worker: 'x', gradient: [1, 0, 0, 0, 0, 0] });
     add(buffer, { worker: 'y', gradient: [8, 0, 0, 0, 0, 0] });
     add(buffer, { worker: 'x', gradient: [3, 0, 0, 0, 0, 0] });
-    expect(buffer.contributions.map(({ worker, sum }) => [worker, sum[0]])).toEqual([
+    expect(buffer.contributions.map(({ worker, parts }) => [worker, parts.get(0)?.[0]])).toEqual([
       ['x', 4],
       ['y', 8],
     ]);
@@ -122,14 +122,31 @@ describe('ClockBuffer', () => {
     expect([...gradient]).toEqual([10, -10]);
   });
 
-  it('can be cleared and used again: nothing of the old clock shows', () => {
+  it('takes memory for the tensors that were pushed alone, however many workers and pushes', () => {
     const buffer = newBuffer();
-    add(buffer, { worker: 'x', gradient: [1, 2, 3, 4, 5, 6] });
-    buffer.clear();
-    expect(buffer.isEmpty).toBe(true);
-    add(buffer, { worker: 'y', tensors: [2], gradient: [1, 1, 1] });
-    add(buffer, { worker: 'z', tensors: [0], gradient: [1, 1] });
-    expect(merged(buffer)).toEqual({ a: [0.5, 0.5], c: [0.5, 0.5, 0.5] });
+    for (const worker of ['x', 'y', 'z']) {
+      for (let i = 0; i < 3; i++) add(buffer, { worker, tensors: [1], gradient: [1] });
+    }
+    expect(buffer.bytes).toBe(3 * 4);
+    add(buffer, { worker: 'x', tensors: [0, 1], gradient: [1, 1, 1] });
+    expect(buffer.bytes).toBe(3 * 4 + 2 * 4);
+    // What merging takes is given back with the rest.
+    expect(merged(buffer)).toEqual({ a: [fround(1 / 3), fround(1 / 3)], b: [fround(10 / 3)] });
+    expect(buffer.areas.reduce((sum, { byteLength }) => sum + byteLength, 0)).toBe(3 * 4 + 2 * 4 + 3 * 4);
+  });
+
+  it('one that is missing some tensors is merged robustly with zeros for them', () => {
+    const buffer = newBuffer();
+    add(buffer, { worker: 'x', tensors: [0], gradient: [2, 4] });
+    add(buffer, { worker: 'y', gradient: [6, 6, 6, 6, 6, 6] });
+    add(buffer, { worker: 'z', tensors: [1, 2], gradient: [1, 9, 2, 3] });
+    const found: number[] = [];
+    const job = buffer.merge({ aggregate: 'median', faultyShare: 0.25 }, ({ dense }) => {
+      found.push(...dense);
+      return new JobThen(undefined, () => {});
+    });
+    runToEnd(job);
+    expect(found).toEqual([2, 4, 1, 6, 2, 3]);
   });
 
   it('takes back what was saved', () => {
@@ -137,7 +154,14 @@ describe('ClockBuffer', () => {
     add(buffer, { worker: 'y', gradient: [1, 2, 3, 4, 5, 6] });
     add(buffer, { worker: 'x', tensors: [1], gradient: [9] });
     const copy = newBuffer();
-    copy.restore(buffer.contributions.map((each) => ({ ...each, sum: each.sum.slice() })));
+    const parts = (each: Contribution) =>
+      [...each.parts].map(([at, values]) => [at, values.slice()] as const);
+    copy.restore(
+      buffer.contributions.map((each) => {
+        const kept = new Map(parts(each));
+        return { ...each, parts: kept, areas: [...kept.values()] };
+      }),
+    );
     expect(merged(copy)).toEqual(merged(buffer));
   });
 });
