@@ -191,10 +191,11 @@ function checkLimits(given: LimitOptions, modelBytes: number): ServerLimits {
     throw invalidArgument('limits', given, 'an object');
   }
   const roomBytes = Math.min(DEFAULT_SERVER_LIMITS.stagingBytes, Math.floor(memoryBytes() / 8));
+  const bufferBytes = Math.min(DEFAULT_SERVER_LIMITS.clockBufferBytes, Math.floor(memoryBytes() / 2));
   const defaults: ServerLimits = {
     ...DEFAULT_SERVER_LIMITS,
     stagingBytes: Math.max(modelBytes, roomBytes),
-    clockBufferBytes: Math.max(4 * modelBytes, Math.floor(memoryBytes() / 2)),
+    clockBufferBytes: Math.max(4 * modelBytes, bufferBytes),
   };
   const limits: Record<string, number> = { ...defaults };
   for (const [name, value] of Object.entries(given)) {
