@@ -22,6 +22,7 @@ import {
   type TableMeta,
 } from '../table/tableImage.js';
 import type { DataQueueImage } from '../tasks/dataQueue.js';
+import type { Catalogue } from '../tensor/catalogue.js';
 import {
   imageOfOptimizer,
   imageOfSettings,
@@ -250,22 +251,15 @@ export function restoreState(
   const rowSums: RowSums[][] = [];
   const { dims } = state.tables;
   for (const { clock, contributions } of meta.buffers) {
-    const restored: Contribution[] = contributions.map(({ worker, touched, rows: counts = [] }) => {
-      // Old files name them in the order in which they were touched.
-      const { entries, length } = table.catalogue.select([...touched].sort((a, b) => a - b));
-      const area = allocate(length);
-      let at = 0;
-      const parts = entries.map((entry): [number, Float32Array] => {
-        at += entry.length;
-        return [entry.index, area.subarray(at - entry.length, at)];
-      });
-      sums.push(parts.map(([, part]) => part));
-      const rows = counts.map(([position, count]): [number, RowSums] => {
+    const restored = contributions.map((each): Contribution => {
+      const { parts, areas } = partsOf(each, table.catalogue, allocate);
+      sums.push([...parts.values()]);
+      const rows = (each.rows ?? []).map(([position, count]): [number, RowSums] => {
         const values = new Float32Array(count * (dims[position] as number));
         return [position, { words: new Uint32Array(2 * count), values }];
       });
-      rowSums.push(rows.map(([, each]) => each));
-      return { worker, parts: new Map(parts), areas: length > 0 ? [area] : [], rows: new Map(rows) };
+      rowSums.push(rows.map(([, found]) => found));
+      return { worker: each.worker, parts, areas, rows: new Map(rows) };
     });
     const buffer = new ClockBuffer(table.catalogue, dims, table.kernels, allocate);
     buffer.restore(restored);
@@ -287,6 +281,23 @@ export function restoreTables(state: ServerState, meta: StateMeta, { tables }: S
 /** Everything that was decided is committed: what was recovered is durable. */
 export function commitAll(state: ServerState): void {
   for (const session of state.sessions.values()) session.committedSeq = session.decidedSeq;
+}
+
+/** Memory for the sums of a contribution, by position in rising order. */
+function partsOf(
+  { touched }: { readonly touched: readonly number[] },
+  catalogue: Catalogue,
+  allocate: (length: number) => Float32Array,
+): Pick<Contribution, 'parts' | 'areas'> {
+  // Old files name them in the order in which they were touched.
+  const { entries, length } = catalogue.select([...touched].sort((a, b) => a - b));
+  const area = allocate(length);
+  let at = 0;
+  const parts = entries.map((entry): [number, Float32Array] => {
+    at += entry.length;
+    return [entry.index, area.subarray(at - entry.length, at)];
+  });
+  return { parts: new Map(parts), areas: length > 0 ? [area] : [] };
 }
 
 function sessionOf(image: SessionImage, now: number): Session {
