@@ -44,9 +44,9 @@ function lived(): { disk: MemoryDisk; kinds: Set<string> } {
   server.record({ kind: 'optimizer', optimizer: adam({ learningRate: 0.125 }), learningRate: 0.0625 });
   server.send(b, { t: MessageType.leave, request: 3 });
   server.settle();
-  for (let ms = 0; ms < 60_000; ms += 10_000) {
+  for (let ms = 0; ms < 60_000; ms += 1000) {
     server.send(a, { t: MessageType.ping });
-    server.tick(10_000);
+    server.tick(1000);
   }
   server.settle();
   const again = StoredServer.open(server.disk.afterKill(), CHANGED);
