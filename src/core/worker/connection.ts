@@ -299,7 +299,7 @@ export class Connection {
       this.#end(error);
       return;
     }
-    this.#reconnection.lost(now);
+    this.#reconnection.lost(now, error);
     const delayMs = this.#reconnection.nextDelayMs(this.#retryAfterMs, withinMs);
     this.#notBefore = now + this.#retryAfterMs;
     this.#retryAfterMs = 0;

@@ -29,6 +29,12 @@ export function errorOfClose(code: number, reason: string, wasOpen: boolean, cau
     : new PsError('PS_CONNECT_FAILED', `no connection could be made: ${text}`, { cause });
 }
 
+/** Whether a machine answered at once that nobody listens there. What a page learns of a failure does not say so. */
+export function isRefusal({ code, cause }: PsError): boolean {
+  const isOfSystem = typeof cause === 'object' && cause !== null && 'code' in cause;
+  return code === 'PS_CONNECT_FAILED' && isOfSystem && cause.code === 'ECONNREFUSED';
+}
+
 /** A connection that is given up by this end. */
 export function lostConnection(why: string): PsError {
   return new PsError('PS_CONNECTION_LOST', `the connection was lost: ${why}`);

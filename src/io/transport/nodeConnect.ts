@@ -42,7 +42,7 @@ const open: Connect = (url, options, handlers) => {
       handlers.onClose(code, `the server answered HTTP ${status} to the upgrade`);
     },
     onError: (error) =>
-      handlers.onClose(1006, error.message || String((error as NodeJS.ErrnoException).code)),
+      handlers.onClose(1006, error.message || String((error as NodeJS.ErrnoException).code), error),
   });
   return { abort: () => attempt.abort() };
 };

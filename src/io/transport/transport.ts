@@ -46,7 +46,8 @@ export interface TransportHandlers {
   onText(): void;
   /** A ping or pong of WebSocket's own has come: bytes that are no message. */
   onControl?(): void;
-  onClose(code: number, reason: string): void;
+  /** `cause`: the system's error, where a connection could not be made and it is known. */
+  onClose(code: number, reason: string, cause?: unknown): void;
 }
 
 /** What a transport tells its owner that reads messages itself and brings payloads to their place. */

@@ -15,10 +15,10 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 /** Opens a connection. Refusals at the upgrade become the close codes 4401 and 4403. */
 export const wsConnect: Connect = (url, options, handlers) => {
   let isOver = false;
-  const end = (code: number, reason: string) => {
+  const end = (code: number, reason: string, cause?: unknown) => {
     if (isOver) return;
     isOver = true;
-    handlers.onClose(code, reason);
+    handlers.onClose(code, reason, cause);
   };
   const clientOptions: ClientOptions & { closeTimeout: number } = {
     ...(url.startsWith('wss:') ? options.tls : {}),
@@ -31,10 +31,12 @@ export const wsConnect: Connect = (url, options, handlers) => {
   };
   const socket = new WebSocket(url, [SUBPROTOCOL], clientOptions);
   let failure = 'the connection was refused';
+  let cause: unknown;
   socket.on('error', (error) => {
+    cause = error;
     failure = error.message || ('code' in error ? String(error.code) : failure);
   });
-  const onEarlyClose = () => end(1006, failure);
+  const onEarlyClose = () => end(1006, failure, cause);
   socket.once('close', onEarlyClose);
   socket.once('unexpected-response', (request, response) => {
     const status = response.statusCode ?? 0;

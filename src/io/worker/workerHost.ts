@@ -236,7 +236,7 @@ export class WorkerHost {
             return place === undefined ? undefined : { bytes: place };
           },
           onText: () => this.#onMalformed(link, new PsError('PS_PROTOCOL', 'the server sent text')),
-          onClose: (code, reason) => this.#onClose(link, code, reason),
+          onClose: (code, reason, cause) => this.#onClose(link, code, reason, cause),
         },
       );
       link.abort = () => attempt.abort();

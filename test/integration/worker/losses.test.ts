@@ -1,11 +1,13 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PsError } from '../../../src/core/base/errors.js';
 import { Random } from '../../../src/core/base/random.js';
 import { bsp, ssp } from '../../../src/core/consistency/consistency.js';
+import { Worker } from '../../../src/index.js';
 import type { ParameterServer } from '../../../src/io/server/parameterServer.js';
 import type { RollbackEvent, StepEvent } from '../../../src/io/worker/workerEvents.js';
 import { codeOf, gradientsOf, nextEvent, PARAMETERS, startServer, startWorker } from './bench.js';
@@ -41,6 +43,22 @@ describe('lost connections', () => {
     expect((await server.parameters()).tensors.a.data[0]).toBe(-150);
     expect(server.stats().version).toBe(150);
     expect(worker.clock).toBe(150);
+  });
+
+  it('say so where nobody listens, whichever transport it is', async () => {
+    const socket = createServer().listen(0, '127.0.0.1');
+    await once(socket, 'listening');
+    const { port } = socket.address() as AddressInfo;
+    await new Promise((resolve) => socket.close(resolve));
+    // The second address is not known to be this machine's: its frames are masked, by the other transport.
+    for (const host of ['127.0.0.1', '[::ffff:127.0.0.1]']) {
+      const worker = new Worker(`ws://${host}:${port}`);
+      const lost = nextEvent<{ error: PsError }>(worker, 'reconnecting', () => true);
+      const connected = codeOf(worker.connect());
+      expect((await lost).error.cause).toMatchObject({ code: 'ECONNREFUSED' });
+      await worker.close();
+      expect(await connected).toBe('PS_CLOSED');
+    }
   });
 
   it('may last for longer than a pull may wait', async () => {

@@ -144,8 +144,8 @@ export class Harness {
   }
 
   /** The connection ends. */
-  drop(code = 1006, reason = 'gone'): void {
-    this.step({ kind: 'closed', connection: this.connection, code, reason });
+  drop(code = 1006, reason = 'gone', cause?: unknown): void {
+    this.step({ kind: 'closed', connection: this.connection, code, reason, cause });
   }
 
   /** The connection ends, the backoff passes, and the server takes the next one. */

@@ -195,6 +195,58 @@ describe('the delay before each attempt', () => {
     }
   });
 
+  describe('where nobody listens', () => {
+    const refusal = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+
+    /** Largest delays of many workers, attempt by attempt, that find nobody listening, as long as `ms`. */
+    function refused(ms: number, policy = reconnect): { largest: number[]; offlineMs: number[] } {
+      const largest: number[] = [];
+      const offlineMs: number[] = [];
+      for (let seed = 0; seed < 200; seed++) {
+        const h = opened({ seed, reconnect: policy });
+        const lostAt = h.now;
+        h.drop();
+        while (h.now - lostAt < ms && Number.isFinite(h.core.nextTickAt())) {
+          h.redial();
+          h.drop(1006, 'refused', refusal);
+        }
+        offlineMs.push(h.now - lostAt);
+        for (const [i, { delayMs }] of h.observed('reconnecting').entries()) {
+          largest[i] = Math.max(largest[i] ?? 0, delayMs);
+        }
+      }
+      return { largest, offlineMs };
+    }
+
+    it('stays small for a minute, as a server that is started again is soon back', () => {
+      const { largest } = refused(30_000);
+      expect(largest[0]).toBeLessThanOrEqual(500);
+      expect(Math.max(...largest)).toBeLessThanOrEqual(1000);
+    });
+
+    it('grows after that', () => {
+      const { largest } = refused(400_000);
+      expect(Math.max(...largest)).toBeGreaterThan(20_000);
+      expect(Math.max(...largest)).toBeLessThanOrEqual(30_000);
+    });
+
+    it('grows at once where attempts are counted: they must last', () => {
+      const { offlineMs } = refused(1e9, { ...reconnect, retries: 8 });
+      const mean = offlineMs.reduce((sum, each) => sum + each, 0) / offlineMs.length;
+      // Half of 0.5 + 1 + 2 + 4 + 8 + 16 + 30 + 30 s.
+      expect(mean).toBeGreaterThan(35_000);
+    });
+
+    it('is as after any other loss when something else went wrong', () => {
+      const h = opened({ reconnect });
+      for (let i = 0; i < 12; i++) {
+        h.drop(1006, 'unreachable', Object.assign(new Error(), { code: 'EHOSTUNREACH' }));
+        h.redial();
+      }
+      expect(Math.max(...h.observed('reconnecting').map(({ delayMs }) => delayMs))).toBeGreaterThan(1000);
+    });
+  });
+
   it('is when the next attempt is made', () => {
     const h = opened({ reconnect });
     h.drop();
