@@ -10,7 +10,7 @@
  * that position, and <prefix>table.<table>.removed (U64).
  *
  * `sum.<i>` is the i-th buffered sum of `buffers` in the state. The metadata has format, format_version,
- * lineage, position, version, finite, and the rest of the state as JSON.
+ * lineage, position, durability unless it is 'journal', version, finite, and the rest of the state as JSON.
  */
 import { PsError } from '../../core/base/errors.js';
 import type { ScalarState } from '../../core/optim/optimizer.js';
@@ -32,6 +32,11 @@ export interface CheckpointInfo {
   readonly position: number;
   /** Position of the checkpoint that has the rows which this one lacks; undefined: it has all. */
   readonly base?: number | undefined;
+  /**
+   * How what follows is kept, if not by 'journal': a state that is recovered from it may lack records. Undefined also in
+   * files of versions that did not say.
+   */
+  readonly durability?: string | undefined;
   /** Whether every parameter is finite. */
   readonly isFinite: boolean;
   readonly shard: { readonly index: number; readonly count: number };
@@ -154,13 +159,14 @@ export function versionOf({ base, meta }: CheckpointInfo): string {
 
 /** `info` as metadata of a file. */
 export function metadataOf(info: CheckpointInfo): Map<string, string> {
-  const { lineage, position, base, isFinite: finite, shard, meta } = info;
+  const { lineage, position, base, durability, isFinite: finite, shard, meta } = info;
   return new Map([
     ['format', FORMAT],
     ['format_version', versionOf(info)],
     ['lineage', lineage],
     ['position', String(position)],
     ...(base === undefined ? [] : [['base', String(base)] as const]),
+    ...(durability === undefined ? [] : [['durability', durability] as const]),
     ['version', String(meta.version)],
     ['finite', String(finite)],
     ['state', JSON.stringify({ shard, meta })],
@@ -187,7 +193,16 @@ export function infoOf({ metadata }: SafetensorsHeader): CheckpointInfo {
     const { shard, meta } = JSON.parse(metadata.get('state') ?? '') as Pick<CheckpointInfo, 'shard' | 'meta'>;
     const areNumbers = Number.isSafeInteger(position) && (base === undefined || Number.isSafeInteger(base));
     if (lineage !== undefined && areNumbers && Array.isArray(meta.sessions)) {
-      return { lineage, position, base, isFinite: metadata.get('finite') === 'true', shard, meta };
+      const durability = metadata.get('durability');
+      return {
+        lineage,
+        position,
+        base,
+        durability,
+        isFinite: metadata.get('finite') === 'true',
+        shard,
+        meta,
+      };
     }
   } catch {
     // Not JSON, or not of this form.

@@ -47,6 +47,8 @@ export interface Recovered {
   readonly position: number;
   /** Position of the checkpoint that was used. */
   readonly checkpoint: number;
+  /** The durability under which what followed it was written, if not 'journal'. */
+  readonly durability: string | undefined;
   /** The journal's last segment, if the next record can go there. */
   readonly segment: OpenSegment | undefined;
 }
@@ -60,13 +62,13 @@ export function* recover(place: DataDirectory, options: RecoveryOptions): Task<R
   const content = contentOf(yield* result<readonly string[]>((done) => disk.list(directory, done)));
   if (isFresh(content, directory)) return undefined;
   const info = yield* restoreNewest(place, content, options);
-  const { position: checkpoint, lineage } = info;
+  const { position: checkpoint, lineage, durability } = info;
   const replay = new Replay(place, options, checkpoint, lineage);
   const segment = yield* replay.run(content.segments);
   // The process before may have died between giving a file its name and making the name durable.
   yield* completion((done) => disk.syncDirectory(directory, done));
   commitAll(options.state);
-  return { lineage, position: replay.position, checkpoint, segment };
+  return { lineage, position: replay.position, checkpoint, durability, segment };
 }
 
 function isFresh(

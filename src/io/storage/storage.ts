@@ -196,8 +196,9 @@ export class Storage {
     if (segment !== undefined && this.#journal !== undefined) this.#journal.resume(segment);
     else if (segment !== undefined) yield* completion((done) => segment.file.close(done));
     const { records, warnings } = settingsChange(state, settings);
-    // Without a journal nothing may be left that only the old one holds.
-    if (found === undefined || (!hasJournal && found.position > found.checkpoint)) {
+    // The last checkpoint says how what follows is kept; without a journal nothing may be left that only the old one holds.
+    const isAsBefore = found !== undefined && found.durability === this.#unlessJournal;
+    if (!isAsBefore || (!hasJournal && found.position > found.checkpoint)) {
       const image = imageInPlace(state);
       yield* saveCheckpoint(this.#place, state, this.#info(position, image), image);
       this.#checkpointed = position;
@@ -206,7 +207,7 @@ export class Storage {
     }
     yield* this.#tidy(hasJournal, state);
     warnings.forEach(onWarning);
-    const mayLackRecords = durability !== 'journal';
+    const mayLackRecords = (found?.durability ?? this.#unlessJournal) !== undefined;
     this.#host.run((each) => each.recovered(this.#lineage, position, now, mayLackRecords));
     for (const record of records) this.#host.run((each) => each.change(recording(record), now));
     this.#core = core;
@@ -305,7 +306,14 @@ export class Storage {
 
   #info(position: number, { meta, isFinite: finite }: StateImage): CheckpointInfo {
     const { shard } = this.#options;
-    return { lineage: this.#lineage, position, shard, meta, isFinite: finite };
+    const durability = this.#unlessJournal;
+    return { lineage: this.#lineage, position, durability, shard, meta, isFinite: finite };
+  }
+
+  /** The durability, as checkpoints say it. */
+  get #unlessJournal(): string | undefined {
+    const { durability } = this.#options;
+    return durability === 'journal' ? undefined : durability;
   }
 
   #lookForRoom(now: number): void {

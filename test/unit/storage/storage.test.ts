@@ -262,6 +262,54 @@ describe('journal-async', () => {
   });
 });
 
+describe('a directory that was written with another durability', () => {
+  it.each([
+    ['journal-async', 'journal'],
+    ['checkpoint', 'journal'],
+    ['checkpoint', 'journal-async'],
+  ] as const)('may lack sessions: their workers are let in again (%s, then %s)', (before, durability) => {
+    const disk = new MemoryDisk();
+    const server = StoredServer.open(disk, { durability: before });
+    const a = server.join('a');
+    server.settle();
+    server.push(a, [1, 1, 1, 1]);
+    server.settle();
+    expect(a.results).toHaveLength(1);
+    const next = disk.afterPowerLoss(() => 0);
+    const again = StoredServer.open(next, { durability });
+    expect(again.state.sessions.size).toBe(0);
+    const back = again.join('a', 'a', server.core.lineage);
+    again.settle();
+    expect(back.welcome).toMatchObject({ resumed: false, epoch: 1 });
+    expect(again.close()).toBeNull();
+    // From now on the directory says how it is kept since.
+    const third = StoredServer.open(next, { durability });
+    const stranger = third.join('stranger', 'key', server.core.lineage);
+    third.settle();
+    expect(stranger.isOpen).toBe(durability !== 'journal');
+    expect(third.state.sessions.has('a')).toBe(true);
+  });
+
+  it('says so in a checkpoint that it takes at once, and once only', () => {
+    const disk = new MemoryDisk();
+    const server = StoredServer.open(disk, { durability: 'journal-async' });
+    server.push(server.join('a'), [1, 1, 1, 1]);
+    server.settle();
+    expect(server.close()).toBeNull();
+    const first = names(disk);
+    StoredServer.open(disk, { durability: 'journal-async' }).close();
+    expect(names(disk)).toEqual(first);
+    const again = StoredServer.open(disk, { durability: 'journal' });
+    expect(textOf(again.state)).toBe(textOf(server.state));
+    const position = String(server.core.position).padStart(16, '0');
+    expect(names(disk)).toContain(`checkpoint-${position}.safetensors`);
+    expect(again.close()).toBeNull();
+    const second = names(disk);
+    StoredServer.open(disk, { durability: 'journal' }).close();
+    expect(names(disk)).toEqual(second);
+  });
+});
+
 describe('checkpoint without a journal', () => {
   it('goes back to the last checkpoint, and a clean close takes one', () => {
     const disk = new MemoryDisk();
