@@ -6,8 +6,9 @@ import { describe, PsError } from '../base/errors.js';
 import { MAX_ID_LENGTH, MAX_METRICS } from '../protocol/limits.js';
 import { bytesOf, floatsOf } from '../protocol/modelStream.js';
 import type { Catalogue, CatalogueEntry, TableShape } from '../tensor/catalogue.js';
-import { type RowIdList, sortIds, sumByRow } from '../tensor/rowIds.js';
+import { type RowIdList, sortIds } from '../tensor/rowIds.js';
 import type { RowCount, RowPart } from '../tensor/rowLayout.js';
+import { sumByRow } from '../tensor/rowMoves.js';
 
 /** Gradients in catalogue order, as `PushCommand` wants them. */
 export interface CheckedGradients {
@@ -70,10 +71,9 @@ function checkRows({ name, dim }: TableShape, table: number, given: unknown): Ro
     throw new PsError('PS_GRADIENT_INVALID', text, { details });
   }
   const ids = sortIds(`${name}.ids`, given.ids);
-  const count = ids.positions?.length ?? ids.count;
   const { values } = given;
-  if (values.length !== count * dim) {
-    const text = `the gradient of table "${name}" has ${values.length} values for ${count} ids of ${dim} each`;
+  if (values.length !== ids.given * dim) {
+    const text = `the gradient of table "${name}" has ${values.length} values for ${ids.given} ids of ${dim} each`;
     throw new PsError('PS_WRONG_LENGTH', text, { details });
   }
   return { table, words: ids.words, values: sumByRow(ids, values, dim) };

@@ -1,7 +1,8 @@
 /** `pullRows` as one call: ids in any order → a request → their rows in that order. */
 import { PsError } from '../../core/base/errors.js';
 import type { Catalogue, TableShape } from '../../core/tensor/catalogue.js';
-import { type RowIdList, sortIds, spreadRows } from '../../core/tensor/rowIds.js';
+import { type RowIdList, sortIds } from '../../core/tensor/rowIds.js';
+import { spreadRows } from '../../core/tensor/rowMoves.js';
 import type { PullAnswer, PulledFrom } from '../../core/worker/events.js';
 import type { PullManner } from './calls.js';
 import type { Call, WorkerHost } from './workerHost.js';
@@ -69,8 +70,8 @@ export function askRows(
   );
   const answer = call.answer.then(({ arrays, version, pulled, bytes }): PulledRows => {
     const [held] = arrays as readonly [Float32Array];
-    if (sorted.positions === undefined) return { rows: { ids, dim, data: held, version }, pulled, bytes };
-    const data = new Float32Array(sorted.positions.length * dim);
+    if (sorted.grouped === undefined) return { rows: { ids, dim, data: held, version }, pulled, bytes };
+    const data = new Float32Array(sorted.given * dim);
     spreadRows(sorted, held, dim, data);
     return { rows: { ids, dim, data, version }, pulled, bytes };
   });

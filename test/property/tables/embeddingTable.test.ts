@@ -10,7 +10,8 @@ import { sgd } from '../../../src/core/optim/sgd.js';
 import { updateRuleOf } from '../../../src/core/optim/updateRule.js';
 import { EmbeddingTable, type TableSpec } from '../../../src/core/table/embeddingTable.js';
 import type { Job } from '../../../src/core/table/job.js';
-import { idAt, sortIds, sumByRow } from '../../../src/core/tensor/rowIds.js';
+import { idAt, sortIds } from '../../../src/core/tensor/rowIds.js';
+import { sumByRow } from '../../../src/core/tensor/rowMoves.js';
 import { TableModel } from './tableModel.js';
 
 const rules: UpdateRule[] = [

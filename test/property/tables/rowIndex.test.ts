@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Random } from '../../../src/core/base/random.js';
 import { RowIndex } from '../../../src/core/table/rowIndex.js';
-import { idAt, sortIds, spreadRows, sumByRow } from '../../../src/core/tensor/rowIds.js';
+import { idAt, sortIds } from '../../../src/core/tensor/rowIds.js';
+import { spreadRows, sumByRow } from '../../../src/core/tensor/rowMoves.js';
 
 const wordsOf = (id: number): [number, number] => [id % 2 ** 32, Math.floor(id / 2 ** 32)];
 
@@ -65,14 +67,33 @@ describe('row ids', () => {
         const sorted = sortIds('ids', ids);
         const expected = [...new Set(ids)].sort((a, b) => a - b);
         expect(Array.from({ length: sorted.count }, (_, i) => idAt(sorted.words, i))).toEqual(expected);
-        ids.forEach((id, i) => {
-          expect(expected[sorted.positions?.[i] ?? i]).toBe(id);
+        expect(sorted.given).toBe(ids.length);
+        const { positions, starts } = sorted.grouped ?? {};
+        expected.forEach((id, row) => {
+          const own = positions?.slice(starts?.[row], starts?.[row + 1]) ?? [row];
+          expect([...own]).toEqual(ids.flatMap((each, i) => (each === id ? [i] : [])));
         });
         const big = sortIds('ids', BigUint64Array.from(ids, BigInt));
         expect([...big.words]).toEqual([...sorted.words]);
       }),
       { seed: 3, numRuns: 500 },
     );
+  });
+
+  it.each([
+    ['short, low words', 100, 1, 300],
+    ['long, low words', 20_000, 211, 30_000],
+    ['long, few bits', 6_000, 1, 7],
+    ['long, high words', 20_000, 2 ** 39 + 2 ** 31 + 5, 9_000],
+  ])('a list that is %s is grouped as a sort of numbers would do it', (_, length, stride, below) => {
+    const random = new Random(length + below);
+    const ids = Array.from({ length }, () => stride * random.nextInt(below));
+    const { words, count, grouped } = sortIds('ids', ids);
+    const sorted = [...ids.keys()].sort((a, b) => (ids[a] as number) - (ids[b] as number) || a - b);
+    expect([...(grouped?.positions ?? [])]).toEqual(sorted);
+    expect(Array.from({ length: count }, (_, i) => idAt(words, i))).toEqual([
+      ...new Set(sorted.map((i) => ids[i])),
+    ]);
   });
 
   it('that are there twice have their gradients summed in order, and rows are spread back', () => {
