@@ -1,9 +1,9 @@
 /**
- * Which row of the store an id has. The ids are divided into ranges; each range is a leaf, a small hash table with
+ * Which row of the store an id has. The ids are divided into ranges; each range is a leaf, a small table with
  * open addressing that fits into a second-level cache:
  *
  *     starts   0            4,711             90,000 …          sorted; found by binary search
- *     leaves   | hash table | hash table      | hash table …    cells: low word of the id, row + 1
+ *     leaves   | cells      | cells           | cells …         a cell: low word of the id, row + 1
  *
  * So a batch of rising ids walks from leaf to leaf and finds nearly everything in cache, however far apart
  * the ids are, and no single step takes long, however many rows there are: a leaf grows by a fifth when it is four
@@ -22,7 +22,7 @@ const TWO_32 = 0x1_0000_0000;
 export class RowIndex {
   /** The first id of each leaf's range; the first is 0. */
   #starts: number[] = [0];
-  #leaves: Leaf[] = [new Leaf(0)];
+  #leaves: Leaf[] = [new Leaf(0, 0, Number.POSITIVE_INFINITY)];
   #count = 0;
 
   /** Ids in it. */
@@ -70,25 +70,29 @@ export class RowIndex {
       this.#leaves.splice(k, 1);
       this.#starts.splice(k, 1);
       this.#starts[0] = 0;
+      // Its range is its neighbour's now.
+      (this.#leaves[Math.max(0, k - 1)] as Leaf).forgetRange();
     }
     return row;
   }
 
   /** All rows with their ids, in an order that depends on the history of the table. */
   *entries(): Generator<readonly [row: number, low: number, high: number]> {
-    for (const leaf of this.#leaves) yield* leaf.entries();
+    for (const leaf of this.#leaves) {
+      const { ids, rows } = leaf.list();
+      for (let i = 0; i < ids.length; i++) {
+        const id = ids[i] as number;
+        yield [rows[i] as number, id >>> 0, Math.floor(id / TWO_32)];
+      }
+    }
   }
 
   /** The ids from `from` on, rising, at most `max`, and the one behind them. O(max log max) and a leaf. */
   idsFrom(from: number, max: number): { readonly ids: readonly number[]; readonly next: number | undefined } {
     const ids: number[] = [];
     for (let k = this.#leafAt(from); k < this.#leaves.length; k++) {
-      const own: number[] = [];
-      for (const [, low, high] of (this.#leaves[k] as Leaf).entries()) {
-        const id = high * TWO_32 + low;
-        if (id >= from) own.push(id);
-      }
-      for (const id of Float64Array.from(own).sort()) {
+      for (const id of (this.#leaves[k] as Leaf).list().ids.sort()) {
+        if (id < from) continue;
         if (ids.length === max) return { ids, next: id };
         ids.push(id);
       }
@@ -111,15 +115,15 @@ export class RowIndex {
 
   #split(k: number): void {
     const leaf = this.#leaves[k] as Leaf;
-    const ids = new Float64Array(leaf.count);
-    let at = 0;
-    for (const [, low, high] of leaf.entries()) ids[at++] = high * TWO_32 + low;
-    const middle = ids.sort()[ids.length >>> 1] as number;
-    const halves = [new Leaf(leaf.count / 2), new Leaf(leaf.count / 2)] as const;
-    for (const [row, low, high] of leaf.entries()) {
-      halves[high * TWO_32 + low < middle ? 0 : 1].add(low, high, row);
+    const { ids, rows } = leaf.list();
+    const middle = ids.slice().sort()[ids.length >>> 1] as number;
+    const below = new Leaf(leaf.count / 2, this.#starts[k] as number, middle);
+    const above = new Leaf(leaf.count / 2, middle, this.#starts[k + 1] ?? Number.POSITIVE_INFINITY);
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] as number;
+      (id < middle ? below : above).add(id >>> 0, Math.floor(id / TWO_32), rows[i] as number);
     }
-    this.#leaves.splice(k, 1, ...halves);
+    this.#leaves.splice(k, 1, below, above);
     this.#starts.splice(k + 1, 0, middle);
   }
 }

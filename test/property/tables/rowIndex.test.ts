@@ -51,6 +51,44 @@ describe('the row index', () => {
     );
   });
 
+  it('equals a Map where ids crowd in a leaf that had them evenly, and where whole leaves go', () => {
+    const anyRun = fc.record({
+      // A run of ids that lie close together somewhere, among others that are far apart.
+      from: fc.nat(2 ** 32),
+      count: fc.nat(15_000),
+      stride: fc.constantFrom(1, 3, 2 ** 20, 2 ** 34),
+      isRemoval: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(anyRun, { minLength: 2, maxLength: 6 }), fc.nat(1000), (runs, seed) => {
+        const random = new Random(seed);
+        const index = new RowIndex();
+        const model = new Map<number, number>();
+        const put = (id: number): void => {
+          if (model.has(id)) return;
+          index.add(...wordsOf(id), model.size);
+          model.set(id, model.size);
+        };
+        const drop = (id: number): void => {
+          if (!model.has(id)) return;
+          expect(index.remove(...wordsOf(id))).toBe(model.get(id));
+          model.delete(id);
+        };
+        for (let k = 0; k < 20_000; k++) put(random.nextUint32());
+        for (const { from, count, stride, isRemoval } of runs) {
+          for (let k = 0; k < count; k++) put(from + k * stride);
+          if (isRemoval) for (const id of [...model.keys()]) if (id >= from) drop(id);
+        }
+        const asked = sortIds('ids', [...model.keys(), ...runs.map(({ from }) => from + 1)]);
+        const rows = new Int32Array(asked.count);
+        index.find(asked.words, 0, asked.count, rows);
+        expect(rows.findIndex((row, i) => row !== (model.get(idAt(asked.words, i)) ?? -1))).toBe(-1);
+        expect(contents(index)).toEqual(model);
+      }),
+      { seed: 5, numRuns: 8 },
+    );
+  });
+
   it('takes at most 13 bytes for an id below 2^32', () => {
     const index = new RowIndex();
     for (let id = 0; id < 100_000; id++) index.add(id * 7, 0, id);
