@@ -44,9 +44,9 @@ function lived(): { disk: MemoryDisk; kinds: Set<string> } {
   server.record({ kind: 'optimizer', optimizer: adam({ learningRate: 0.125 }), learningRate: 0.0625 });
   server.send(b, { t: MessageType.leave, request: 3 });
   server.settle();
-  for (let ms = 0; ms < 60_000; ms += 2500) {
+  for (let ms = 0; ms < 60_000; ms += 1000) {
     server.send(a, { t: MessageType.ping });
-    server.tick(2500);
+    server.tick(1000);
   }
   server.settle();
   const again = StoredServer.open(server.disk.afterKill(), CHANGED);
@@ -101,7 +101,8 @@ describe('golden files of a data directory', () => {
     expect(server.state.version).toBe(4);
     expect(server.values).toEqual([1, 2, 3, 4, 5, 6, 7]);
     const [buffered] = server.state.buffers.get(2)?.contributions ?? [];
-    expect(buffered).toMatchObject({ worker: 'a', sum: Float32Array.of(1, 0, 0, 0, 0, 0, 0) });
+    expect(buffered?.worker).toBe('a');
+    expect([...(buffered?.parts.values() ?? [])].flatMap((part) => [...part])).toEqual([1, 0, 0, 0, 0, 0, 0]);
     expect(server.state.model).toEqual(bsp());
     expect(server.state.table.groups[0]?.optimizer).toEqual(adam({ learningRate: 0.0625 }));
     expect([...server.state.clocks.entries()]).toEqual([['a', 2]]);
