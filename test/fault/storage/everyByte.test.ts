@@ -209,7 +209,43 @@ describe("other files in place of pslib's", () => {
     expect(disk.read(lastSegment)).toEqual(bytes);
   });
 
-  it('an empty or a foreign checkpoint is put aside', () => {
+  it('a checkpoint of a later version is refused as such, and kept with all others', () => {
+    const text = Buffer.from(original.read(newest)).toString('latin1');
+    const bytes = Uint8Array.from(
+      Buffer.from(text.replace('"format_version":"1"', '"format_version":"9"'), 'latin1'),
+    );
+    // Its checksums are right: of the header, and of everything before them.
+    const view = new DataView(bytes.buffer);
+    const headerEnd = 8 + Number(view.getBigUint64(0, true));
+    view.setUint32(bytes.length - 8, original.checksum(bytes.subarray(0, headerEnd), 0), true);
+    view.setUint32(bytes.length - 4, original.checksum(bytes.subarray(0, bytes.length - 8), 0), true);
+    const { code, disk } = reopened(newest, bytes);
+    expect(code).toBe('PS_VERSION');
+    expect(disk.read(newest)).toEqual(bytes);
+    expect([...disk.files().keys()].filter((path) => !path.endsWith('lock')).sort()).toEqual(paths);
+  });
+
+  it.each(segments)('a foreign file in the place of a segment is refused and kept: %s', (path) => {
+    const bytes = new TextEncoder().encode('Dear Ada, this is a letter and no journal. '.repeat(9));
+    const disk = withoutNewest();
+    disk.put(path, bytes);
+    expect(new StoredServer(disk, OPTIONS).open()?.code).toBe('PS_CORRUPT');
+    expect(disk.read(path)).toEqual(bytes);
+    for (const other of segments.filter((each) => each !== path)) {
+      expect(disk.read(other)).toEqual(original.read(other));
+    }
+  });
+
+  it('an empty file in the place of a segment that is needed is refused and kept', () => {
+    const [path = ''] = segments;
+    const disk = withoutNewest();
+    disk.put(path, new Uint8Array(0));
+    expect(new StoredServer(disk, OPTIONS).open()?.code).toBe('PS_CORRUPT');
+    expect(disk.read(path)).toHaveLength(0);
+    expect(disk.read(lastSegment)).toEqual(original.read(lastSegment));
+  });
+
+  it('an empty or a foreign checkpoint is put aside, byte for byte', () => {
     const json = '{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}  ';
     const foreign = new Uint8Array(8 + json.length + 4);
     foreign[0] = json.length;
@@ -219,6 +255,7 @@ describe("other files in place of pslib's", () => {
       expect(code).toBeUndefined();
       expect(server.warnings[0]).toContain('put aside');
       expect(textOf(server.state)).toBe(texts.get(last));
+      expect(server.disk.read(`${newest}.corrupt`)).toEqual(bytes);
     }
   });
 

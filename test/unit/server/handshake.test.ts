@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Principal } from '../../../src/core/server/events.js';
 import { LINEAGE, TestServer } from './kit.js';
 
 const ONES = [1, 1, 1, 1];
@@ -100,6 +101,31 @@ describe('a session', () => {
     expect(a.lines()).toEqual(['push 3 applied v3, clock 3']);
     expect(server.seen('join')).toHaveLength(1);
     expect(server.seen('leave')).toEqual([]);
+  });
+
+  it.each<[string, Principal]>([
+    ['a token of another id', { role: 'worker', id: 'b' }],
+    ['a token that may not train', { role: 'reader' }],
+  ])('is not resumed with %s: refused, and whoever has it goes on', (_what, principal) => {
+    const server = new TestServer();
+    const a = server.worker('a', { key: 'key of a' });
+    a.push(ONES, { tick: true });
+    a.lines();
+    const before = server.table;
+    const thief = server.stranger('a', { key: 'key of a', lineage: LINEAGE, principal });
+    thief.hello();
+    expect(thief.lines()).toEqual(['refused: PS_FORBIDDEN', 'closed 4403']);
+    expect([a.isOpen, server.table]).toEqual([true, before]);
+    a.push(ONES, { tick: true });
+    expect(a.lines()).toEqual(['push 2 applied v2, clock 2']);
+    // Also while nobody is there: the session stays whose it is.
+    a.drop();
+    const again = server.stranger('a', { key: 'key of a', lineage: LINEAGE, principal });
+    again.hello();
+    expect(again.lines()).toEqual(['refused: PS_FORBIDDEN', 'closed 4403']);
+    a.lines();
+    a.reconnect();
+    expect(a.lines()).toEqual(['welcome epoch 1, clock 2, committed 2']);
   });
 
   it('is resumed while the old connection is still open: that one ends, its work is forgotten', () => {
