@@ -174,7 +174,8 @@ describe('bad input', () => {
     // 32 before anything was known, and then as long as 128 MiB are not full.
     expect(results.progress.read).toBe(32);
     await results.return();
-  });
+    // 128 MiB within one process: where the machine is busy, the system drops and repeats packets of full buffers.
+  }, 300_000);
 
   it('large ones are read by bytes, one at least', async () => {
     const server = await listening();
