@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { integerArgument, secondsArgument, shardArgument } from './arguments.js';
 import { type ServeFlags, serve } from './serveModel.js';
 
-/** The subcommand. Its exit code is 0 when a signal has ended it in good order. */
+/** The subcommand. Its exit code is 0 when a signal has ended it in good order, else another. */
 export function serveCommand(): Command {
   return new Command('serve')
     .description('Serve the model that a file describes, until SIGTERM or SIGINT.')

@@ -1,10 +1,12 @@
 /**
  * Runs one server from its file to its end: says in plain lines what happens, reports from time to time how
- * training goes, and on a signal drains before it closes, so that no push is lost.
+ * training goes, and on a signal drains before it closes, so that no push is lost. A server that has failed for
+ * good ends too: whoever watches the process can then start it again.
  */
 
 import type { ParameterServerOptions } from '../io/server/serverOptions.js';
 import { fromEnvironment } from '../launch/place/fromEnvironment.js';
+import { authOf } from '../launch/place/tokens.js';
 import { DEFAULT_PORT, environmentError } from '../launch/place/variables.js';
 import { ParameterServer } from '../ops/parameterServer.js';
 import { type ModelOptions, readModelFile } from './modelFile.js';
@@ -20,41 +22,66 @@ export interface ServeFlags {
   readonly drainTimeout: number;
 }
 
-/** The token in the manifests of `deploy`. */
-const PLACEHOLDER = 'replace-me';
 /** How often the progress of training is reported, if there is any. */
 const REPORT_MS = 10_000;
+/** How long a server that has failed may take to close: it may not be able to. */
+const FAILED_CLOSE_MS = 10_000;
 
-/** Serves the model in `file`. Resolves with an exit code when a signal has ended it. */
+/** Serves the model in `file`. Resolves with an exit code when a signal has ended it, or a failure. */
 export async function serve(file: string, flags: ServeFlags): Promise<number> {
   const { drainTimeout, ...given } = flags;
   const options = { ...(await readModelFile(file)), ...(await fromPlace()), ...given };
-  if (options.auth === PLACEHOLDER) {
-    throw environmentError(
-      'PSLIB_TOKEN',
-      `the token is "${PLACEHOLDER}", which everyone can read: make one of your own`,
-    );
-  }
   const server = new ParameterServer({ port: DEFAULT_PORT, logger: lines, ...options });
-  const signalled = firstSignal();
+  const failed = firstFailure(server);
+  const ended = Promise.race([firstSignal(), failed]);
   await server.listen();
   lines.info(describeServer(server, options));
   if (options.dashboard === true) lines.info(`watch it at ${dashboardUrl(server.url)}`);
   const stopReports = reportProgress(server);
-  const signal = await signalled;
+  const signal = await ended;
   stopReports();
-  lines.info(`${signal}: draining`);
-  await server.drain({ timeoutMs: drainTimeout * 1000 });
+  if (signal === undefined) lines.error('it can not go on: closing, to be started again');
+  else lines.info(`${signal}: draining`);
+  const isDrained =
+    signal !== undefined &&
+    (await attempt('drain', Promise.race([server.drain({ timeoutMs: drainTimeout * 1000 }), failed])));
   const { version } = server.stats();
-  await server.close();
+  const isClosed = await attempt('close in good order', server.close());
+  if (!isDrained || !isClosed || server.stats().failure !== undefined) return 1;
   lines.info(`stopped at version ${version}`);
   return 0;
 }
 
+/** Resolves when the server has failed for good; then the process ends soon, whatever still hangs. */
+function firstFailure(server: ParameterServer): Promise<undefined> {
+  return new Promise((resolve) => {
+    server.on('error', () => {
+      if (server.stats().failure === undefined) return;
+      // Also if nothing is left that keeps the process alive while it closes.
+      process.exitCode = 1;
+      setTimeout(() => process.exit(1), FAILED_CLOSE_MS).unref();
+      resolve(undefined);
+    });
+  });
+}
+
+/** Resolves to whether `action` went well; if not, it says why. */
+async function attempt(what: string, action: Promise<void>): Promise<boolean> {
+  try {
+    await action;
+    return true;
+  } catch (error) {
+    lines.error(`it could not ${what}: ${(error as Error).message}`);
+    return false;
+  }
+}
+
 /** Where the environment says that this server is to be, if it says anything. */
 async function fromPlace(): Promise<Partial<ParameterServerOptions>> {
-  const { PSLIB_ROLE, PSLIB_TOKEN } = process.env;
-  if (!PSLIB_ROLE) return PSLIB_TOKEN ? { auth: PSLIB_TOKEN } : {};
+  if (!process.env.PSLIB_ROLE) {
+    const auth = authOf(process.env);
+    return auth === undefined ? {} : { auth };
+  }
   const place = await fromEnvironment();
   if (place.role === 'server') return place.serverOptions;
   throw environmentError('PSLIB_ROLE', 'PSLIB_ROLE is "worker", but this is `pslib serve`');

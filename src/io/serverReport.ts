@@ -1,4 +1,5 @@
 /** What a server tells of itself: to its owner (`stats()`, `workers()`), and to those that ask over the wire. */
+import type { PsErrorCode } from '../core/base/errors.js';
 import type { Consistency } from '../core/consistency/consistency.js';
 
 /** Counts of a server, as `stats()` gives them. */
@@ -22,6 +23,11 @@ export interface ServerStats {
   readonly sentBytes: number;
   /** Records that are not as durable yet as was promised; 0 without a journal. */
   readonly uncommittedRecords: number;
+  /**
+   * The code of what it has failed of for good (its journal can't be written, or a fault of its own): it takes
+   * nothing any more and has to be started again. Undefined: it goes on.
+   */
+  readonly failure?: PsErrorCode | undefined;
   /** Milliseconds since the server was made. */
   readonly uptimeMs: number;
   /** The consistency model in force. */

@@ -59,7 +59,7 @@ export const ERROR_KINDS = {
   PS_REAUTHENTICATE: { wire: 70, retryable: true, close: 4301 },
   PS_EVICTED: { wire: 71, retryable: false, close: 4411 },
   // Durable state.
-  PS_DATA_DIR_IN_USE: { wire: 0, retryable: true },
+  PS_DATA_DIR_IN_USE: { wire: 12, retryable: true },
   PS_CORRUPT: { wire: 0, retryable: false },
   PS_CLOCK_TIMEOUT: { wire: 60, retryable: true },
   // Launching.

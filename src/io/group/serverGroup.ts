@@ -13,6 +13,7 @@ import type { ParameterSpecs } from '../../core/table/model.js';
 import { Catalogue, type TensorSpec } from '../../core/tensor/catalogue.js';
 import { flatValues, type Snapshot, tensorsOf } from '../server/snapshot.js';
 import type { ServerStats, WorkerInfo } from '../serverReport.js';
+import { changeAll } from './changeAll.js';
 import { type GroupCheckpointReport, takeCheckpoint } from './groupCheckpoint.js';
 import { GroupEvents, type ServerGroupEvents } from './groupEvents.js';
 import { type CheckedGroupOptions, checkGroupOptions, type ServerGroupOptions } from './groupOptions.js';
@@ -145,22 +146,20 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
   /**
    * Replaces all parameters by those of `snapshot`, or of the group's checkpoint (of whatever number of shards) or the
    * safetensors file at that path; optimizer slots start anew and every shard's version rises by 1. Rejects if they
-   * don't fit, as `ParameterServer.load` does.
+   * don't fit, as `ParameterServer.load` does; if only some shards refuse, the message names them.
    */
   async load(snapshot: Pick<Snapshot, 'tensors'> | string): Promise<void> {
     this.#mustListen();
     if (typeof snapshot === 'string') {
-      await this.#ask('loadFrom', resolve(snapshot));
+      await changeAll(this.#shards, (shard) => shard.call('loadFrom', [resolve(snapshot)]));
       return;
     }
     const catalogue = this.#catalogue as Catalogue;
     const values = flatValues(catalogue, snapshot);
-    await Promise.all(
-      this.#shards.map((shard, index) => {
-        const { begin, end } = keyRangeOf(catalogue.length, { index, count: this.count });
-        return shard.call('load', [], undefined, piecesOf(values.subarray(begin, end)));
-      }),
-    );
+    await changeAll(this.#shards, (shard, index) => {
+      const { begin, end } = keyRangeOf(catalogue.length, { index, count: this.count });
+      return shard.call('load', [], undefined, piecesOf(values.subarray(begin, end)));
+    });
   }
 
   /**
@@ -179,12 +178,14 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
 
   /** Changes the consistency model of all shards. `bsp` with backup workers is refused. */
   async setConsistency(consistency: Consistency): Promise<void> {
-    await this.#ask('setConsistency', checkConsistency('consistency', consistency));
+    const model = checkConsistency('consistency', consistency);
+    await this.#change((shard) => shard.call('setConsistency', [model]));
   }
 
   /** Changes the optimizer of all parameters that have none of their own, to a built-in one; its slots start anew. */
   async setOptimizer(optimizer: Optimizer): Promise<void> {
-    await this.#ask('setOptimizer', specOf(checkOptimizer('optimizer', optimizer)));
+    const spec = specOf(checkOptimizer('optimizer', optimizer));
+    await this.#change((shard) => shard.call('setOptimizer', [spec]));
   }
 
   /** Changes the learning rate of the shards' optimizer, to a number; its slots stay. */
@@ -192,7 +193,7 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
     if (typeof learningRate !== 'number') {
       throw invalidArgument('learningRate', learningRate, 'a number (it is handed to other processes)');
     }
-    await this.#ask('setLearningRate', learningRate);
+    await this.#change((shard) => shard.call('setLearningRate', [learningRate]));
   }
 
   /** Every worker and reader of each shard, in the order of shards. */
@@ -247,6 +248,11 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
   ): Promise<ReturnType<ShardCalls[Name]>[]> {
     this.#mustListen();
     return Promise.all(this.#shards.map((shard) => shard.call(name, args)));
+  }
+
+  async #change(change: (shard: ShardChild) => Promise<unknown>): Promise<void> {
+    this.#mustListen();
+    await changeAll(this.#shards, change);
   }
 
   #mustListen(): void {

@@ -23,6 +23,7 @@ import { NodeDisk } from '../storage/nodeDisk.js';
 import { Storage } from '../storage/storage.js';
 import { asStorageError } from '../storage/storageError.js';
 import { runTask, type Task } from '../storage/task.js';
+import { thisLife } from '../storage/thisLife.js';
 import { monotonicNow } from '../time.js';
 import type { CoreRunner } from './coreRunner.js';
 import type { LoadedModel } from './snapshot.js';
@@ -78,10 +79,14 @@ export class Persistence {
     const { directory, durability, checkpoint } = options;
     const [settings, { lineage }] = [this.#settings, core];
     const storage = new Storage(
-      { disk: this.#disk, directory, durability, checkpoint, shard, settings, lineage, newSalt },
+      {
+        ...{ disk: this.#disk, directory, durability, checkpoint, shard, settings, lineage, newSalt },
+        self: thisLife(),
+      },
       {
         run: (action) => runner.run(action),
         now: monotonicNow,
+        after: (ms, action) => void setTimeout(action, ms),
         onCheckpoint: (report) => onObservation({ kind: 'checkpoint', ...report }),
         onWarning: (message) => onObservation({ kind: 'warning', message }),
         onError: (error) => onObservation({ kind: 'error', error }),

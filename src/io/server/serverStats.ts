@@ -20,6 +20,7 @@ export function statsOf(core: ServerCore, runner: CoreRunner): ServerStats {
     receivedMessages,
     sentBytes: runner.sentBytes,
     uncommittedRecords: core.uncommittedRecords,
+    failure: (runner.failure ?? core.failure)?.code,
     uptimeMs: Math.round(monotonicNow() - runner.beganAt),
     consistency: state.model,
     optimizer: state.table.groups[0]?.optimizer.name ?? '',

@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 import { invalidArgument } from '../../core/base/errors.js';
 import { SETS_NAME } from '../storage/names.js';
-import type { CheckpointSchedule } from '../storage/storage.js';
+import type { CheckpointSchedule } from '../storage/storageParts.js';
 
 /**
  * What an acknowledged push survives. `memory`: nothing but time; `journal`: a killed process and a loss of

@@ -12,17 +12,12 @@ import {
   tensorsOfState,
 } from './checkpointFormat.js';
 import { type CheckpointFile, readData, readInfo, withCheckpoint } from './checkpointReader.js';
-import { writeCheckpoint } from './checkpointWriter.js';
+import { type CheckpointPlace, writeCheckpoint } from './checkpointWriter.js';
+import { checkFence, type DataDirectory, ensureGone } from './dataDirectory.js';
 import type { Disk } from './disk.js';
 import { checkpointPath, contentOf, segmentPath } from './names.js';
 import { inFile, isDamage } from './storageError.js';
 import { completion, result, type Task } from './task.js';
-
-/** A data directory. */
-export interface DataDirectory {
-  readonly disk: Disk;
-  readonly directory: string;
-}
 
 /** A checkpoint that was written. */
 export interface WrittenCheckpoint {
@@ -39,7 +34,7 @@ export function* saveCheckpoint(
 ): Task<WrittenCheckpoint> {
   const { disk, directory } = place;
   const path = checkpointPath(directory, info.position);
-  const bytes = yield* exportCheckpoint(disk, { directory, path }, state, info, image);
+  const bytes = yield* exportCheckpoint(disk, { ...place, path }, state, info, image);
   try {
     yield* verify(disk, path);
   } catch (error) {
@@ -52,7 +47,7 @@ export function* saveCheckpoint(
 /** Writes `image` as a checkpoint to any place. Returns its bytes. */
 export function exportCheckpoint(
   disk: Disk,
-  place: { readonly directory: string; readonly path: string },
+  place: CheckpointPlace,
   state: ServerState,
   info: CheckpointInfo,
   image: StateImage,
@@ -89,7 +84,9 @@ function* readWhole(open: CheckpointFile): Task<CheckpointInfo> {
 }
 
 /** Gives the file at `path` a name that says that it is damaged. Returns the name's path. */
-export function* putAside({ disk, directory }: DataDirectory, path: string): Task<string> {
+export function* putAside(place: DataDirectory, path: string): Task<string> {
+  const { disk, directory } = place;
+  yield* checkFence(place);
   const names = yield* result<readonly string[]>((done) => disk.list(directory, done));
   let aside = `${path}.corrupt`;
   for (let i = 2; names.some((name) => aside.endsWith(`/${name}`)); i++) aside = `${path}.corrupt${i}`;
@@ -114,6 +111,7 @@ export interface Retention {
  */
 export function* prune(place: DataDirectory, { keep, keepsJournal, hasTables }: Retention): Task<void> {
   const { disk, directory } = place;
+  yield* checkFence(place);
   const { checkpoints, segments } = contentOf(
     yield* result<readonly string[]>((done) => disk.list(directory, done)),
   );
@@ -126,13 +124,13 @@ export function* prune(place: DataDirectory, { keep, keepsJournal, hasTables }: 
     if (spared !== undefined) kept.push(spared);
   }
   for (const position of others) {
-    yield* completion((done) => disk.remove(checkpointPath(directory, position), done));
+    yield* ensureGone(place, checkpointPath(directory, position));
   }
   const oldest = Math.min(...kept);
   for (const [i, first] of segments.entries()) {
     const next = segments[i + 1];
     if (keepsJournal && (next === undefined || next > oldest + 1)) break;
-    yield* completion((done) => disk.remove(segmentPath(directory, first), done));
+    yield* ensureGone(place, segmentPath(directory, first));
   }
 }
 

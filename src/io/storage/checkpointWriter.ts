@@ -10,6 +10,7 @@ import {
   checksumEntry,
   metadataOf,
 } from './checkpointFormat.js';
+import { checkFence, type DataDirectory, temporaryPath } from './dataDirectory.js';
 import type { Disk, DiskError, DiskFile } from './disk.js';
 import { encodeSafetensorsHeader } from './safetensors.js';
 import { completion, result, type Task } from './task.js';
@@ -17,27 +18,35 @@ import { completion, result, type Task } from './task.js';
 /** Bytes of one write: their checksum takes less than a millisecond. */
 const BATCH_BYTES = 1_048_576;
 
-/** Writes the file at `path`, whose directory is `directory`. Returns its bytes. */
+/** Where a checkpoint goes. */
+export interface CheckpointPlace extends Pick<DataDirectory, 'directory' | 'fence'> {
+  /** In that directory. */
+  readonly path: string;
+}
+
+/** Writes the file at `path`. Returns its bytes. Throws what the fence does, and then leaves no file. */
 export function* writeCheckpoint(
   disk: Disk,
-  place: { readonly directory: string; readonly path: string },
+  place: CheckpointPlace,
   info: CheckpointInfo,
   content: { readonly catalogue: Catalogue; readonly tensors: readonly CheckpointTensor[] },
 ): Task<number> {
-  const temporary = `${place.path}.tmp`;
+  const { directory, path } = place;
+  const temporary = temporaryPath(place, path);
   const file = yield* createAnew(disk, temporary);
   let bytes = 0;
   try {
     bytes = yield* writeAll(disk, file, info, content);
     yield* completion((done) => file.sync(done));
+    yield* checkFence(place);
   } catch (error) {
     yield* closeQuietly(file);
     yield* removeIfThere(disk, temporary);
     throw error;
   }
   yield* completion((done) => file.close(done));
-  yield* completion((done) => disk.rename(temporary, place.path, done));
-  yield* completion((done) => disk.syncDirectory(place.directory, done));
+  yield* completion((done) => disk.rename(temporary, path, done));
+  yield* completion((done) => disk.syncDirectory(directory, done));
   return bytes;
 }
 

@@ -61,6 +61,8 @@ export interface Disk {
   /** Names of the files in `directory`, without order. */
   list(directory: string, done: DiskResult<readonly string[]>): void;
   open(path: string, mode: OpenMode, done: DiskResult<DiskFile>): void;
+  /** The first 4,096 bytes of a file as it is now, whoever changed it last, also on a file system of the network. */
+  peek(path: string, done: DiskResult<Uint8Array>): void;
   /** Gives a file another name, in place of a file that has it. All or nothing, also when power is lost. */
   rename(from: string, to: string, done: DiskDone): void;
   remove(path: string, done: DiskDone): void;

@@ -45,18 +45,20 @@ const MAX_HEADER_BYTES = HEADER_BYTES + 1024;
 const SEARCH_BYTES = 1_048_576;
 
 /**
- * Reads the segment at `path`; `visit` gets each good record, whose arrays are valid within the call.
+ * Reads the segment at `path` to its end, or to record `upTo`; `visit` gets each good record, whose arrays are valid
+ * within the call.
  * Throws `PS_CORRUPT` if its header is not one. Memory: the window, or the largest record.
  */
 export function* readSegment(
   disk: Disk,
   path: string,
   visit: (record: StoredRecord) => void,
+  upTo: number = Number.POSITIVE_INFINITY,
 ): Task<SegmentReport> {
   const file = yield* result<DiskFile>((done) => disk.open(path, 'read', done));
   try {
     const size = yield* result<number>((done) => file.size(done));
-    return yield* new SegmentReader(disk, new FileWindow(file, size), size).read(visit);
+    return yield* new SegmentReader(disk, new FileWindow(file, size), size).read(visit, upTo);
   } finally {
     yield* completion((done) => file.close(done));
   }
@@ -74,14 +76,14 @@ class SegmentReader {
     this.#size = size;
   }
 
-  *read(visit: (record: StoredRecord) => void): Task<SegmentReport> {
+  *read(visit: (record: StoredRecord) => void, upTo: number): Task<SegmentReport> {
     const start = yield* this.#window.read(0, MAX_HEADER_BYTES);
     const { header, length } = decodeSegmentHeader(start, this.#checksum);
     this.#salt = header.salt;
     let at = length;
     let last = header.first - 1;
     let reason: string | undefined;
-    while (at < this.#size && reason === undefined) {
+    while (at < this.#size && last < upTo && reason === undefined) {
       const record = yield* this.#record(at, last + 1);
       if (typeof record === 'string') {
         reason = record;

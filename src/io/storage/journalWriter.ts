@@ -1,13 +1,14 @@
 /**
  * Appends records to the journal: write, then sync; the next group begins when the last sync has ended, and
- * takes everything that came meanwhile. One error ends it for good: nothing is known of what it wrote. But a write
+ * takes everything that came meanwhile. Each life of a server writes segments of its own. One error ends it for good: nothing is known of what it wrote. But a write
  * that finds no room is cut off and tried again each second; what is queued stays queued.
  *
  *     append ──▶ queue ──flush──▶ group: batches written ──▶ synced ──▶ onPersisted ──▶ next group
  *     rotateAfter(position): records behind it begin a new segment
  */
 import type { JournalRecord } from '../../core/server/records.js';
-import type { Disk, DiskFile } from './disk.js';
+import { checkFence, type DataDirectory, temporaryPath } from './dataDirectory.js';
+import type { DiskFile } from './disk.js';
 import { segmentPath } from './names.js';
 import { type NumberedRecord, RecordBatches } from './recordBatches.js';
 import { isNoRoom, NoRoom } from './room.js';
@@ -18,9 +19,7 @@ import { completion, result, runTask, type Task } from './task.js';
 export type JournalMode = 'journal' | 'journal-async';
 
 /** What a journal writer works with. */
-export interface JournalWriterOptions {
-  readonly disk: Disk;
-  readonly directory: string;
+export interface JournalWriterOptions extends DataDirectory {
   readonly lineage: string;
   readonly mode: JournalMode;
   /** 32 random bits for each segment. */
@@ -34,12 +33,12 @@ export interface JournalWriterOptions {
 }
 
 /** A segment that is being written. */
-export interface OpenSegment {
+interface OpenSegment {
   readonly file: DiskFile;
   readonly salt: number;
   /** Number of its first record. */
   readonly first: number;
-  /** Where the next record goes; everything before is durable. */
+  /** Where the first record goes. */
   readonly size: number;
 }
 
@@ -86,16 +85,6 @@ export class JournalWriter {
   /** Whether the last write found no room. */
   get isFull(): boolean {
     return this.#isFull;
-  }
-
-  /** Goes on with a segment that there is. */
-  resume(segment: OpenSegment): void {
-    this.#file = segment.file;
-    const { disk } = this.#options;
-    this.#batches = new RecordBatches(segment.salt, (bytes, previous) => disk.checksum(bytes, previous));
-    this.#first = segment.first;
-    this.#size = segment.size;
-    this.#synced = segment.size;
   }
 
   /** Takes the next record. Its arrays must not change before it is persisted. It is written after `flush`. */
@@ -169,6 +158,7 @@ export class JournalWriter {
       const group = this.#takeGroup();
       yield* this.#write(group);
       if (this.#options.mode === 'journal') yield* this.#sync();
+      yield* checkFence(this.#options);
       this.#persisted = (group.at(-1) as NumberedRecord).number;
       if (this.#isSyncDue) break;
     }
@@ -206,6 +196,8 @@ export class JournalWriter {
         });
       } catch (error) {
         if (!isNoRoom(error)) throw error;
+        // Another life may have read it, and counts on it.
+        yield* checkFence(this.#options);
         yield* completion((done) => file.truncate(begin, done));
         this.#writtenBytes -= this.#size - begin;
         this.#size = begin;
@@ -239,8 +231,13 @@ export class JournalWriter {
       this.#file = undefined;
       yield* completion((done) => old.close(done));
     }
-    const { disk, directory, lineage, newSalt } = this.#options;
-    this.resume(yield* createSegment(disk, directory, { lineage, first: number, salt: newSalt() }));
+    const { disk, lineage, newSalt } = this.#options;
+    const segment = yield* createSegment(this.#options, { lineage, first: number, salt: newSalt() });
+    this.#file = segment.file;
+    this.#batches = new RecordBatches(segment.salt, (bytes, previous) => disk.checksum(bytes, previous));
+    this.#first = segment.first;
+    this.#size = segment.size;
+    this.#synced = segment.size;
   }
 
   /** There is no room. Whoever waits for the end is not kept waiting for it. */
@@ -272,24 +269,28 @@ export class JournalWriter {
   }
 }
 
-/** A new, durable segment without records. */
-function* createSegment(disk: Disk, directory: string, header: SegmentHeader): Task<OpenSegment> {
+/** A new, durable segment without records, in place of one that has none either. */
+function* createSegment(place: DataDirectory, header: SegmentHeader): Task<OpenSegment> {
+  const { disk, directory } = place;
   const path = segmentPath(directory, header.first);
+  const temporary = temporaryPath(place, path);
   const bytes = encodeSegmentHeader(header, (part, previous) => disk.checksum(part, previous));
   let file: DiskFile | undefined;
   try {
-    file = yield* result<DiskFile>((done) => disk.open(path, 'create', done));
+    file = yield* result<DiskFile>((done) => disk.open(temporary, 'create', done));
     yield* completion((done) => (file as DiskFile).write([bytes], 0, done));
   } catch (error) {
     if (!isNoRoom(error)) throw error;
     const unfinished = file;
     if (unfinished !== undefined) {
       yield* completion((done) => unfinished.close(done));
-      yield* completion((done) => disk.remove(path, done));
+      yield* completion((done) => disk.remove(temporary, done));
     }
     throw new NoRoom('a new segment found no room', { cause: error });
   }
   yield* completion((done) => (file as DiskFile).sync(done));
+  yield* checkFence(place);
+  yield* completion((done) => disk.rename(temporary, path, done));
   yield* completion((done) => disk.syncDirectory(directory, done));
   return { file, salt: header.salt, first: header.first, size: bytes.length };
 }

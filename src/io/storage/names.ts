@@ -3,20 +3,22 @@
  * its first record, a checkpoint after the last record that is in it.
  *
  *     journal-0000000000000001.pslog            checkpoint-0000000000000000.safetensors
- *     lock   sets/                              *.tmp (unfinished)   *.corrupt (put aside)
+ *     lock   owner   sets/                      *.tmp (unfinished)   *.corrupt (put aside)
  */
 
 /** The parameters of the best epoch, as a checkpoint that nothing removes; see `keepBest`. */
 export const BEST_NAME = 'best.safetensors';
 /** What a lock keeps in the directory, if it keeps anything there. */
 export const LOCK_NAME = 'lock';
+/** The file that says whose the directory is. */
+export const OWNER_NAME = 'owner';
 /** The directory of checkpoint sets that were asked for over the wire. */
 export const SETS_NAME = 'sets';
 /** What else lies there and belongs there. */
-const OTHERS = new Set(['lost+found', LOCK_NAME, SETS_NAME]);
+const OTHERS = new Set(['lost+found', LOCK_NAME, OWNER_NAME, SETS_NAME]);
 const CHECKPOINT = /^checkpoint-(\d{16})\.safetensors$/;
 const SEGMENT = /^journal-(\d{16})\.pslog$/;
-const LEFT_OVER = /^checkpoint-\d{16}\.safetensors\.tmp$/;
+const LEFT_OVER = /^(checkpoint-\d{16}\.safetensors|journal-\d{16}\.pslog|owner)(\.[0-9a-f]+)?\.tmp$/;
 const PUT_ASIDE = /\.corrupt\d*$/;
 
 /** What lies in a data directory. */

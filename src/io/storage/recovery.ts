@@ -18,10 +18,10 @@ import {
   unflattenScalars,
 } from './checkpointFormat.js';
 import { type CheckpointFile, withCheckpoint } from './checkpointReader.js';
-import { type DataDirectory, putAside } from './checkpointStore.js';
+import { putAside } from './checkpointStore.js';
+import type { DataDirectory } from './dataDirectory.js';
 import type { DiskFile } from './disk.js';
 import { readSegment, type SegmentReport, type StoredRecord } from './journalReader.js';
-import type { OpenSegment } from './journalWriter.js';
 import { checkpointPath, contentOf, type DirectoryContent, segmentPath } from './names.js';
 import { readInto, wholeTables } from './rowFiles.js';
 import { isSegmentHeader, segmentHeaderLength } from './segmentFormat.js';
@@ -49,8 +49,6 @@ export interface Recovered {
   readonly checkpoint: number;
   /** The durability under which what followed it was written, if not 'journal'. */
   readonly durability: string | undefined;
-  /** The journal's last segment, if the next record can go there. */
-  readonly segment: OpenSegment | undefined;
 }
 
 /**
@@ -64,14 +62,18 @@ export function* recover(place: DataDirectory, options: RecoveryOptions): Task<R
   const info = yield* restoreNewest(place, content, options);
   const { position: checkpoint, lineage, durability } = info;
   const replay = new Replay(place, options, checkpoint, lineage);
-  const segment = yield* replay.run(content.segments);
+  yield* replay.run(content.segments);
   // The process before may have died between giving a file its name and making the name durable.
   yield* completion((done) => disk.syncDirectory(directory, done));
   commitAll(options.state);
-  return { lineage, position: replay.position, checkpoint, durability, segment };
+  return { lineage, position: replay.position, checkpoint, durability };
 }
 
-function isFresh(
+/**
+ * Whether a directory is empty. Throws `PS_CORRUPT` if it is one of pslib's without a checkpoint,
+ * `PS_INVALID_ARGUMENT` if it is not pslib's.
+ */
+export function isFresh(
   { checkpoints, segments, putAside: aside, foreign }: DirectoryContent,
   directory: string,
 ): boolean {
@@ -165,43 +167,45 @@ class Replay {
     this.#lineage = lineage;
   }
 
-  /** Carries out the records behind the position. Returns the last segment if the journal can go on there. */
-  *run(segments: readonly number[]): Task<OpenSegment | undefined> {
+  /** Carries out the records behind the position. */
+  *run(segments: readonly number[]): Task<void> {
     const { table } = this.#options.state;
     table.isUnread = true;
     try {
-      let open: OpenSegment | undefined;
       for (const [i, first] of segments.entries()) {
         const next = segments[i + 1];
         if (next !== undefined && next <= this.position + 1) continue;
         if (first > this.position + 1) throw this.#missing(first);
-        open = yield* this.#segment(first, next === undefined);
+        yield* this.#segment(first, next);
       }
-      return open;
     } finally {
       table.isUnread = false;
     }
   }
 
-  *#segment(first: number, isLast: boolean): Task<OpenSegment | undefined> {
+  /**
+   * `next`: where the next segment begins. What stands in this one from there on was written by a life that had
+   * lost the directory, or was torn: nobody was told of it.
+   */
+  *#segment(first: number, next: number | undefined): Task<void> {
     const { disk, directory } = this.#place;
     const path = segmentPath(directory, first);
-    if (isLast && (yield* this.#isUnfinished(path))) return undefined;
+    const isLast = next === undefined;
+    if (isLast && (yield* this.#isUnfinished(path))) return;
     let report: SegmentReport;
     try {
-      report = yield* readSegment(disk, path, (record) => this.#apply(record));
+      report = yield* readSegment(disk, path, (record) => this.#apply(record), isLast ? undefined : next - 1);
     } catch (error) {
       throw inFile(error, path);
     }
-    const { header, damage, last } = report;
+    const { header, damage } = report;
     if (header.first !== first || header.lineage !== this.#lineage) {
       throw new PsError('PS_CORRUPT', `${path}: it belongs to another history`);
     }
     if (damage !== undefined && !(isLast && damage.isTorn)) {
       throw new PsError('PS_CORRUPT', `${path}: ${damage.reason}; the file was left as it is`);
     }
-    if (!isLast) return undefined;
-    return last < this.position ? undefined : yield* this.#reopen(path, report);
+    if (isLast) yield* this.#settle(path, report);
   }
 
   /** Whether the file is a segment whose creation was cut short: no record was ever in it. Removes it then. */
@@ -243,20 +247,19 @@ class Replay {
     this.position = number;
   }
 
-  /** Opens the last segment for writing, without its torn end, and makes it durable. */
-  *#reopen(path: string, { header, size, goodBytes, last, damage }: SegmentReport): Task<OpenSegment> {
-    const { disk } = this.#place;
-    const file = yield* result<DiskFile>((done) => disk.open(path, 'modify', done));
-    if (goodBytes < size) {
-      const reason = damage?.reason ?? '';
+  /** Makes what was read durable: it may have been in memory only. The file stays as it is. */
+  *#settle(path: string, { size, goodBytes, last, damage }: SegmentReport): Task<void> {
+    if (damage !== undefined) {
       this.#options.onWarning(
-        `${path}: the end was torn and ${size - goodBytes} bytes behind record ${last} were cut off (${reason})`,
+        `${path}: the end is torn, and ${size - goodBytes} bytes behind record ${last} are left out (${damage.reason})`,
       );
-      yield* completion((done) => file.truncate(goodBytes, done));
     }
-    // What was read may have been in memory only.
-    yield* completion((done) => file.sync(done));
-    return { file, salt: header.salt, first: header.first, size: goodBytes };
+    const file = yield* result<DiskFile>((done) => this.#place.disk.open(path, 'modify', done));
+    try {
+      yield* completion((done) => file.sync(done));
+    } finally {
+      yield* completion((done) => file.close(done));
+    }
   }
 
   #missing(first: number): PsError {

@@ -8,7 +8,7 @@ import { newTableArrays, type TableArrays, type TableMeta } from '../../core/tab
 import type { Catalogue } from '../../core/tensor/catalogue.js';
 import { type CheckpointInfo, type CheckpointTensor, infoOf, tensorsOfRows } from './checkpointFormat.js';
 import { type CheckpointFile, readData, withCheckpoint } from './checkpointReader.js';
-import type { DataDirectory } from './checkpointStore.js';
+import type { DataDirectory } from './dataDirectory.js';
 import type { DiskError } from './disk.js';
 import { checkpointPath } from './names.js';
 import { inFile } from './storageError.js';

@@ -3,14 +3,13 @@
  * when they are due, and says what has become durable. It runs on any `Disk` and in any shell that can
  * run the core; it keeps no time of its own.
  *
- *     open ──▶ lock, recover (or a first checkpoint), the options' changes ──▶ ready
+ *     open ──▶ lock, own, recover (or a first checkpoint), the options' changes ──▶ ready
  *     persist effects ──▶ append … flush ──▶ journal ──▶ `persisted` to the core
  *     tick ──▶ sync, room, checkpoint ──▶ capture between two updates ──▶ write, verify, prune
  */
 import { PsError } from '../../core/base/errors.js';
 import type { CoreContext } from '../../core/server/context.js';
-import type { ServerEffect } from '../../core/server/events.js';
-import type { JournalRecord, Settings } from '../../core/server/records.js';
+import type { JournalRecord } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import { recording, settingsChange } from '../../core/server/settings.js';
 import type { ServerState } from '../../core/server/state.js';
@@ -18,56 +17,18 @@ import { captureJob, type StateImage } from '../../core/server/stateImage.js';
 import type { Job } from '../../core/table/job.js';
 import { areWorthADelta } from '../../core/table/tableDelta.js';
 import type { CheckpointInfo } from './checkpointFormat.js';
-import {
-  type DataDirectory,
-  imageInPlace,
-  prune,
-  type Retention,
-  saveCheckpoint,
-} from './checkpointStore.js';
-import { type CheckpointDone, type CheckpointReport, CheckpointTurns } from './checkpointTurns.js';
-import type { Disk, DiskLock, DiskSpace } from './disk.js';
+import { imageInPlace, prune, type Retention, saveCheckpoint } from './checkpointStore.js';
+import { type CheckpointDone, CheckpointTurns } from './checkpointTurns.js';
+import { type DataDirectory, ensureGone } from './dataDirectory.js';
+import type { DiskLock, DiskSpace } from './disk.js';
 import { JournalWriter } from './journalWriter.js';
 import { contentOf } from './names.js';
-import { recover } from './recovery.js';
+import { Ownership } from './ownership.js';
+import { isFresh, recover } from './recovery.js';
 import { roomIn } from './room.js';
 import { asStorageError } from './storageError.js';
+import type { StorageHost, StorageOptions } from './storageParts.js';
 import { completion, result, runTask, type Task } from './task.js';
-
-/** What a storage is made of. */
-export interface StorageOptions {
-  readonly disk: Disk;
-  readonly directory: string;
-  readonly durability: 'journal' | 'journal-async' | 'checkpoint';
-  readonly checkpoint: CheckpointSchedule;
-  readonly shard: { readonly index: number; readonly count: number };
-  /** What the server's options say. */
-  readonly settings: Settings;
-  /** Name of the history, if the directory is empty. */
-  readonly lineage: string;
-  /** 32 random bits for each journal segment. */
-  readonly newSalt: () => number;
-}
-
-/** When checkpoints are taken and how many are kept. */
-export interface CheckpointSchedule {
-  /** Infinity: not by time. */
-  readonly intervalMs: number;
-  /** Bytes of journal; Infinity: not by size. */
-  readonly journalBytes: number;
-  readonly keep: number;
-}
-
-/** The shell that runs the core. */
-export interface StorageHost {
-  /** Runs `action` on the core and carries its effects out, after what is under way. */
-  run(action: (core: ServerCore) => readonly ServerEffect[]): void;
-  /** Monotonic milliseconds. */
-  now(): number;
-  onCheckpoint(report: CheckpointReport): void;
-  onWarning(message: string): void;
-  onError(error: PsError): void;
-}
 
 type Done<T> = (error: PsError | null, value?: T) => void;
 
@@ -78,12 +39,14 @@ const ROOM_EVERY_MS = 1000;
 export class Storage {
   readonly #options: StorageOptions;
   readonly #host: StorageHost;
-  readonly #place: DataDirectory;
+  #place: DataDirectory;
+  #ownership: Ownership | undefined;
   #core: ServerCore | undefined;
   #lock: DiskLock | undefined;
   #journal: JournalWriter | undefined;
   #lineage: string;
   #failure: PsError | undefined;
+  readonly #closed = new PsError('PS_CLOSED', 'the server is closed');
   /** Position of the last checkpoint, and when it was asked for. */
   #checkpointed = 0;
   /** The last checkpoint of all rows that this life has written: those of changes build on it. */
@@ -129,6 +92,7 @@ export class Storage {
   /** Time has passed. */
   onTick(now: number): void {
     if (this.#failure !== undefined || this.#core === undefined || this.#isWithoutCore) return;
+    this.#ownership?.onTick(now);
     this.#journal?.onTick(now);
     if (this.#journal !== undefined && now - this.#roomAt >= ROOM_EVERY_MS) this.#lookForRoom(now);
     const { intervalMs, journalBytes } = this.#options.checkpoint;
@@ -164,11 +128,10 @@ export class Storage {
 
   #close(done: Done<void>): void {
     const end = (error: PsError | null): void => {
-      const closed = new PsError('PS_CLOSED', 'the server is closed');
-      this.#failure ??= closed;
+      this.#failure ??= this.#closed;
       // The journal may fail at what it still has to write.
       const finish = () =>
-        this.#unlock(() => done(this.#failure === closed ? error : (this.#failure ?? null)));
+        this.#unlock(() => done(this.#failure === this.#closed ? error : (this.#failure ?? null)));
       if (this.#journal === undefined) finish();
       else this.#journal.close(finish);
     };
@@ -179,11 +142,10 @@ export class Storage {
   }
 
   *#open(core: ServerCore): Task<void> {
-    const { disk, directory, settings, shard, durability } = this.#options;
-    const now = this.#host.now();
+    const { settings, shard, durability } = this.#options;
     const onWarning = (message: string): void => this.#host.onWarning(message);
-    yield* completion((done) => disk.makeDirectory(directory, done));
-    this.#lock = yield* result<DiskLock>((done) => disk.lock(directory, done));
+    const { mayOverlap } = yield* this.#take(onWarning);
+    const now = this.#host.now();
     const known = settings.optimizers;
     const { state } = core;
     const found = yield* recover(this.#place, { state, known, shard, now, onWarning });
@@ -192,25 +154,43 @@ export class Storage {
     this.#checkpointAt = now;
     const hasJournal = durability !== 'checkpoint';
     if (durability !== 'checkpoint') this.#journal = this.#openJournal(durability);
-    const segment = found?.segment;
-    if (segment !== undefined && this.#journal !== undefined) this.#journal.resume(segment);
-    else if (segment !== undefined) yield* completion((done) => segment.file.close(done));
     const { records, warnings } = settingsChange(state, settings);
-    // The last checkpoint says how what follows is kept; without a journal nothing may be left that only the old one holds.
+    // The last checkpoint says how what follows is kept. And nothing may be left that only the old journal holds, if there
+    // is no new one, or one who writes to the old one still.
     const isAsBefore = found !== undefined && found.durability === this.#unlessJournal;
-    if (!isAsBefore || (!hasJournal && found.position > found.checkpoint)) {
+    if (!isAsBefore || ((!hasJournal || mayOverlap) && found.position > found.checkpoint)) {
       const image = imageInPlace(state);
       yield* saveCheckpoint(this.#place, state, this.#info(position, image), image);
       this.#checkpointed = position;
     } else {
       this.#checkpointed = found.checkpoint;
     }
-    yield* this.#tidy(hasJournal, state);
+    yield* prune(this.#place, this.#retention(hasJournal, state));
     warnings.forEach(onWarning);
     const mayLackRecords = (found?.durability ?? this.#unlessJournal) !== undefined;
     this.#host.run((each) => each.recovered(this.#lineage, position, now, mayLackRecords));
     for (const record of records) this.#host.run((each) => each.change(recording(record), now));
     this.#core = core;
+  }
+
+  /** Takes the directory, and only then removes what an interrupted run left: the life before can't finish it now. */
+  *#take(onWarning: (message: string) => void): Task<Ownership> {
+    const { disk, directory, self } = this.#options;
+    yield* completion((done) => disk.makeDirectory(directory, done));
+    this.#lock = yield* result<DiskLock>((done) => disk.lock(directory, done));
+    const list = (): Task<readonly string[]> => result((done) => disk.list(directory, done));
+    isFresh(contentOf(yield* list()), directory);
+    const after: StorageHost['after'] = (ms, action) => this.#host.after(ms, action);
+    // Once everything is written it is no failure any more.
+    const onLost = (error: PsError): void => void (this.#ownership !== undefined && this.#fail(error));
+    const ownership = yield* Ownership.take(this.#place, self, { after, onWarning, onLost });
+    this.#ownership = ownership;
+    this.#place = { ...this.#place, fence: ownership };
+    for (const name of contentOf(yield* list()).leftOver) {
+      yield* ownership.check();
+      yield* ensureGone(this.#place, `${directory}/${name}`);
+    }
+    return ownership;
   }
 
   #openJournal(mode: 'journal' | 'journal-async'): JournalWriter {
@@ -225,23 +205,16 @@ export class Storage {
         this.#setRoom(0);
         this.#host.onWarning(`the journal waits for room on the disk: ${(cause as Error).message}`);
       },
-      onFailed: (cause) => {
-        const error = asStorageError(cause, 'the journal can no longer be written');
-        this.#failure = error;
-        this.#host.run((core) => core.step({ kind: 'storageFailed', error, now: this.#host.now() }));
-        this.#host.onError(error);
-      },
+      onFailed: (cause) => this.#fail(asStorageError(cause, 'the journal can no longer be written')),
     });
   }
 
-  /** Removes what an interrupted run left, and what is not needed any more. */
-  *#tidy(keepsJournal: boolean, state: ServerState): Task<void> {
-    const { disk, directory } = this.#place;
-    const names = yield* result<readonly string[]>((done) => disk.list(directory, done));
-    for (const name of contentOf(names).leftOver) {
-      yield* completion((done) => disk.remove(`${directory}/${name}`, done));
-    }
-    yield* prune(this.#place, this.#retention(keepsJournal, state));
+  /** Nothing is written any more. */
+  #fail(error: PsError): void {
+    if (this.#failure !== undefined && this.#failure !== this.#closed) return;
+    this.#failure = error;
+    this.#host.run((core) => core.step({ kind: 'storageFailed', error, now: this.#host.now() }));
+    this.#host.onError(error);
   }
 
   #takeCheckpoint(answer: CheckpointDone): void {
@@ -333,9 +306,11 @@ export class Storage {
   }
 
   #unlock(done: () => void): void {
-    const lock = this.#lock;
+    const [ownership, lock] = [this.#ownership, this.#lock];
+    this.#ownership = undefined;
     this.#lock = undefined;
-    if (lock === undefined) done();
-    else lock.release(() => done());
+    if (ownership !== undefined) ownership.release(() => (lock as DiskLock).release(() => done()));
+    else if (lock !== undefined) lock.release(() => done());
+    else done();
   }
 }

@@ -14,6 +14,7 @@ import { isInKubernetes, kubernetesPosition } from './kubernetesPosition.js';
 import { addressOfNode } from './nodeAddress.js';
 import { isBegun, isComplete, type Launcher, localPosition, type Position } from './position.js';
 import { isInSlurm, slurmPosition } from './slurmPosition.js';
+import { authOf } from './tokens.js';
 import { environmentError, optional, type Variables } from './variables.js';
 
 /** How to read the environment. */
@@ -112,7 +113,7 @@ function factsOf({ launcher, rank, worldSize }: Position, servers: readonly stri
 
 function serverPlace(position: Position, urls: readonly string[], env: Variables): ServerPlace {
   const { hostname: host, port, protocol, pathname } = new URL(urls[position.rank] as string);
-  const [dataDir, token] = [optional(env, 'PSLIB_DATA_DIR'), optional(env, 'PSLIB_TOKEN')];
+  const [dataDir, auth] = [optional(env, 'PSLIB_DATA_DIR'), authOf(env)];
   return {
     role: 'server',
     workers: position.workers,
@@ -122,7 +123,7 @@ function serverPlace(position: Position, urls: readonly string[], env: Variables
       port: Number(port) || (protocol === 'wss:' ? 443 : 80),
       shard: { index: position.rank, count: urls.length },
       ...(pathname === '/' ? {} : { path: pathname }),
-      ...(token === undefined ? {} : { auth: token }),
+      ...(auth === undefined ? {} : { auth }),
       ...(isSet(env, 'PSLIB_INSECURE') ? { insecure: true } : {}),
       ...(dataDir === undefined ? {} : { dataDir: join(dataDir, `server-${position.rank}`) }),
     },

@@ -113,14 +113,24 @@ function dealt(nodes: readonly string[], counts: readonly number[]): string[] {
 }
 
 function sitesOn(variables: Variables, nodes: readonly string[]): ServerSite[] {
-  const first = integerOr(variables, 'PSLIB_PORT', jobPort(variables), [1, 65_535]);
+  const first = integerOr(variables, 'PSLIB_PORT', jobPort(variables, nodes.length), [1, 65_535]);
   return nodes.map((node, i) => ({ node, port: first + i }));
 }
 
-/** A port that all processes of a job agree on and that another job on the same node hardly has. */
-function jobPort(variables: Variables): number {
-  const job = required(variables, 'SLURM_JOB_ID', 'it names the job');
-  return 20_000 + (integerOf('SLURM_JOB_ID', job, 0, Number.MAX_SAFE_INTEGER) % 700) * 16;
+/** Jobs take their ports from 20,000 on; so many. */
+const JOB_PORTS = 11_200;
+/** A job takes so many ports, or a multiple of it. */
+const PORTS_OF_JOB = 16;
+
+/**
+ * The first of a job's ports, which all its processes agree on. Those of the next jobs with as many servers begin behind
+ * the last of them.
+ */
+function jobPort(variables: Variables, servers: number): number {
+  const name = required(variables, 'SLURM_JOB_ID', 'it names the job');
+  const job = integerOf('SLURM_JOB_ID', name, 0, Number.MAX_SAFE_INTEGER);
+  const ports = Math.ceil(servers / PORTS_OF_JOB) * PORTS_OF_JOB;
+  return 20_000 + (job % Math.max(1, Math.floor(JOB_PORTS / ports))) * ports;
 }
 
 /** A server that does not run where the others will look for it must not start: they would wait in vain. */

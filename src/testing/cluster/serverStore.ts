@@ -74,6 +74,7 @@ export class DiskStore implements ServerStore {
   readonly #shard: Shard;
   #storage: Storage | undefined;
   #salt = 0;
+  #life = 0;
 
   /** `checkpointMs`: time between two checkpoints; Infinity: none. `shard`: of the server. */
   constructor(
@@ -108,11 +109,13 @@ export class DiskStore implements ServerStore {
         shard: this.#shard,
         settings: core.state.configured,
         lineage: core.lineage,
+        self: { token: (++this.#life).toString(16), host: 'server', boot: 'machine', pid: this.#life },
         newSalt: () => ++this.#salt,
       },
       {
         run: (action) => host.run(action),
         now: () => process.now,
+        after: (ms, action) => void process.after(ms, action),
         onCheckpoint: ({ version }) => host.note(`has a checkpoint of version ${version}`),
         onWarning: (message) => host.note(`warns: ${message}`),
         onError: (error) => host.note(`says: ${error.code} ${error.message}`),

@@ -221,6 +221,10 @@ class MountedDisk implements Disk {
     this.#do(done, () => new MountedFile(this.#disk, this.#process, this.#disk.open(path, mode)));
   }
 
+  peek(path: string, done: DiskResult<Uint8Array>): void {
+    this.#do(done, () => this.#disk.open(path, 'read').read(0, 4096));
+  }
+
   rename(from: string, to: string, done: DiskDone): void {
     this.#do(done, () => this.#disk.rename(from, to));
   }

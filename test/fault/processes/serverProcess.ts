@@ -1,4 +1,7 @@
-/** A server to be killed: `serverProcess.ts DIRECTORY PORT`. Says where it listens; answers `read` with its cells. */
+/**
+ * A server to be killed: `serverProcess.ts DIRECTORY PORT`. Says where it listens, and what it fails of; answers `read`
+ * with its cells.
+ */
 import { asp, ParameterServer, sgd, ssp } from '../../../src/index.js';
 import { PARAMETERS, TABLES } from './cells.js';
 
@@ -13,6 +16,7 @@ const server = new ParameterServer({
   limits: { chunkBytes: 1024, disconnectGraceMs: 60_000 },
   ...(dataDir === '' ? {} : { dataDir, durability: 'journal', checkpoint: { intervalMs: 300 } }),
 });
+server.on('error', ({ code, message }) => process.send?.({ kind: 'failed', code, message }));
 server.on('clock', ({ minClock }) => process.send?.({ kind: 'clock', minClock }));
 
 process.on('message', async (message: { kind: string }) => {

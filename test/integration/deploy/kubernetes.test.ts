@@ -146,7 +146,10 @@ describe('servers', () => {
         host: '0.0.0.0',
         port: server?.ports?.[0]?.containerPort,
         shard: { index: rank, count },
-        auth: 'secret:pslib-token/token',
+        auth: {
+          'secret:pslib-token/token': { role: 'worker' },
+          'secret:pslib-token/monitor': { role: 'monitor' },
+        },
       });
       const mounts = server?.volumeMounts?.map(({ mountPath }) => mountPath);
       expect(mounts).toContain((place.serverOptions.dataDir ?? '').replace(`/server-${rank}`, ''));
@@ -196,6 +199,14 @@ test('the token is in a Secret that exists, and in no manifest of a pod', () => 
       valueFrom: { secretKeyRef: { name: 'pslib-token', key: 'token' } },
     });
   }
+});
+
+test('who only watches has a token of its own, if there is one, and workers do not', () => {
+  const monitor = server?.env?.find(({ name }) => name === 'PSLIB_MONITOR_TOKEN');
+  expect(monitor?.valueFrom).toEqual({
+    secretKeyRef: { name: 'pslib-token', key: 'monitor', optional: true },
+  });
+  expect(worker?.env?.map(({ name }) => name)).not.toContain('PSLIB_MONITOR_TOKEN');
 });
 
 test('pods are not told of other Services, whose variables could be taken for ours', () => {

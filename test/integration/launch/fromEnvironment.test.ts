@@ -108,6 +108,32 @@ describe('fromEnvironment', () => {
     });
   });
 
+  test('has a second token for who only watches', async () => {
+    const env = {
+      ...environment('server', 'ws://node7:7077'),
+      PSLIB_TOKEN: 't0ken',
+      PSLIB_MONITOR_TOKEN: 'eyes',
+    };
+    const place = await fromEnvironment({ env });
+    expect(place.role === 'server' && place.serverOptions.auth).toEqual({
+      t0ken: { role: 'worker' },
+      eyes: { role: 'monitor' },
+    });
+  });
+
+  test.each([
+    [{ PSLIB_MONITOR_TOKEN: 'eyes' }, 'PSLIB_TOKEN'],
+    [{ PSLIB_TOKEN: 'same', PSLIB_MONITOR_TOKEN: 'same' }, 'PSLIB_MONITOR_TOKEN'],
+    [{ PSLIB_TOKEN: 'replace-me' }, 'PSLIB_TOKEN'],
+    [{ PSLIB_TOKEN: 't0ken', PSLIB_MONITOR_TOKEN: 'replace-me' }, 'PSLIB_MONITOR_TOKEN'],
+  ])('refuses the tokens %j', async (tokens, option) => {
+    const env = { ...environment('server', 'ws://node7:7077'), ...tokens };
+    await expect(fromEnvironment({ env })).rejects.toMatchObject({
+      code: 'PS_ENVIRONMENT',
+      details: { option },
+    });
+  });
+
   test.each([
     ['waitMs', { waitMs: -1 }, 'PS_INVALID_ARGUMENT'],
     ['log', { log: 'x' }, 'PS_INVALID_ARGUMENT'],

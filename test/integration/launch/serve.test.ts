@@ -123,6 +123,52 @@ test('serves a JSON model, keeps what was pushed, and ends in good order', async
   expect(codeAgain).toBe(0);
 });
 
+/** A model whose first update breaks what the server writes with. */
+function breaking(call: 'fdatasync' | 'rename', durability: string): string {
+  return write(
+    `${call}.mjs`,
+    `import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const fail = (...args) => setImmediate(args.at(-1), Object.assign(new Error('broken'), { code: 'EIO' }));
+    const apply = () => { fs.${call} = fail; syncBuiltinESMExports(); };
+    export default {
+      parameters: { w: { shape: [2] } },
+      optimizer: { name: 'mine', slots: [], apply },
+      dataDir: ${JSON.stringify(join(folder, call))},
+      durability: '${durability}',
+    };`,
+  );
+}
+
+test('ends with a code when it has failed for good, so that it can be started again', async () => {
+  const child = pslib(['serve', breaking('fdatasync', 'journal'), '--port', '0']);
+  const ended = once(child, 'exit');
+  const errors = text(child.stderr);
+  const [serving] = (await once(createInterface(child.stdout), 'line')) as [string];
+  const worker = new Worker(/ws:[^\s;]+/.exec(serving)?.[0] as string, { id: 'ada' });
+  const push = worker.push({ w: Float32Array.of(1, -1) }).catch(() => {});
+  expect(await ended).toEqual([1, null]);
+  expect(await errors).toMatch(
+    /^error: PS_STORAGE the journal can no longer be written.*\nerror: it can not go on/,
+  );
+  await worker.close();
+  await push;
+});
+
+test('closes, and ends with a code, when it can not drain', async () => {
+  const child = pslib(['serve', breaking('rename', 'checkpoint'), '--port', '0']);
+  const ended = once(child, 'exit');
+  const errors = text(child.stderr);
+  const [serving] = (await once(createInterface(child.stdout), 'line')) as [string];
+  const worker = new Worker(/ws:[^\s;]+/.exec(serving)?.[0] as string);
+  await worker.push({ w: Float32Array.of(1, -1) });
+  await worker.close();
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([1, null]);
+  expect(await errors).toMatch(/^error: it could not drain: a checkpoint could not be written/);
+  expect(await errors).toMatch(/error: it could not close in good order/);
+});
+
 test('serves the default export of a module, as the shard that the environment says', async () => {
   const file = write(
     'options.mjs',
@@ -141,6 +187,18 @@ test('serves the default export of a module, as the shard that the environment s
   const [[line], code] = await end('SIGTERM');
   expect(line).toMatch(/; shard 1 of 2; in memory$/);
   expect(code).toBe(0);
+});
+
+test('lets who has the token in PSLIB_MONITOR_TOKEN watch, and nothing else', async () => {
+  const file = write('monitor.json', '{ "parameters": { "w": { "shape": [1] } } }');
+  const env = { PSLIB_TOKEN: 'open-sesame', PSLIB_MONITOR_TOKEN: 'peep' };
+  const { url, end } = await served([file, '--port', '0'], env);
+  await expect(new Worker(url, { token: 'peep' }).connect()).rejects.toMatchObject({ code: 'PS_FORBIDDEN' });
+  const metrics = await fetch(new URL('/metrics', url.replace(/^ws/, 'http')), {
+    headers: { authorization: 'Bearer peep' },
+  });
+  expect(metrics.status).toBe(200);
+  expect((await end('SIGTERM'))[1]).toBe(0);
 });
 
 test('asks for the token in PSLIB_TOKEN', async () => {

@@ -185,7 +185,7 @@ describe('a server with dataDir', () => {
     again.on('warning', ({ message }) => warnings.push(message));
     await expect(again.listen()).rejects.toMatchObject({ code: 'PS_CORRUPT' });
     expect(warnings).toHaveLength(1);
-    expect(readdirSync(dataDir)).toEqual([`${checkpoint}.corrupt`]);
+    expect(readdirSync(dataDir)).toEqual([`${checkpoint}.corrupt`, 'owner']);
     expect(readFileSync(join(dataDir, `${checkpoint}.corrupt`)).length).toBe(200);
   });
 });

@@ -106,6 +106,20 @@ describe('Slurm', () => {
     });
   });
 
+  test.each([1, 16, 17, 40, 1024])('the ports of %i servers end before those of the next job', (count) => {
+    const portsOf = (job: number): number[] => {
+      const tasks = { SLURM_NTASKS: '2000', SLURM_STEP_TASKS_PER_NODE: '2000', SLURM_STEP_NODELIST: 'n1' };
+      const env = { ...slurm, ...tasks, SLURM_JOB_ID: String(job), PSLIB_SERVER_COUNT: String(count) };
+      return read({ ...env, SLURM_PROCID: '1999' }).sites.map((site) => ('port' in site ? site.port : 0));
+    };
+    for (const job of [0, 1, 12, 699, 700, 123_456_789]) {
+      const [ports, next] = [portsOf(job), portsOf(job + 1)];
+      expect(Math.min(...ports, ...next)).toBeGreaterThanOrEqual(20_000);
+      expect(Math.max(...ports, ...next)).toBeLessThan(31_200);
+      expect(new Set([...ports, ...next]).size).toBe(2 * count);
+    }
+  });
+
   test('block and cyclic distribution: where the servers are', () => {
     const four = { ...slurm, PSLIB_SERVER_COUNT: '4', PSLIB_PORT: '7000' };
     const nodes = (env: Variables) => read(env).sites.map((site) => ('node' in site ? site.node : site.url));

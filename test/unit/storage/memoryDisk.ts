@@ -42,13 +42,15 @@ export class MemoryDisk implements Disk {
   calls = 0;
   /** Called with the number (from 1) and the name of each call: what is to go wrong with it. */
   failure: (call: number, name: string) => Failure | undefined = () => undefined;
+  /** Whether a call has its effect only when its answer is given: as from a machine that stands still meanwhile. */
+  isLate: (call: number, name: string) => boolean = () => false;
   capacityBytes = 2 ** 40;
   /** Whether a process has a directory. */
   readonly locked = new Set<string>();
-  #names = new Map<string, Inode>();
+  #names: Map<string, Inode> = new Map();
   #durableNames = new Map<string, Inode>();
   #nameChanges: NameChange[] = [];
-  readonly #directories = new Set<string>();
+  #directories = new Set<string>();
   readonly #callbacks: (() => void)[] = [];
 
   /** Runs callbacks until none is left. */
@@ -63,9 +65,15 @@ export class MemoryDisk implements Disk {
     return next !== undefined;
   }
 
-  /** The files, by path. */
+  /** Runs `action` among the callbacks. */
+  later(action: () => void): void {
+    this.#callbacks.push(action);
+  }
+
+  /** The files of the state, by path: all but `owner`, which each life replaces. */
   files(): Map<string, Uint8Array> {
-    return new Map([...this.#names].map(([path, { bytes }]) => [path, bytes]));
+    const files = [...this.#names].filter(([path]) => !path.endsWith('/owner'));
+    return new Map(files.map(([path, { bytes }]) => [path, bytes]));
   }
 
   /** The bytes of a file. */
@@ -83,6 +91,14 @@ export class MemoryDisk implements Disk {
       else names.set(path, inode);
     }
     this.#directories.add(parentOf(path));
+  }
+
+  /** The same files as another machine sees them, which does not see this one's locks, and works in its own time. */
+  otherHost(): MemoryDisk {
+    const other = new MemoryDisk();
+    other.#names = this.#names;
+    other.#directories = this.#directories;
+    return other;
   }
 
   /** The disk as the next process finds it after the one that used this was killed: nothing is lost, or synced. */
@@ -145,6 +161,14 @@ export class MemoryDisk implements Disk {
       const inode = new Inode();
       this.#changeNames((names) => names.set(path, inode));
       return new MemoryFile(this, inode);
+    });
+  }
+
+  peek(path: string, done: DiskResult<Uint8Array>): void {
+    this.#call('peek', done, () => {
+      const known = this.#names.get(path);
+      if (known === undefined) throw fault('ENOENT');
+      return known.bytes.slice(0, 4096);
     });
   }
 
@@ -211,16 +235,32 @@ export class MemoryDisk implements Disk {
     this.calls++;
     const failure = this.failure(this.calls, name);
     const answer = done as DiskResult<T>;
+    if (this.isLate(this.calls, name)) {
+      this.#callbacks.push(() => this.#carryOut(effect, answer, (say) => say()));
+      return;
+    }
+    this.#carryOut(
+      () => {
+        if (failure?.effect === 'half') half();
+        if (failure?.effect === 'whole') effect();
+        if (failure !== undefined) throw fault(failure.code);
+        return effect();
+      },
+      answer,
+      (say) => this.#callbacks.push(say),
+    );
+  }
+
+  #carryOut<T>(effect: () => T, answer: DiskResult<T>, give: (say: () => void) => void): void {
+    let value: T;
     try {
-      if (failure?.effect === 'half') half();
-      if (failure?.effect === 'whole') effect();
-      if (failure !== undefined) throw fault(failure.code);
-      const value = effect();
-      this.#callbacks.push(() => answer(null, value));
+      value = effect();
     } catch (error) {
       if ((error as DiskError).code === undefined) throw error;
-      this.#callbacks.push(() => answer(error as DiskError));
+      give(() => answer(error as DiskError));
+      return;
     }
+    give(() => answer(null, value));
   }
 
   #changeNames(change: NameChange): void {

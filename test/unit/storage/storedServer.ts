@@ -28,7 +28,9 @@ import { JobThen } from '../../../src/core/table/job.js';
 import { modelOf, type ParameterSpecs } from '../../../src/core/table/model.js';
 import { checkTables, makeTables, type SparseTableSpecs } from '../../../src/core/table/tableSpecs.js';
 import type { CheckpointReport } from '../../../src/io/storage/checkpointTurns.js';
-import { type CheckpointSchedule, Storage, type StorageOptions } from '../../../src/io/storage/storage.js';
+import type { Self } from '../../../src/io/storage/ownerFile.js';
+import { Storage } from '../../../src/io/storage/storage.js';
+import type { CheckpointSchedule, StorageOptions } from '../../../src/io/storage/storageParts.js';
 import type { MemoryDisk } from './memoryDisk.js';
 
 /** What a stored server is made of; the default is `w` of 4 zeros, `sgd` with rate 1, SSP(3), a journal. */
@@ -42,7 +44,12 @@ export interface StoredServerOptions {
   readonly limits?: Partial<ServerLimits>;
   readonly shard?: { readonly index: number; readonly count: number };
   readonly seed?: number;
+  /** Default: a life on the same machine as the others. */
+  readonly self?: Self;
 }
+
+/** A life's number for each storage that is made. */
+let lives = 0;
 
 /** The data directory of every stored server. */
 export const DIRECTORY = 'data';
@@ -102,10 +109,15 @@ export class StoredServer {
         settings: this.core.state.configured,
         lineage: `lineage-${options.seed ?? 0}`,
         newSalt: () => salts++,
+        self: options.self ?? { token: (++lives).toString(16), host: 'here', boot: 'boot', pid: 1 },
       },
       {
         run: (action) => this.run(action),
         now: () => this.now,
+        after: (ms, action) => {
+          this.now += ms;
+          disk.later(action);
+        },
         onCheckpoint: (report) => this.checkpoints.push(report),
         onWarning: (message) => this.warnings.push(message),
         onError: (error) => this.errors.push(error),
@@ -163,13 +175,15 @@ export class StoredServer {
 
   /** Runs everything that the disk and the core still have to do. */
   settle(): void {
-    do {
-      this.disk.run();
-      while (this.#continues > 0) {
-        this.#continues--;
-        this.run((core) => core.step({ kind: 'continue', now: this.now }));
-      }
-    } while (this.disk.step());
+    while (this.proceed());
+  }
+
+  /** What the core still has to do, and one answer of the disk; false if there was none. */
+  proceed(): boolean {
+    for (; this.#continues > 0; this.#continues--) {
+      this.run((core) => core.step({ kind: 'continue', now: this.now }));
+    }
+    return this.disk.step();
   }
 
   tick(ms: number): void {
