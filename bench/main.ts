@@ -14,6 +14,7 @@ import type { Context, Suite } from './suite.js';
 import { crowd } from './suites/crowd.js';
 import { durability } from './suites/durability.js';
 import { fanOut } from './suites/fanOut.js';
+import { floods } from './suites/floods.js';
 import { group } from './suites/group.js';
 import { groupCheckpoint } from './suites/groupCheckpoint.js';
 import { growth } from './suites/growth.js';
@@ -42,6 +43,7 @@ const SUITES: readonly Suite[] = [
   reconnect,
   tasks,
   rows,
+  floods,
   stragglers,
   kernels,
 ];

@@ -145,7 +145,7 @@ export class CoreRunner {
         isFromWorker(message) ? this.#core.placeOf(connection, message, bytes) : undefined,
       onText: () =>
         this.#onMalformed(connection, new PsError('PS_PROTOCOL', 'text messages are not spoken here')),
-      onControl: () => this.#links.get(connection)?.reading.messageEnded(),
+      onControl: () => this.#links.get(connection)?.reading.messageEnded(monotonicNow()),
       onClose: () => this.#onClose(connection),
     });
     const outbox = new Outbox(transport, WINDOW_BYTES, (stream) => {
@@ -259,19 +259,21 @@ export class CoreRunner {
   }
 
   #onMessage(connection: number, message: Message, payload: Uint8Array): void {
-    this.#links.get(connection)?.reading.messageEnded();
+    const now = monotonicNow();
+    this.#links.get(connection)?.reading.messageEnded(now);
     this.traffic.receivedBytes += payload.length;
     this.traffic.receivedMessages++;
     if (isFromWorker(message)) {
-      this.dispatch({ kind: 'message', connection, message, payload, now: monotonicNow() });
+      this.dispatch({ kind: 'message', connection, message, payload, now });
     } else {
       this.#onMalformed(connection, new PsError('PS_PROTOCOL', 'this is a message of servers'));
     }
   }
 
   #onMalformed(connection: number, error: PsError): void {
-    this.#links.get(connection)?.reading.messageEnded();
-    this.dispatch({ kind: 'malformed', connection, error, now: monotonicNow() });
+    const now = monotonicNow();
+    this.#links.get(connection)?.reading.messageEnded(now);
+    this.dispatch({ kind: 'malformed', connection, error, now });
   }
 
   #onClose(connection: number): void {

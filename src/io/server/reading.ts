@@ -1,13 +1,22 @@
 /**
- * Whether one connection is read from: not while the core has no room for what it sends, and not while it asks
- * without reading the answers. Also knows whether a message of it has begun and not ended.
+ * Whether one connection is read from: not while the core has no room for what it sends, not while it asks without
+ * reading the answers, and not while it is the others' turn. Also knows whether a message of it has begun and not ended.
  */
+import { monotonicNow } from '../time.js';
 import type { Outbox } from '../transport/outbox.js';
 import type { Transport } from '../transport/transport.js';
 import type { Wire } from './linkWatch.js';
 
 /** Answers in several chunks that may wait for one another; with more the connection is not read from. */
 const MAX_WAITING_STREAMS = 16;
+/** Messages in one read of the socket. Who waits for answers sends fewer at once, and large ones don't fit. */
+const MAX_MESSAGES_AT_ONCE = 16;
+/** Who sends more has this share of the server's time: one of so many. */
+const SHARE = 5;
+const MAX_PAUSE_MS = 100;
+
+/** Why a connection is not read from. */
+type Stop = 'room' | 'answers' | 'turn';
 
 /** The reading side of one connection. */
 export class Reading {
@@ -15,10 +24,12 @@ export class Reading {
   readonly #outbox: Outbox;
   readonly #wire: Wire;
   readonly #pauseOutboundBytes: number;
+  readonly #stops = new Set<Stop>();
   /** Bytes that had been read when the last message was whole: with more, one is under way. */
   #mark: number;
-  #isHeld = false;
-  #isChoked = false;
+  /** Messages of the last read so far, and when the first of them came. */
+  #atOnce = 0;
+  #since = 0;
 
   constructor(transport: Transport, outbox: Outbox, wire: Wire, pauseOutboundBytes: number) {
     this.#transport = transport;
@@ -30,19 +41,34 @@ export class Reading {
 
   /** Whether a message has begun to arrive, and the server reads. */
   get isInMessage(): boolean {
-    return this.#wire.bytesRead > this.#mark && !this.#isHeld && !this.#isChoked;
+    return this.#wire.bytesRead > this.#mark && this.#stops.size === 0;
   }
 
   /** A message has come whole. */
-  messageEnded(): void {
-    this.#mark = this.#wire.bytesRead;
+  messageEnded(now: number): void {
+    const { bytesRead } = this.#wire;
+    // Where nothing is counted, every message may be of another read.
+    if (bytesRead === this.#mark && Number.isFinite(bytesRead)) this.#atOnce++;
+    else [this.#atOnce, this.#since] = [1, now];
+    this.#mark = bytesRead;
+    if (this.#atOnce > MAX_MESSAGES_AT_ONCE) this.#yield(now);
+  }
+
+  /** The others come first, for as long as leaves this one its share. */
+  #yield(now: number): void {
+    this.#atOnce = 0;
+    this.#stop('turn');
+    const pauseMs = Math.min(MAX_PAUSE_MS, (SHARE - 1) * (now - this.#since));
+    setTimeout(() => {
+      this.#since = monotonicNow();
+      this.#goOn('turn');
+    }, pauseMs).unref?.();
   }
 
   /** The core has no room for more, or has again. */
   hold(isHeld: boolean): void {
-    this.#isHeld = isHeld;
-    if (isHeld) this.#transport.pause();
-    else if (!this.#isChoked) this.#transport.resume();
+    if (isHeld) this.#stop('room');
+    else this.#goOn('room');
   }
 
   /** Something was sent, or time has passed: stops or goes on as the other end reads. */
@@ -51,12 +77,16 @@ export class Reading {
     const isFull = bufferedBytes > this.#pauseOutboundBytes || pendingStreams > MAX_WAITING_STREAMS;
     const isRoomy =
       bufferedBytes <= this.#pauseOutboundBytes / 2 && pendingStreams <= MAX_WAITING_STREAMS / 2;
-    if (!this.#isChoked && isFull) {
-      this.#isChoked = true;
-      this.#transport.pause();
-    } else if (this.#isChoked && isRoomy) {
-      this.#isChoked = false;
-      if (!this.#isHeld) this.#transport.resume();
-    }
+    if (isFull) this.#stop('answers');
+    else if (isRoomy) this.#goOn('answers');
+  }
+
+  #stop(reason: Stop): void {
+    if (this.#stops.size === 0) this.#transport.pause();
+    this.#stops.add(reason);
+  }
+
+  #goOn(reason: Stop): void {
+    if (this.#stops.delete(reason) && this.#stops.size === 0) this.#transport.resume();
   }
 }

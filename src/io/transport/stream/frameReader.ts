@@ -89,15 +89,17 @@ export class FrameReader {
 
   /** Takes the next bytes of the stream; what it keeps of them it copies. */
   feed(bytes: Uint8Array): void {
-    if (this.#isPaused) {
-      this.#rest.push(bytes.slice());
-      return;
-    }
+    if (this.#isPaused) this.#rest.push(bytes.slice());
+    else this.#take(bytes, false);
+  }
+
+  /** `isKept`: they are its own. */
+  #take(bytes: Uint8Array, isKept: boolean): void {
     let at = 0;
     while (at < bytes.length) {
       if (this.#state === 'failed') return;
       if (this.#isPaused) {
-        this.#rest.unshift(bytes.slice(at));
+        this.#rest.unshift(isKept ? bytes.subarray(at) : bytes.slice(at));
         return;
       }
       at = this.#step(bytes, at);
@@ -112,7 +114,7 @@ export class FrameReader {
   /** Goes on with what was kept. Returns false if it was paused again on the way. */
   resume(): boolean {
     this.#isPaused = false;
-    while (this.#rest.length > 0 && !this.#isPaused) this.feed(this.#rest.shift() as Uint8Array);
+    while (this.#rest.length > 0 && !this.#isPaused) this.#take(this.#rest.shift() as Uint8Array, true);
     return !this.#isPaused;
   }
 

@@ -1,0 +1,75 @@
+import { describe, expect, it, vi } from 'vitest';
+import { Reading } from '../../../src/io/server/reading.js';
+import type { Outbox } from '../../../src/io/transport/outbox.js';
+import type { Transport } from '../../../src/io/transport/transport.js';
+
+// When one connection is read from, for each reason not to.
+
+function setUp() {
+  const calls: string[] = [];
+  const transport = { pause: () => calls.push('pause'), resume: () => calls.push('resume') };
+  const outbox = { bufferedBytes: 0, pendingStreams: 0 };
+  const wire = { bytesRead: 0, bytesWritten: 0 };
+  const reading = new Reading(transport as unknown as Transport, outbox as unknown as Outbox, wire, 1000);
+  const told = (): string => calls.splice(0).join(' ');
+  return { reading, outbox, wire, told };
+}
+
+describe('a connection is read from', () => {
+  it('unless the core has no room, or it does not read its answers; each reason by itself', () => {
+    const { reading, outbox, told } = setUp();
+    reading.hold(true);
+    outbox.bufferedBytes = 1001;
+    reading.look();
+    expect(told()).toBe('pause');
+    reading.hold(false);
+    outbox.bufferedBytes = 501;
+    reading.look();
+    expect(told()).toBe('');
+    outbox.bufferedBytes = 500;
+    reading.look();
+    expect(told()).toBe('resume');
+    outbox.pendingStreams = 17;
+    reading.look();
+    outbox.pendingStreams = 8;
+    reading.look();
+    expect(told()).toBe('pause resume');
+  });
+
+  it('however many messages come, if each waits for the answer to the one before', () => {
+    const { reading, wire, told } = setUp();
+    for (let i = 0; i < 1000; i++) {
+      wire.bytesRead += 20;
+      reading.messageEnded(i);
+    }
+    expect(told()).toBe('');
+  });
+
+  it('a fifth of the time, if it sends many at once', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    try {
+      const { reading, wire, told } = setUp();
+      wire.bytesRead = 65_536;
+      for (let i = 0; i < 16; i++) reading.messageEnded(1000);
+      expect(told()).toBe('');
+      // They have taken 5 ms.
+      reading.messageEnded(1005);
+      expect(told()).toBe('pause');
+      expect(reading.isInMessage).toBe(false);
+      vi.advanceTimersByTime(19);
+      expect(told()).toBe('');
+      vi.advanceTimersByTime(1);
+      expect(told()).toBe('resume');
+      // The rest of the same read.
+      for (let i = 0; i < 17; i++) reading.messageEnded(1025);
+      expect(told()).toBe('pause');
+      reading.hold(true);
+      vi.advanceTimersByTime(100);
+      expect(told()).toBe('');
+      reading.hold(false);
+      expect(told()).toBe('resume');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
