@@ -1,14 +1,13 @@
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { asp, ssp } from '../../../src/core/consistency/consistency.js';
 import { adam } from '../../../src/core/optim/adam.js';
 import { sgd } from '../../../src/core/optim/sgd.js';
 import { takeCheckpoint } from '../../../src/io/group/groupCheckpoint.js';
 import type { ShardChild } from '../../../src/io/group/shardChild.js';
 import type { ParameterServer } from '../../../src/io/server/parameterServer.js';
-import { codeOf, startServer, startWorker } from '../worker/bench.js';
+import { codeOf, startServer, startWorker, temporaryDirectory } from '../worker/bench.js';
 import { elementsOf, type ShardServer, startGroup, urlsOf } from './groups.js';
 
 const MODEL = {
@@ -17,17 +16,12 @@ const MODEL = {
   bias: { shape: [10], init: 'uniform' },
 } as const;
 
-let directory: string | undefined;
+let directory: string;
 
 async function temporary(): Promise<string> {
-  directory = await mkdtemp(join(tmpdir(), 'pslib-group-'));
+  directory = await temporaryDirectory();
   return join(directory, 'checkpoint');
 }
-
-afterEach(async () => {
-  if (directory !== undefined) await rm(directory, { recursive: true });
-  directory = undefined;
-});
 
 /** Servers of this process as a group's own processes are asked. */
 function asShards(servers: readonly ParameterServer[]): readonly ShardChild[] {
@@ -123,7 +117,7 @@ describe('a checkpoint of a group', () => {
       await takeCheckpoint(asShards(group), path, undefined);
       const again = (): Promise<ShardServer[]> => {
         const starts = Array.from({ length: to }, (_, index) => {
-          const dataDir = join(directory as string, `state-${index}`);
+          const dataDir = join(directory, `state-${index}`);
           return startServer({ ...options, seed: 6, dataDir, shard: { index, count: to } });
         });
         return Promise.all(starts) as Promise<ShardServer[]>;

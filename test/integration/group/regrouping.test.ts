@@ -1,22 +1,19 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { PsError } from '../../../src/core/base/errors.js';
 import { asp } from '../../../src/core/consistency/consistency.js';
 import { sgd } from '../../../src/core/optim/sgd.js';
 import { takeCheckpoint } from '../../../src/io/group/groupCheckpoint.js';
 import type { ShardChild } from '../../../src/io/group/shardChild.js';
-import { codeOf, startWorker } from '../worker/bench.js';
+import { codeOf, startWorker, temporaryDirectory } from '../worker/bench.js';
 import { elementsOf, type ShardServer, startGroup, urlsOf } from './groups.js';
 
 const parameters = { cells: { shape: [6] } } as const;
 const ones = { cells: new Float32Array(6).fill(-1) };
 let directory: string;
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'pslib-regroup-'));
+  directory = await temporaryDirectory();
 });
-afterEach(() => rm(directory, { recursive: true }));
 
 /** The next event `name` of `worker`. */
 function event<T>(

@@ -1,24 +1,22 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { PsError } from '../../../src/core/base/errors.js';
 import { ssp } from '../../../src/core/consistency/consistency.js';
 import { sgd } from '../../../src/core/optim/sgd.js';
 import { checkpointOverWire } from '../../../src/io/group/wireCheckpoint.js';
 import type { ParameterServerOptions } from '../../../src/io/server/serverOptions.js';
-import { codeOf, startWorker } from '../worker/bench.js';
+import { codeOf, startWorker, temporaryDirectory } from '../worker/bench.js';
 import { elementsOf, type ShardServer, startGroup, urlsOf } from './groups.js';
 
 const parameters = { cells: { shape: [2, 3] } } as const;
 let directory: string;
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'pslib-sets-'));
+  directory = await temporaryDirectory();
 });
-afterEach(() => rm(directory, { recursive: true }));
 
 function group(count: number, options: Partial<ParameterServerOptions> = {}): Promise<ShardServer[]> {
   return startGroup(count, {

@@ -1,4 +1,7 @@
 /** Servers and workers on loopback that end with the test, and connections that the test can cut. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import { sgd } from '../../../src/core/optim/sgd.js';
 import type { ParameterSpecs } from '../../../src/core/table/model.js';
@@ -17,6 +20,13 @@ const ends: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
+
+/** A directory that is removed at the end of the test, when the servers that were started later have closed theirs. */
+export async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'pslib-test-'));
+  ends.push(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
 
 /** a: 2 × 3, b: 4, fixed: a scalar that takes no gradient. */
 export const PARAMETERS = {
