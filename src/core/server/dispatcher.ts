@@ -149,6 +149,12 @@ export class Dispatcher {
     return undefined;
   }
 
+  /** See `ServerCore.onProgress`. */
+  onProgress(id: number): void {
+    const session = this.#connections.get(id)?.session;
+    if (session !== undefined) this.membership.touch(session, true);
+  }
+
   onTick(): void {
     const { now } = this.#context;
     this.pulls.renewProgress();
@@ -161,7 +167,7 @@ export class Dispatcher {
       // Not the worker's fault if the network held it up: it may come again.
       this.#closeWith(connection, new PsError('PS_LEASE_EXPIRED', 'no hello within the time allowed'));
     }
-    this.#reception.onTick(this.membership);
+    this.#reception.onTick(this.membership, this.#connections.values());
   }
 
   nextTickAt(): number {
@@ -312,12 +318,8 @@ export class Dispatcher {
   #closeWith(connection: Connection, error: PsError): void {
     const { id, session } = connection;
     this.#context.emit({ kind: 'send', connection: id, message: faultOf(error) });
-    this.#context.emit({
-      kind: 'close',
-      connection: id,
-      code: closeCodeOf(error.code),
-      reason: error.message.slice(0, 100),
-    });
+    const code = closeCodeOf(error.code);
+    this.#context.emit({ kind: 'close', connection: id, code, reason: error.message.slice(0, 100) });
     this.#forget(connection);
     if (session !== undefined && session.connection === id) this.membership.onDisconnected(session);
   }

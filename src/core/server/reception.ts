@@ -157,18 +157,20 @@ export class PushReception {
   }
 
   /**
-   * A worker that is not read from cannot show that it lives, and hears no answers: its lease is renewed
-   * meanwhile, and it is told that the server lives.
+   * A worker that is not read from cannot show that it lives: its lease is renewed meanwhile. It hears no answers, and
+   * neither does one whose push takes long to come, since its pings stand behind that: they are told that the
+   * server lives.
    */
-  onTick(membership: Membership): void {
+  onTick(membership: Membership, connections: Iterable<Connection>): void {
     const { now, options } = this.#context;
-    const isDue = now >= this.#nextPongAt;
-    if (isDue) this.#nextPongAt = now + options.limits.pingMs;
     for (const { push, connection } of this.#awaitingRoom) {
-      if (push.isCancelled || connection.session === undefined) continue;
-      membership.touch(connection.session);
-      if (isDue)
-        this.#context.emit({ kind: 'send', connection: connection.id, message: { t: MessageType.pong } });
+      if (!push.isCancelled && connection.session !== undefined) membership.touch(connection.session);
+    }
+    if (now < this.#nextPongAt) return;
+    this.#nextPongAt = now + options.limits.pingMs;
+    for (const { id, incoming, session, isPaused } of connections) {
+      if (session === undefined || (incoming === undefined && !isPaused)) continue;
+      this.#context.emit({ kind: 'send', connection: id, message: { t: MessageType.pong } });
     }
   }
 

@@ -118,6 +118,12 @@ export class ServerCore {
     return this.#dispatcher.placeOf(connection, message, bytes);
   }
 
+  /** A part of a message has come: who sends it lives, however long the whole may take. */
+  onProgress(connection: number, now: number): void {
+    this.#context.now = Math.max(this.#context.now, now);
+    this.#dispatcher.onProgress(connection);
+  }
+
   /** What is under way on a connection. */
   statusOf(connection: number): ConnectionStatus {
     return this.#dispatcher.statusOf(connection);

@@ -180,6 +180,7 @@ export class Connection {
     if (event.kind === 'opened') this.#onOpened();
     else if (event.kind === 'message') this.#onMessage(event.message, event.payload, now);
     else if (event.kind === 'closed') this.#onClosed(event, now);
+    else if (event.kind === 'progress') this.#liveness.heard(now);
     else if (this.#phase !== 'closing') this.#reject(event.error, now);
   }
 

@@ -35,6 +35,8 @@ type AnyNetworkEvent =
       readonly message: Message;
       readonly payload: Uint8Array;
     }
+  /** A part of a message has come, not its end. */
+  | { readonly kind: 'progress'; readonly connection: number }
   /** Bytes that are no message of this protocol. */
   | { readonly kind: 'malformed'; readonly connection: number; readonly error: PsError }
   /** The connection ended, or never opened. */

@@ -157,6 +157,7 @@ export class WorkerCore implements WorkerMachine {
         return;
       case 'opened':
       case 'message':
+      case 'progress':
       case 'malformed':
       case 'closed':
         this.#connection.onEvent(event, now);

@@ -141,6 +141,7 @@ export class CoreRunner {
       onFrame: (frame) => this.#onFrame(connection, frame),
       onMessage: (message, payload) => this.#onMessage(connection, message, payload),
       onMalformed: (error) => this.#onMalformed(connection, error),
+      onProgress: () => this.#core.onProgress(connection, monotonicNow()),
       place: (message, bytes) =>
         isFromWorker(message) ? this.#core.placeOf(connection, message, bytes) : undefined,
       onText: () =>

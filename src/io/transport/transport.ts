@@ -55,6 +55,8 @@ export interface StreamHandlers extends TransportHandlers {
   /** Where the payload of `message` goes: exactly `payloadBytes` long; undefined: memory of its own. */
   place(message: Message, payloadBytes: number): PayloadPlace | undefined;
   onMessage(message: Message, payload: Uint8Array): void;
+  /** A part of a payload has come, not its end: the other end lives, even if the whole takes long. */
+  onProgress?(): void;
   /** Bytes that are no message of this protocol; the connection goes on. */
   onMalformed(error: PsError): void;
 }

@@ -25,6 +25,8 @@ import type { ServerUrls } from './serverUrls.js';
 const WINDOW_BYTES = 4_194_304;
 /** Longest delay of setTimeout. */
 const MAX_TIMER_MS = 2_147_483_647;
+/** How often parts of long messages are told of. */
+const PROGRESS_MS = 500;
 
 /** How a host opens connections. */
 export interface Dialling {
@@ -67,6 +69,8 @@ interface Link {
   abort: (() => void) | undefined;
   transport: Transport | undefined;
   outbox: Outbox | undefined;
+  /** When the core was last told that a part of a message has come. */
+  toldAt: number;
 }
 
 /** Drives one core. */
@@ -217,6 +221,7 @@ export class WorkerHost {
       abort: undefined,
       transport: undefined,
       outbox: undefined,
+      toldAt: 0,
     };
     this.#links[server] = link;
     try {
@@ -231,6 +236,7 @@ export class WorkerHost {
           onFrame: (frame) => this.#onFrame(link, frame),
           onMessage: (message, payload) => this.#onMessage(link, message, payload),
           onMalformed: (error) => this.#onMalformed(link, error),
+          onProgress: () => this.#onProgress(link),
           place: (message, bytes) => {
             const place = link.isOver ? undefined : this.#core.placeOf(message, bytes, server);
             return place === undefined ? undefined : { bytes: place };
@@ -273,6 +279,14 @@ export class WorkerHost {
 
   #onMessage(link: Link, message: Message, payload: Uint8Array): void {
     this.#tell(link, { kind: 'message', connection: link.connection, message, payload });
+  }
+
+  /** Once in a while is enough: it is a sign of life. */
+  #onProgress(link: Link): void {
+    const now = monotonicNow();
+    if (now - link.toldAt < PROGRESS_MS) return;
+    link.toldAt = now;
+    this.#tell(link, { kind: 'progress', connection: link.connection });
   }
 
   #onMalformed(link: Link, error: PsError): void {

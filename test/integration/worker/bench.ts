@@ -99,6 +99,7 @@ function bound(handlers: Parameters<Connect>[2]): Parameters<Connect>[2] {
     onFrame: (frame) => handlers.onFrame(frame),
     onMessage: (message, payload) => handlers.onMessage(message, payload),
     onMalformed: (error) => handlers.onMalformed(error),
+    onProgress: () => handlers.onProgress?.(),
     place: (message, bytes) => handlers.place(message, bytes),
     onText: () => handlers.onText(),
     onClose: (code, reason) => handlers.onClose(code, reason),

@@ -123,7 +123,9 @@ export class SimGroup {
   run(): boolean {
     for (const server of this.servers) server.start();
     for (const worker of this.workers) worker.start();
-    return this.timeline.run(END_MS, () => this.isDone());
+    // A shard that recovers has no values yet.
+    const areUp = (): boolean => this.servers.every(({ listening }) => listening !== undefined);
+    return this.timeline.run(END_MS, () => this.isDone() && areUp());
   }
 
   /** A process of worker `id`, the `number`-th under its id, connected to all shards. */

@@ -143,6 +143,11 @@ export class Harness {
     this.step({ kind: 'message', connection: this.connection, message, payload });
   }
 
+  /** A part of a message has come. */
+  progress(): void {
+    this.step({ kind: 'progress', connection: this.connection });
+  }
+
   /** The connection ends. */
   drop(code = 1006, reason = 'gone', cause?: unknown): void {
     this.step({ kind: 'closed', connection: this.connection, code, reason, cause });

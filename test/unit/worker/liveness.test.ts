@@ -52,6 +52,17 @@ describe('a silent connection', () => {
     expect(h.outcome(request)?.value).toBeDefined();
   });
 
+  it('lives on with parts of a message that takes longer than a lease', () => {
+    const h = opened();
+    for (let i = 0; i < 10; i++) {
+      h.pass(29_000);
+      h.progress();
+    }
+    expect(h.count('terminate')).toBe(0);
+    h.pass(30_000);
+    expect(h.count('terminate')).toBe(1);
+  });
+
   it('lives on with any message', () => {
     const h = opened();
     for (let i = 0; i < 100; i++) {

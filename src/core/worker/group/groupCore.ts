@@ -138,6 +138,7 @@ export class GroupCore implements WorkerMachine {
         return;
       case 'opened':
       case 'message':
+      case 'progress':
       case 'malformed':
       case 'closed':
       case 'streamEnded': {

@@ -24,6 +24,8 @@ export interface FrameSink {
   place(message: Message, payloadBytes: number): PayloadPlace | undefined;
   /** A whole message. Its payload is the owner's from now on. */
   message(message: Message, payload: Uint8Array): void;
+  /** A part of a payload has come, not its end. */
+  progress?(): void;
   /** A message that is none of this protocol; reading goes on behind it. */
   malformed(error: PsError): void;
   /** A close, ping or pong frame; the data is valid during the call. */
@@ -273,6 +275,7 @@ export class FrameReader {
     this.#left -= count;
     if (this.#left > 0) {
       this.#place?.onFilled?.(this.#filled);
+      this.#sink.progress?.();
     } else {
       const message = this.#message as Message;
       const target = this.#target;

@@ -49,6 +49,7 @@ export class StreamTransport implements Transport {
         handlers.onMessage(message, payload);
         pollAhead.begin(payload.length);
       },
+      progress: () => handlers.onProgress?.(),
       malformed: (error) => handlers.onMalformed(error),
       control: (opcode, data) => this.#control(opcode, data),
       fail: (code, reason) => this.close(code, reason),
