@@ -3,7 +3,8 @@
  * input, answers go to standard output; it ends with its standard input.
  */
 import { asp, ParameterServer, sgd, Worker } from 'pslib';
-import { answer, readLines } from './lines.js';
+import { fail, obey } from './commanded.js';
+import { answer } from './lines.js';
 
 const [role = '', first = '', second = '1'] = process.argv.slice(2);
 const LENGTH = 1024;
@@ -54,21 +55,6 @@ async function train(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, Number(ms)));
     return { rate: (1000 * (steps - before)) / (performance.now() - begin) };
   });
-}
-
-function obey(command: (words: string[]) => Promise<object>): void {
-  readLines(
-    process.stdin,
-    (line) => {
-      command(line.split(' ')).then((fields) => answer({ ...fields }), fail);
-    },
-    () => process.exit(0),
-  );
-}
-
-function fail(error: unknown): void {
-  console.error(error);
-  process.exit(1);
 }
 
 await (role === 'server' ? serve() : train()).catch(fail);

@@ -3,26 +3,12 @@
  * standard input, answers go to standard output; it ends with its standard input.
  */
 import { asp, ParameterServer, sgd, Worker } from 'pslib';
-import { answer, readLines } from './lines.js';
+import { fail, obey } from './commanded.js';
+import { answer } from './lines.js';
 
 const [role = '', url = '', count = '1'] = process.argv.slice(2);
 /** Different items of a data set; it repeats them. */
 const DISTINCT = 16;
-
-function obey(command: (words: string[]) => Promise<object>): void {
-  readLines(
-    process.stdin,
-    (line) => {
-      command(line.split(' ')).then((fields) => answer({ ...fields }), fail);
-    },
-    () => process.exit(0),
-  );
-}
-
-function fail(error: unknown): void {
-  console.error(error);
-  process.exit(1);
-}
 
 async function serve(): Promise<void> {
   const server = new ParameterServer({
