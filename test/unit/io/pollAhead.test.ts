@@ -115,4 +115,17 @@ describe('looking for the next message', () => {
     for (let k = 0; k < 2000; k++) message();
     expect(isTurning()).toBe(true);
   });
+
+  it('goes on where the processor is taken away in bursts, as by V8 when it collects garbage', () => {
+    const { system, poll, turn, isTurning } = loop();
+    for (let burst = 0; burst < 100; burst++) {
+      system.preemptions += 20;
+      for (let k = 0; k < 12 * 32; k++) {
+        poll.begin(0);
+        poll.comes(0);
+        expect(isTurning()).toBe(true);
+      }
+      turn();
+    }
+  });
 });

@@ -19,8 +19,10 @@ const MAX_CREDIT = 8;
 const REST_MESSAGES = 256;
 /** After so many windows it is asked whether other processes wanted the processor, */
 const ROUND_WINDOWS = 32;
-/** and took it away from this one at least so often; then it rests for so many messages. */
+/** and took it away from this one at least so often, round after round; then it rests for so many messages. */
 const MANY_PREEMPTIONS = 4;
+/** Of how many rounds the average is taken: V8's own threads take the processor, too, in bursts of one or two rounds. */
+const AVERAGED_ROUNDS = 8;
 const LONG_REST_MESSAGES = 2048;
 
 /** Keeps an event loop awake between messages that follow each other closely. */
@@ -37,6 +39,8 @@ export class PollAhead {
   /** Windows of this round, and what `preemptions` said when it began. */
   #windows = 0;
   #preempted = 0;
+  /** Preemptions of the latest rounds, the older the less: AVERAGED_ROUNDS times their average. */
+  #lately = 0;
 
   /** `preemptions`: how often this process has lost its processor to another. */
   constructor(now: () => number, nextTurn: (look: () => void) => void, preemptions: () => number) {
@@ -80,7 +84,12 @@ export class PollAhead {
       return false;
     }
     const preempted = this.#preemptions();
-    const isContended = this.#windows > 0 && preempted - this.#preempted >= MANY_PREEMPTIONS;
+    if (this.#windows > 0) {
+      this.#lately += preempted - this.#preempted - this.#lately / AVERAGED_ROUNDS;
+    }
+    const isContended = this.#lately >= MANY_PREEMPTIONS * AVERAGED_ROUNDS;
+    // The next attempt needs less to be given up.
+    if (isContended) this.#lately = (MANY_PREEMPTIONS * AVERAGED_ROUNDS) / 2;
     this.#preempted = preempted;
     this.#windows = isContended ? 0 : 1;
     return isContended;
