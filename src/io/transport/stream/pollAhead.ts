@@ -1,97 +1,113 @@
 /**
  * Looking for the next message for a short while instead of sleeping. To sleep and to be woken costs a process more
- * than a small message does: between two processes on two processors some 50 µs and two calls of the system, at both
- * ends (`docs/performance.md`). So after a small message the event loop goes on turning, and sleeps only if nothing
- * comes; where that happens too often, or others want the processor, it is left alone.
+ * than a small message does, and a sender that wakes the other end for each part of a large one spends a fifth of its
+ * time on that: between two processes on two processors some 50 µs, and an interrupt of the other processor each
+ * (`docs/performance.md`). So after a message the event loop goes on turning, and sleeps only if nothing comes; where
+ * that happens too often, or others want the processor, it is left alone.
  *
- * It holds nothing up: every turn looks after everything else, too. Large messages don't count: while one is
- * on its way the time to wake hides behind it.
+ * It holds nothing up: every turn looks after everything else, too.
  */
+import { processorWait } from './processorWait.js';
 
-/** How long to look: as long as sleeping and waking would take. */
-const WINDOW_MS = 0.1;
-/** Above this a payload takes longer than waking does. */
+/** How long to look after a small message: some times as long as sleeping and waking would take. */
+const WINDOW_MS = 0.2;
+/** And so much longer for each byte of its payload: the other end has to take it, and to do something with it. */
+const WINDOW_MS_PER_BYTE = 0.8 / 2 ** 20;
+/** Messages with larger payloads that follow each other the same way are a stream: the wake-ups hide behind its bytes. */
 const SMALL_BYTES = 32_768;
 /** A window in which nothing came weighs as much as this many in which something did. */
 const MISS_WEIGHT = 2;
 const MAX_CREDIT = 8;
 /** When the credit is used up, so many messages go by before it is tried again, with the credit for one window. */
 const REST_MESSAGES = 256;
-/** After so many windows it is asked whether other processes wanted the processor, */
-const ROUND_WINDOWS = 32;
-/** and took it away from this one at least so often, round after round; then it rests for so many messages. */
-const MANY_PREEMPTIONS = 4;
-/** Of how many rounds the average is taken: V8's own threads take the processor, too, in bursts of one or two rounds. */
-const AVERAGED_ROUNDS = 8;
+/** After so long a time it is asked whether other processes wanted the processor, */
+const ROUND_MS = 10;
+/** and whether this one waited for it longer than this share of the time; then it rests for so many messages, */
+const MAX_WAITING = 0.2;
 const LONG_REST_MESSAGES = 2048;
+/** and twice as many each time that it finds them again, up to so many. */
+const LONGEST_REST_MESSAGES = 65_536;
 
 /** Keeps an event loop awake between messages that follow each other closely. */
 export class PollAhead {
   readonly #now: () => number;
   readonly #nextTurn: (look: () => void) => void;
-  readonly #preemptions: () => number;
+  readonly #waited: () => number;
   readonly #look = () => this.#onTurn();
   #until = 0;
   #isTurning = false;
   #isLooking = false;
   #credit = MAX_CREDIT;
   #rest = 0;
-  /** Windows of this round, and what `preemptions` said when it began. */
-  #windows = 0;
-  #preempted = 0;
-  /** Preemptions of the latest rounds, the older the less: AVERAGED_ROUNDS times their average. */
-  #lately = 0;
+  #longRest = LONG_REST_MESSAGES;
+  /** Which way the last message went, if it was large: of two in a row the second is part of a stream. */
+  #stream: 'in' | 'out' | undefined;
+  /** When this round began, if one has, and what `waited` said then. */
+  #roundAt: number | undefined;
+  #waitedBefore = 0;
 
-  /** `preemptions`: how often this process has lost its processor to another. */
-  constructor(now: () => number, nextTurn: (look: () => void) => void, preemptions: () => number) {
+  /** `waited`: how long in all this thread was ready to run and others had its processor, in milliseconds. */
+  constructor(now: () => number, nextTurn: (look: () => void) => void, waited: () => number) {
     this.#now = now;
     this.#nextTurn = nextTurn;
-    this.#preemptions = preemptions;
+    this.#waited = waited;
   }
 
   /** A message begins to come, with so large a payload. */
   comes(payloadBytes: number): void {
-    if (this.#isLooking) this.#credit = Math.min(MAX_CREDIT, this.#credit + 1);
-    if (payloadBytes > SMALL_BYTES) this.#isLooking = false;
+    if (!this.#isLooking) return;
+    this.#credit = Math.min(MAX_CREDIT, this.#credit + 1);
+    if (payloadBytes <= SMALL_BYTES) return;
+    if (this.#stream === 'in') this.#isLooking = false;
+    else this.#until = this.#now() + windowMs(payloadBytes);
   }
 
-  /** A message with so large a payload has come or was sent: another may follow. */
-  begin(payloadBytes: number): void {
-    if (payloadBytes > SMALL_BYTES) {
-      this.#isLooking = false;
-      return;
-    }
+  /** A message with so large a payload has come. */
+  came(payloadBytes: number): void {
+    this.#passed('in', payloadBytes);
+  }
+
+  /** A message with so large a payload was sent. */
+  sent(payloadBytes: number): void {
+    this.#passed('out', payloadBytes);
+  }
+
+  /** Another message may follow. */
+  #passed(direction: 'in' | 'out', payloadBytes: number): void {
+    const isStream = payloadBytes > SMALL_BYTES && this.#stream === direction;
+    this.#stream = payloadBytes > SMALL_BYTES ? direction : undefined;
+    if (isStream) this.#isLooking = false;
+    else this.#begin(payloadBytes);
+  }
+
+  #begin(payloadBytes: number): void {
     if (this.#rest > 0) {
       this.#rest--;
       return;
     }
-    if (this.#isContended()) {
+    const now = this.#now();
+    if (this.#isContended(now)) {
       this.#isLooking = false;
-      this.#rest = LONG_REST_MESSAGES;
+      this.#rest = this.#longRest;
+      this.#longRest = Math.min(LONGEST_REST_MESSAGES, 2 * this.#longRest);
       return;
     }
     this.#isLooking = true;
-    this.#until = this.#now() + WINDOW_MS;
+    this.#until = now + windowMs(payloadBytes);
     if (this.#isTurning) return;
     this.#isTurning = true;
     this.#nextTurn(this.#look);
   }
 
-  /** Counts a window. Once in a while: whether others wanted the processor in the windows since. */
-  #isContended(): boolean {
-    if (this.#windows > 0 && this.#windows < ROUND_WINDOWS) {
-      this.#windows++;
-      return false;
-    }
-    const preempted = this.#preemptions();
-    if (this.#windows > 0) {
-      this.#lately += preempted - this.#preempted - this.#lately / AVERAGED_ROUNDS;
-    }
-    const isContended = this.#lately >= MANY_PREEMPTIONS * AVERAGED_ROUNDS;
-    // The next attempt needs less to be given up.
-    if (isContended) this.#lately = (MANY_PREEMPTIONS * AVERAGED_ROUNDS) / 2;
-    this.#preempted = preempted;
-    this.#windows = isContended ? 0 : 1;
+  /** Once in a while: whether others wanted the processor since. */
+  #isContended(now: number): boolean {
+    const elapsed = now - (this.#roundAt ?? Number.NEGATIVE_INFINITY);
+    if (elapsed < ROUND_MS) return false;
+    const waited = this.#waited();
+    const isContended = this.#roundAt !== undefined && waited - this.#waitedBefore > MAX_WAITING * elapsed;
+    this.#waitedBefore = waited;
+    // What happens during a rest says nothing about looking.
+    this.#roundAt = isContended ? undefined : now;
     return isContended;
   }
 
@@ -107,7 +123,12 @@ export class PollAhead {
     if (this.#credit > 0) return;
     this.#rest = REST_MESSAGES;
     this.#credit = MISS_WEIGHT;
+    this.#roundAt = undefined;
   }
+}
+
+function windowMs(payloadBytes: number): number {
+  return WINDOW_MS + payloadBytes * WINDOW_MS_PER_BYTE;
 }
 
 /** Of this process's event loop. */
@@ -116,5 +137,5 @@ export const pollAhead: PollAhead = new PollAhead(
   (look) => {
     setImmediate(look);
   },
-  () => process.resourceUsage().involuntaryContextSwitches,
+  processorWait,
 );

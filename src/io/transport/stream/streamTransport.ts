@@ -47,7 +47,7 @@ export class StreamTransport implements Transport {
       message(message, payload) {
         if (payload.length === 0) pollAhead.comes(0);
         handlers.onMessage(message, payload);
-        pollAhead.begin(payload.length);
+        pollAhead.came(payload.length);
       },
       progress: () => handlers.onProgress?.(),
       malformed: (error) => handlers.onMalformed(error),
@@ -83,7 +83,7 @@ export class StreamTransport implements Transport {
   ): void {
     if (!this.#maySend(whenTaken)) return;
     this.#writer.message(message, payload, mayKeep, whenTaken);
-    pollAhead.begin(payload?.length ?? 0);
+    pollAhead.sent(payload?.length ?? 0);
   }
 
   displace(): void {
