@@ -9,6 +9,8 @@ import type { ServerLimits } from './limits.js';
 const YIELD_AFTER_MS = 1000;
 /** For so long: who came back for more at once would hold every version again. */
 const YIELD_MS = 600_000;
+/** Those that hold a version too many then are cut off when they have taken so long, and need as much again. */
+export const MAKE_ROOM_MS = 2000;
 
 /** How far a transfer is. */
 export interface Progress {
@@ -28,7 +30,7 @@ export function isOverdue({ since, doneBytes, totalBytes }: Progress, now: numbe
   return elapsed >= maxMs && (totalBytes - doneBytes) * elapsed > doneBytes * maxMs;
 }
 
-/** Readers' share of the versions. */
+/** Readers' share of the versions: those who train are not kept waiting for theirs. */
 export class ReadersShare {
   readonly #versions: VersionStore;
   readonly #pinnedVersions: number;
@@ -39,10 +41,15 @@ export class ReadersShare {
     this.#pinnedVersions = pinnedVersions;
   }
 
-  /** Time has passed. `waitedMs`: for how long a training pull has waited for a version, 0 if none does. */
-  onTick(now: number, waitedMs: number): void {
-    if (waitedMs >= YIELD_AFTER_MS) this.#yieldUntil = now + YIELD_MS;
+  /**
+   * Time has passed. `waitedMs`: for how long a training pull has waited for a version, 0 if none does. Returns whether
+   * readers have to make room for it now.
+   */
+  onTick(now: number, waitedMs: number): boolean {
+    const isLong = waitedMs >= YIELD_AFTER_MS;
+    if (isLong) this.#yieldUntil = now + YIELD_MS;
     const spare = now < this.#yieldUntil ? 1 : 0;
     this.#versions.maxGuestVersions = Math.max(1, this.#pinnedVersions - spare);
+    return isLong;
   }
 }

@@ -9,7 +9,7 @@ import type { EmbeddingTable } from '../table/embeddingTable.js';
 import { type Budget, type Job, JobThen, SLICE_ELEMENTS } from '../table/job.js';
 import type { Pin } from '../table/versionStore.js';
 import { rangeSelection, type Selection } from '../tensor/catalogue.js';
-import { holdMs, isOverdue } from './contention.js';
+import { holdMs, isOverdue, MAKE_ROOM_MS } from './contention.js';
 import type { CoreContext } from './context.js';
 import type { IncomingIds } from './incomingIds.js';
 import { type PullAnswer, PullStream } from './pullStream.js';
@@ -34,6 +34,8 @@ export interface RowPull {
 
 /** What finding and moving a row costs, in elements of a slice. */
 const ROW_COST = 64;
+/** Bytes of copies for pulls that found no version free; those that nobody trains on may have half of it. */
+const COPIES_BYTES = 67_108_864;
 
 /** Sends answers, and holds what they refer to. */
 export class PullAnswers {
@@ -41,6 +43,7 @@ export class PullAnswers {
   readonly #later: (job: Job) => void;
   readonly #streams = new Map<number, PullStream>();
   readonly #buffers = new RowBuffers();
+  #copiedBytes = 0;
 
   /** `later` queues a job behind the updates before it. */
   constructor(context: CoreContext, later: (job: Job) => void) {
@@ -66,10 +69,38 @@ export class PullAnswers {
     // Readers that join one another would hold an old version for ever, and never see a new one.
     const isFresh = (old: Pin): boolean => !isGuest || now - old.since < holdMs(options.limits);
     const suits = (old: Pin): boolean => old.version >= least && isFresh(old) && mayReadOld(old);
-    const pin = versions.pin(state.clocks.minClock, now, isGuest) ?? versions.pinOld(suits, now, isGuest);
+    const current = versions.pin(state.clocks.minClock, now, isGuest);
+    if (current === undefined && this.#sendCopy(pull)) return true;
+    const pin = current ?? versions.pinOld(suits, now, isGuest);
     if (pin === undefined) return false;
     const release = (): void => versions.release(pin, isGuest);
     this.#send(pull, { selection: pull.selection, pin, holds: 'version', release });
+    return true;
+  }
+
+  /**
+   * Sends a copy of the current version, which cannot be held: only of a few parameters, one message, so that whoever
+   * trains on them need not wait until others have read whole models. False if they are more, or just being written.
+   */
+  #sendCopy(pull: DensePull): boolean {
+    const { message, selection } = pull;
+    const { state, options, now } = this.#context;
+    const { versions } = state.table;
+    const bytes = selection.length * 4;
+    const maxBytes = message.training ? COPIES_BYTES : COPIES_BYTES / 2;
+    if (bytes > options.limits.chunkBytes || this.#copiedBytes + bytes > maxBytes) return false;
+    if (versions.isWritingInPlace) return false;
+    const { current, version } = versions;
+    const values = new Float32Array(selection.length);
+    selection.forEachPiece(0, selection.length, (offset, at, length) => {
+      values.set(current.subarray(offset, offset + length), at);
+    });
+    this.#copiedBytes += bytes;
+    const pin: Pin = { values, version, minClock: state.clocks.minClock, since: now };
+    const release = (): void => {
+      this.#copiedBytes -= bytes;
+    };
+    this.#send(pull, { selection: rangeSelection(values.length), pin, holds: 'nothing', release });
     return true;
   }
 
@@ -81,6 +112,32 @@ export class PullAnswers {
       if (answer.holds === holds && isOverdue(progress, now, holdMs(options.limits))) found.push(connection);
     }
     return found;
+  }
+
+  /**
+   * If readers hold more versions than they may: the connections that read one of them, if they are readers all and none
+   * will soon be done with it; the one that has been read for longest.
+   */
+  supernumerary(): number[] {
+    const { now, state } = this.#context;
+    const byMemory = new Map<Float32Array, PullStream[]>();
+    for (const stream of this.#streams.values()) {
+      const { pin, holds } = stream.answer;
+      if (pin === undefined || holds !== 'version') continue;
+      const others = byMemory.get(pin.values);
+      if (others === undefined) byMemory.set(pin.values, [stream]);
+      else others.push(stream);
+    }
+    const isGuest = ({ answer }: PullStream): boolean => answer.trainer === undefined;
+    const read = [...byMemory.values()].filter((all) => all.some(isGuest));
+    if (read.length <= state.table.versions.maxGuestVersions) return [];
+    const isSlow = (each: PullStream): boolean =>
+      isGuest(each) && isOverdue(each.progress, now, MAKE_ROOM_MS);
+    const sinceOf = (all: PullStream[]): number => Math.min(...all.map(({ answer }) => answer.since));
+    const [longest = []] = read
+      .filter((all) => all.every(isSlow))
+      .sort((one, other) => sinceOf(one) - sinceOf(other));
+    return longest.map(({ connection }) => connection);
   }
 
   /**

@@ -164,8 +164,8 @@ export class PullDesk {
     const overdue = (['version', 'memory'] as const).flatMap((holds) =>
       now - since[holds] < holdMs(options.limits) ? [] : this.#answers.overdue(holds),
     );
-    this.#overdue = new Set(overdue);
-    this.#share.onTick(now, now - since.training);
+    const mustMakeRoom = this.#share.onTick(now, now - since.training);
+    this.#overdue = new Set(mustMakeRoom ? [...overdue, ...this.#answers.supernumerary()] : overdue);
   }
 
   /** When `onTick` has something to do. */

@@ -35,7 +35,7 @@ async function newScene(options: Partial<ParameterServerOptions> = {}) {
     expect([...(tensors.w?.data ?? [])]).toEqual(Array(4).fill(2 * STEPS));
     expect(errors).toEqual([]);
   };
-  return { server, finish, warnings };
+  return { server, workers, finish, warnings };
 }
 
 const message = (each: Message, payload?: Uint8Array): Buffer => wsFrame(encodeFrame(each, payload));
@@ -101,8 +101,30 @@ describe('readers that do not read', () => {
     // A window of 2 MiB and a chunk for each, and what the versions take.
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(50 * 4 * MIB + 64 * MIB);
     await connectionsOf(server, 2);
-    expect(warnings.filter((each) => each.includes('reads too slowly'))).toHaveLength(50);
+    expect(warnings.filter((each) => /reads too slowly|holds up others/.test(each))).toHaveLength(50);
   });
+});
+
+it('readers that hold every version for ever hold up nobody who pulls a message of it', async () => {
+  const { server, workers } = await newScene({
+    parameters: { w: { shape: [4] }, ballast: { shape: [4 * MIB] } },
+    // Nobody is cut off.
+    limits: { rateWindowMs: 10_000_000, minRateBytesPerS: 1, pinnedVersions: 2, pullTimeoutMs: 10_000_000 },
+  });
+  const push = (worker: Worker | undefined) => worker?.push({ w: Float32Array.of(-1, -1, -1, -1) });
+  for (let version = 1; version <= 2; version++) {
+    const socket = await joinRaw(server.url, `reader-${version}`, 'pslib.v1', true);
+    socket.write(message(pull(1)));
+    await expect.poll(() => server.stats().pinnedVersions, { timeout: 30_000 }).toBe(version);
+    await push(workers[0]);
+  }
+  for (let step = 0; step < STEPS; step++) {
+    await Promise.all(workers.map((worker) => worker.pull(['w'])));
+    await Promise.all(workers.map(push));
+  }
+  const { tensors } = (await workers[0]?.pull(['w'])) ?? {};
+  expect([...(tensors?.w?.data ?? [])]).toEqual(Array(4).fill(2 + 2 * STEPS));
+  expect(server.stats()).toMatchObject({ connections: 4, pinnedVersions: 2 });
 });
 
 it('readers that take what they asked for too slowly are cut off when the workers wait for it, whatever their rate', async () => {
@@ -138,7 +160,7 @@ it('readers that say that they compute, and read nothing, are cut off like other
   atEnd(() => clearInterval(busy));
   await finish();
   await connectionsOf(server, 2);
-  expect(warnings.filter((each) => each.includes('reads too slowly'))).toHaveLength(3);
+  expect(warnings.filter((each) => /reads too slowly|holds up others/.test(each))).toHaveLength(3);
 });
 
 describe.each(SUBPROTOCOLS)('over %s', (subprotocol) => {

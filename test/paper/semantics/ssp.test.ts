@@ -333,7 +333,7 @@ describe('what may not go wrong', () => {
   });
 
   it('read-my-writes holds across reconnects', () => {
-    const { all } = cluster(3, 'ab', { limits: { pinnedVersions: 1 } });
+    const { all } = cluster(3, 'ab', { limits: { pinnedVersions: 1, chunkBytes: 8 } });
     const [a, b] = all as [FakeWorker, FakeWorker];
     b.isReading = false;
     b.pull();

@@ -26,8 +26,8 @@ describe('a transfer that others wait for', () => {
 describe('versions', () => {
   const isHoldingUp = (server: TestServer, { connection }: Worker) =>
     server.core.statusOf(connection).isHoldingUp;
-  /** A server whose two versions are held by readers that read nothing; `a` waits for a third. */
-  function newScene() {
+  /** A server whose two versions are held by readers, or workers, that read nothing; `a` waits for a third. */
+  function newScene(areReaders = true) {
     const server = new TestServer({
       parameters: { w: { shape: [1024] } },
       limits: { ...LIMITS, chunkBytes: 1024 },
@@ -35,7 +35,7 @@ describe('versions', () => {
     const ones = Array(1024).fill(1);
     const a = server.worker('a');
     const readers = ['r', 's'].map((id) => {
-      const reader = server.reader(id);
+      const reader = server.worker(id, { readOnly: areReaders });
       reader.isReading = false;
       reader.pull();
       a.push(ones);
@@ -46,27 +46,39 @@ describe('versions', () => {
     return { server, a, readers, ones };
   }
 
-  it('that two dripping readers hold are awaited for half of pullTimeoutMs, then the readers are cut off', () => {
+  it('that two dripping readers hold are awaited for two seconds, then one of them is cut off', () => {
     const { server, a, readers } = newScene();
-    server.tick(29_000);
+    server.tick(1999);
     expect(readers.map((each) => isHoldingUp(server, each))).toEqual([false, false]);
-    // It will have all of it before long.
-    readers[1].read();
-    server.tick(1000);
-    expect(readers.map((each) => isHoldingUp(server, each))).toEqual([false, false]);
-    expect(a.lines().join()).toMatch(/pull 1: v2/);
-  });
-
-  it('neither of two that read nothing is spared', () => {
-    const { server, a, readers } = newScene();
-    server.tick(30_000);
-    expect([...readers, a].map((each) => isHoldingUp(server, each))).toEqual([true, true, false]);
+    server.tick(1);
+    expect([...readers, a].map((each) => isHoldingUp(server, each))).toEqual([true, false, false]);
     a.lines();
     readers[0].drop();
     expect(a.lines().join()).toMatch(/pull 1: v2/);
     server.tick(1);
     // Nobody waits any more.
     expect(isHoldingUp(server, readers[1])).toBe(false);
+  });
+
+  it('are given back by readers that will have all of it before long', () => {
+    const { server, a, readers } = newScene();
+    server.tick(1500);
+    readers[0].read(5);
+    server.tick(500);
+    expect(readers.map((each) => isHoldingUp(server, each))).toEqual([false, true]);
+    readers[1].read();
+    expect(a.lines().join()).toMatch(/pull 1: v2/);
+  });
+
+  it('that workers hold are awaited for half of pullTimeoutMs; neither of two that read nothing is spared', () => {
+    const { server, a, readers } = newScene(false);
+    server.tick(29_999);
+    expect(readers.map((each) => isHoldingUp(server, each))).toEqual([false, false]);
+    server.tick(1);
+    expect([...readers, a].map((each) => isHoldingUp(server, each))).toEqual([true, true, false]);
+    a.lines();
+    readers[0].drop();
+    expect(a.lines().join()).toMatch(/pull 1: v2/);
   });
 
   it('are not waited for by those who train, once they had to: readers make do with one less', () => {

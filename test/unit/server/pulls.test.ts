@@ -213,7 +213,8 @@ describe('one consistent cut', () => {
   });
 
   it('a version that is shared meets the bound of who shares it', () => {
-    const server = new TestServer({ consistency: ssp({ staleness: 0 }), limits: { pinnedVersions: 1 } });
+    const limits = { pinnedVersions: 1, chunkBytes: 8 };
+    const server = new TestServer({ consistency: ssp({ staleness: 0 }), limits });
     const [a, b, slow] = [server.worker('a'), server.worker('b'), server.worker('slow')];
     a.enter();
     b.enter();
@@ -233,7 +234,7 @@ describe('one consistent cut', () => {
   });
 
   it('under BSP a training pull takes the current version, no other', () => {
-    const server = new TestServer({ consistency: bsp(), limits: { pinnedVersions: 1 } });
+    const server = new TestServer({ consistency: bsp(), limits: { pinnedVersions: 1, chunkBytes: 8 } });
     const [a, slow] = [server.worker('a'), server.worker('slow')];
     slow.isReading = false;
     slow.look();
@@ -243,6 +244,43 @@ describe('one consistent cut', () => {
     expect(a.lines()).toEqual([]);
     slow.read();
     expect(a.lines()).toEqual(['pull 1: v1 [-1 -1 -1 -1]']);
+  });
+
+  it('what fits into one message is copied from the current version when none can be held', () => {
+    const server = new TestServer({ consistency: bsp(), limits: { pinnedVersions: 1 } });
+    const [a, slow] = [server.worker('a'), server.worker('slow')];
+    slow.isReading = false;
+    slow.look();
+    a.push(ONES, { tick: true });
+    a.isReading = false;
+    a.pull();
+    expect(server.core.view.pulls.waiting).toBe(0);
+    slow.pull();
+    slow.push(ONES, { tick: true });
+    a.push(ONES, { tick: true });
+    a.read();
+    slow.read();
+    expect(a.lines()).toContain('pull 1: v1 [-1 -1 -1 -1]');
+    expect(slow.lines()).toContain('pull 1: v0 [0 0 0 0]');
+  });
+
+  it('copies have so many bytes together, and those that nobody trains on half as many', () => {
+    const length = 262_144;
+    const parameters = { w: { shape: [length] }, other: { shape: [length] } };
+    const server = new TestServer({ parameters, limits: { pinnedVersions: 1 } });
+    const [a, slow] = [server.worker('a'), server.worker('slow')];
+    for (const each of [a, slow]) each.isReading = false;
+    slow.look();
+    a.push(Array(length).fill(0), { tensors: [0] });
+    for (let i = 0; i < 40; i++) a.look({ tensors: [0] });
+    expect(server.core.view.pulls.waiting).toBe(8);
+    for (let i = 0; i < 40; i++) a.pull({ tensors: [0] });
+    expect(server.core.view.pulls.waiting).toBe(8 + 8);
+    a.drop();
+    a.reconnect();
+    expect(server.core.view.pulls.waiting).toBe(0);
+    for (let i = 0; i < 40; i++) a.look({ tensors: [0] });
+    expect(server.core.view.pulls.waiting).toBe(8);
   });
 
   it('a lost connection gives its version back', () => {
@@ -301,7 +339,7 @@ describe('a conditional pull', () => {
   });
 
   it('that waits is not given an old version that happens to be held', () => {
-    const server = new TestServer({ limits: { pinnedVersions: 1 } });
+    const server = new TestServer({ limits: { pinnedVersions: 1, chunkBytes: 8 } });
     const [a, b, slow] = [server.worker('a'), server.worker('b'), server.worker('slow')];
     slow.isReading = false;
     slow.look();
