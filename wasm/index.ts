@@ -7,5 +7,6 @@ export { adagrad, rmsprop } from './adaptive';
 export { momentum, nesterov, sgd } from './descent';
 export { ftrl } from './ftrl';
 export { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './halfFloats';
+export { gatherRows, scatterRows } from './rows';
 export { sumSquares } from './sumSquares';
 export { add, clipValue, divide, scale, zeroNonFinite } from './vector';

@@ -7,6 +7,7 @@ import { referenceKernels } from '../../src/core/kernels/reference.js';
 import { describeHalfFloats } from './halfFloatsSuite.js';
 import { describeLengths } from './kernelLengthsSuite.js';
 import { describeKernels, type KernelsUnderTest } from './kernelsSuite.js';
+import { describeRows } from './rowKernelsSuite.js';
 
 const plain = (length: number): Float32Array => new Float32Array(length);
 const wasm = loadKernels();
@@ -33,4 +34,5 @@ describe.each(implementations)('$name', (implementation) => {
   describeKernels(implementation);
   describeLengths(implementation);
   describeHalfFloats(implementation);
+  describeRows(implementation);
 });

@@ -49,6 +49,19 @@ export interface FtrlScalars {
   readonly l2: number;
 }
 
+/** Rows of `dim` numbers, by row number, in blocks that may stand anywhere. */
+export interface RowStore {
+  /** Numbers per row, from 1. */
+  readonly dim: number;
+  /** A block has 2^shift rows: row r is row r mod 2^shift of block r >> shift. */
+  readonly shift: number;
+  readonly blocks: readonly Float32Array[];
+  /** The one buffer in which all blocks stand; undefined: they stand in several. */
+  readonly buffer: ArrayBufferLike | undefined;
+  /** Where each block begins in its buffer, in elements. */
+  readonly offsets: readonly number[];
+}
+
 /** The kernels. Cost of each: O(length). */
 export interface Kernels {
   /** Which implementation this is. */
@@ -66,6 +79,14 @@ export interface Kernels {
   clipValue(values: Float32Array, limit: number): void;
   /** Each value that is not finite becomes +0. */
   zeroNonFinite(values: Float32Array): void;
+
+  /**
+   * out = the rows `rows[0]` to `rows[count − 1]` of `store`, one after the other. REQUIRES: each is a row of it, and `out`
+   * has count · dim elements, none of them in the store.
+   */
+  gatherRows(out: Float32Array, store: RowStore, rows: Int32Array, count: number): void;
+  /** The other way round: row `rows[i]` of `store` becomes row i of `from`, by rising i. REQUIRES: as `gatherRows`. */
+  scatterRows(store: RowStore, rows: Int32Array, count: number, from: Float32Array): void;
 
   /**
    * out = x as bfloat16, the upper half of a float32: rounded to nearest, ties to even; what is too large

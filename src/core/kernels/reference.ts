@@ -10,6 +10,7 @@ import { referenceAdam } from './referenceAdam.js';
 import { referenceDescent } from './referenceDescent.js';
 import { referenceFtrl } from './referenceFtrl.js';
 import { referenceHalfFloats } from './referenceHalfFloats.js';
+import { referenceRows } from './referenceRows.js';
 import { referenceSumSquares } from './referenceSumSquares.js';
 import { referenceVector } from './referenceVector.js';
 
@@ -17,6 +18,7 @@ import { referenceVector } from './referenceVector.js';
 export const referenceKernels: Kernels = Object.freeze({
   name: 'javascript',
   ...referenceVector,
+  ...referenceRows,
   ...referenceHalfFloats,
   sumSquares: referenceSumSquares,
   ...referenceDescent,

@@ -7,6 +7,7 @@
 import type { Kernels } from './kernels.js';
 import type { WasmArena } from './wasmArena.js';
 import type { WasmExports } from './wasmModule.js';
+import { WasmRows } from './wasmRows.js';
 import { WasmScratch } from './wasmScratch.js';
 
 /** The kernels of an instance of the module. */
@@ -15,12 +16,17 @@ export class WasmKernels implements Kernels {
   readonly #wasm: WasmExports;
   readonly #buffer: ArrayBuffer;
   readonly #scratch: WasmScratch;
+  readonly gatherRows: Kernels['gatherRows'];
+  readonly scatterRows: Kernels['scatterRows'];
 
   /** `wasm`: an instance on the memory of `arena`. */
   constructor(wasm: WasmExports, arena: WasmArena) {
     this.#wasm = wasm;
     this.#buffer = arena.buffer;
     this.#scratch = new WasmScratch(arena);
+    const rows = new WasmRows(wasm, arena);
+    this.gatherRows = rows.gatherRows;
+    this.scatterRows = rows.scatterRows;
   }
 
   readonly copy: Kernels['copy'] = (out, x) => {

@@ -14,6 +14,9 @@ export interface WasmExports {
   divide(values: number, length: number, divisor: number): void;
   clipValue(values: number, length: number, limit: number): void;
   zeroNonFinite(values: number, length: number): void;
+  /** `addresses`: where the addresses of the rows stand, `count` words. */
+  gatherRows(out: number, addresses: number, count: number, dim: number): void;
+  scatterRows(addresses: number, from: number, count: number, dim: number): void;
   toBfloat16(out: number, x: number, length: number): void;
   fromBfloat16(out: number, x: number, length: number): void;
   toFloat16(out: number, x: number, length: number): void;

@@ -5,6 +5,8 @@
 
 /** Answers below this many elements get memory of their own. */
 const MIN_LENGTH = 65_536;
+/** A new one is longer by up to an eighth: the next pull has another number of rows, and is to find room in it. */
+const STEPS = 8;
 /** Buffers kept, and elements of each at most: 256 MiB together. */
 const MAX_FREE = 2;
 const MAX_LENGTH = 33_554_432;
@@ -17,7 +19,7 @@ export class RowBuffers {
   take(length: number): Float32Array {
     if (length < MIN_LENGTH) return new Float32Array(length);
     const at = this.#free.findIndex((each) => each.length >= length);
-    const [buffer = new Float32Array(length)] = at < 0 ? [] : this.#free.splice(at, 1);
+    const [buffer = new Float32Array(roundedUp(length))] = at < 0 ? [] : this.#free.splice(at, 1);
     return buffer.subarray(0, length);
   }
 
@@ -27,4 +29,9 @@ export class RowBuffers {
     if (this.#free.length === MAX_FREE) this.#free.shift();
     this.#free.push(whole);
   }
+}
+
+function roundedUp(length: number): number {
+  const step = 2 ** Math.floor(Math.log2(length)) / STEPS;
+  return Math.ceil(length / step) * step;
 }

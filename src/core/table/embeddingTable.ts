@@ -120,7 +120,7 @@ export class EmbeddingTable implements UpdatedRows {
       const rows = this.#rows;
       this.index.find(words, at, at + count, rows);
       const absent = fillAbsent(rows, count);
-      if (this.rows > 0) this.values.gather(rows, count, part);
+      if (this.rows > 0) this.kernels.gatherRows(part, this.values, rows, count);
       for (const i of absent) {
         const row = part.subarray(i * dim, (i + 1) * dim);
         this.#initial.write(row, words[2 * (at + i)] as number, words[2 * (at + i) + 1] as number);

@@ -235,7 +235,7 @@ export class RowUpdate implements Job {
     const { kernels, rule, scalars, values, slots, areas } = this.#table;
     const dim = this.#dim;
     const parameter = areas.values.subarray(0, count * dim);
-    values.gather(areas.numbers, count, parameter);
+    kernels.gatherRows(parameter, values, areas.numbers, count);
     if (left === undefined) this.#before?.set(parameter, from * dim);
     else if (this.#before !== undefined) {
       left.forEach((at, i) => {
@@ -244,7 +244,7 @@ export class RowUpdate implements Job {
     }
     const slotAreas = areas.slots.map((area) => area.subarray(0, count * dim));
     slots.forEach((plane, i) => {
-      plane.gather(areas.numbers, count, slotAreas[i] as Float32Array);
+      kernels.gatherRows(slotAreas[i] as Float32Array, plane, areas.numbers, count);
     });
     rule.update({
       kernels,
@@ -256,9 +256,9 @@ export class RowUpdate implements Job {
       learningRate: this.#gradient.rate,
     });
     this.#table.unsaved?.mark(areas.numbers, count);
-    values.scatter(areas.numbers, count, parameter);
+    kernels.scatterRows(values, areas.numbers, count, parameter);
     slots.forEach((plane, i) => {
-      plane.scatter(areas.numbers, count, slotAreas[i] as Float32Array);
+      kernels.scatterRows(plane, areas.numbers, count, slotAreas[i] as Float32Array);
     });
   }
 

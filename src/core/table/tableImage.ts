@@ -101,14 +101,15 @@ export class TableCapture implements Job {
   }
 
   run(budget: Budget): boolean {
-    const { values, slots, spec } = this.#table;
+    const { kernels, values, slots, spec } = this.#table;
     const { dim } = spec;
     while (budget.elements > 0 && this.#done < this.#total) {
       const count = this.#take(budget);
       const [begin, end] = [this.#done * dim, (this.#done + count) * dim];
-      values.gather(this.#numbers, count, this.#arrays.values.subarray(begin, end));
+      kernels.gatherRows(this.#arrays.values.subarray(begin, end), values, this.#numbers, count);
       slots.forEach((plane, i) => {
-        plane.gather(this.#numbers, count, (this.#arrays.slots[i] as Float32Array).subarray(begin, end));
+        const slot = (this.#arrays.slots[i] as Float32Array).subarray(begin, end);
+        kernels.gatherRows(slot, plane, this.#numbers, count);
       });
       this.#done += count;
       budget.elements -= count * (ROW_COST + dim * (1 + slots.length));

@@ -9,8 +9,9 @@ import { monotonicNow } from '../time.js';
 import type { CheckedServerOptions } from './serverOptions.js';
 
 /**
- * Memory is reserved for so many arrays of the model's size: versions, slots, staging areas, sums of workers. What
- * is not used costs nothing; what goes beyond works too, a little slower.
+ * Memory is reserved for so many arrays of the model's size: versions, slots, staging areas, sums of workers; or, where
+ * there are sparse tables, which grow, as much as there can be. What is not used costs nothing; what goes beyond works
+ * too, a little slower.
  */
 const RESERVED_MODELS = 32;
 
@@ -18,7 +19,8 @@ const RESERVED_MODELS = 32;
 export function makeCore(options: CheckedServerOptions): ServerCore {
   const { model, tables, seed, optimizer, consistency, core } = options;
   const modelBytes = model.catalogue.length * Float32Array.BYTES_PER_ELEMENT;
-  const { kernels, allocate, release } = loadKernels(RESERVED_MODELS * modelBytes);
+  const reservedBytes = tables.length > 0 ? undefined : RESERVED_MODELS * modelBytes;
+  const { kernels, allocate, release } = loadKernels(reservedBytes);
   let values: Float32Array;
   try {
     values = allocate(model.catalogue.length);

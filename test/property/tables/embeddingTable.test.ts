@@ -31,15 +31,21 @@ const anyNumber = fc.integer({ min: -64, max: 64 }).map((n) => n / 16);
 
 const anyTable = fc
   .record({
-    dim: fc.constantFrom(1, 2, 3, 70),
+    dim: fc.constantFrom(1, 2, 3, 5, 70),
     init: fc.constantFrom('zeros' as const, 'ones' as const, 'normal' as const, 'uniform' as const),
     maxRows: fc.constantFrom(12, 20, Number.POSITIVE_INFINITY),
     evict: fc.constantFrom('lastUse' as const, 'leastCount' as const),
     admitAfter: fc.constantFrom(1, 1, 2, 3),
     rule: fc.constantFrom(...rules),
     seed: fc.nat(1000),
+    isInside: fc.boolean(),
   })
-  .map(({ rule, seed, ...rest }) => ({ spec: { name: 'words', ...rest } satisfies TableSpec, rule, seed }));
+  .map(({ rule, seed, isInside, ...rest }) => ({
+    spec: { name: 'words', ...rest } satisfies TableSpec,
+    rule,
+    seed,
+    isInside,
+  }));
 
 const anyPush = fc.record({
   ids: fc.array(anyId, { maxLength: 12 }),
@@ -52,10 +58,12 @@ const anyPush = fc.record({
   read: fc.array(anyId, { minLength: 1, maxLength: 8 }),
 });
 
-const { kernels } = loadKernels();
-const allocate = (length: number): Float32Array => new Float32Array(length);
+const { kernels, allocate: allocateInside } = loadKernels();
+const allocateOutside = (length: number): Float32Array => new Float32Array(length);
 
-function tableOf(spec: TableSpec, rule: UpdateRule, seed: number): EmbeddingTable {
+/** `isInside`: its rows stand in the memory of the kernels. */
+function tableOf(spec: TableSpec, rule: UpdateRule, seed: number, isInside: boolean): EmbeddingTable {
+  const allocate = isInside ? allocateInside : allocateOutside;
   return new EmbeddingTable(spec, { rule, kernels, seed, allocate });
 }
 
@@ -75,31 +83,38 @@ function expectEqual(table: EmbeddingTable, model: TableModel, ids: readonly num
 describe('a table', () => {
   it('equals a Map, whatever is pushed, and readers see nothing of an update that is under way', () => {
     fc.assert(
-      fc.property(anyTable, fc.array(anyPush, { maxLength: 14 }), ({ spec, rule, seed }, pushes) => {
-        const table = tableOf(spec, rule, seed);
-        const model = new TableModel(spec, rule, seed);
-        for (const { ids, numbers, rate, factor, clipValue, slice, read } of pushes) {
-          const sorted = sortIds('ids', ids);
-          const given = Float32Array.from(
-            { length: ids.length * spec.dim },
-            (_, i) => numbers[i % numbers.length] as number,
-          );
-          const values = sumByRow(sorted, given, spec.dim);
-          const job: Job = table.begin({ words: sorted.words, values, factor, clipValue, rate }, slice < 1e9);
-          while (!job.run({ elements: slice }))
+      fc.property(
+        anyTable,
+        fc.array(anyPush, { maxLength: 14 }),
+        ({ spec, rule, seed, isInside }, pushes) => {
+          const table = tableOf(spec, rule, seed, isInside);
+          const model = new TableModel(spec, rule, seed);
+          for (const { ids, numbers, rate, factor, clipValue, slice, read } of pushes) {
+            const sorted = sortIds('ids', ids);
+            const given = Float32Array.from(
+              { length: ids.length * spec.dim },
+              (_, i) => numbers[i % numbers.length] as number,
+            );
+            const values = sumByRow(sorted, given, spec.dim);
+            const job: Job = table.begin(
+              { words: sorted.words, values, factor, clipValue, rate },
+              slice < 1e9,
+            );
+            while (!job.run({ elements: slice }))
+              expectEqual(table, model, [...read, ...ids, ...model.rows.keys()]);
+            table.end();
+            const gradient = new Map<number, Float32Array>();
+            for (let i = 0; i < sorted.count; i++) {
+              gradient.set(idAt(sorted.words, i), values.slice(i * spec.dim, (i + 1) * spec.dim));
+            }
+            model.update(gradient, rate, factor, clipValue);
             expectEqual(table, model, [...read, ...ids, ...model.rows.keys()]);
-          table.end();
-          const gradient = new Map<number, Float32Array>();
-          for (let i = 0; i < sorted.count; i++) {
-            gradient.set(idAt(sorted.words, i), values.slice(i * spec.dim, (i + 1) * spec.dim));
+            expect(table.rows).toBe(model.rows.size);
+            expect(table.counts.evicted).toBe(model.evicted);
+            expect(table.counts.notAdmitted).toBe(model.notAdmitted);
           }
-          model.update(gradient, rate, factor, clipValue);
-          expectEqual(table, model, [...read, ...ids, ...model.rows.keys()]);
-          expect(table.rows).toBe(model.rows.size);
-          expect(table.counts.evicted).toBe(model.evicted);
-          expect(table.counts.notAdmitted).toBe(model.notAdmitted);
-        }
-      }),
+        },
+      ),
       { seed: 1, numRuns: 400 },
     );
   });
