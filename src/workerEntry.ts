@@ -28,7 +28,7 @@ export type {
   Step,
   StepContext,
 } from './io/worker/training.js';
-export type { WatchOptions } from './io/worker/watch.js';
+export type { WatchOptions, WatchResult } from './io/worker/watch.js';
 export type { RowChanges, WatchRowsOptions } from './io/worker/watchRows.js';
 export type {
   OpenEvent,

@@ -157,6 +157,16 @@ describe('the session in bytes', () => {
     );
   });
 
+  test('what a copy lacks, in bytes', () => {
+    const at = page.pieces.findIndex((piece) => {
+      return piece.kind === 'heading' && piece.text === 'Copies of the parameters';
+    });
+    const block = page.pieces.slice(at).find((piece) => piece.kind === 'block');
+    const { message, payload } = decodeFrame(bytesOf(block?.text ?? ''));
+    expect(message).toMatchObject({ t: MessageType.pullResult, version: 9, spans: [1, 3, 4, 5], bytes: 12 });
+    expect([...new Float32Array(payload.buffer, payload.byteOffset, 3)]).toEqual([1, 2, 3]);
+  });
+
   test('a server answers the worker with exactly these bytes, and closes with 1000', () => {
     const server = exampleServer();
     const said: string[] = [];

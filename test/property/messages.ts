@@ -52,6 +52,13 @@ const byKind = new Map<FieldKind, fc.Arbitrary<unknown>>([
 ]);
 
 byKind.set(
+  FIELD_KINDS.spans,
+  fc
+    .uniqueArray(uint, { maxLength: 40 })
+    .map((ends) => ends.sort((a, b) => a - b).slice(0, ends.length - (ends.length % 2))),
+);
+
+byKind.set(
   FIELD_KINDS.rowCounts,
   fc
     .uniqueArray(fc.tuple(fc.integer({ min: 0, max: 63 }), count), {

@@ -10,6 +10,7 @@ import {
   MAX_ID_LENGTH,
   MAX_LAGGARDS,
   MAX_METRICS,
+  MAX_SPANS,
   MAX_TABLES,
   MAX_TENSORS,
   MAX_TEXT_LENGTH,
@@ -125,6 +126,16 @@ const uints: FieldKind = {
   encode: same,
 };
 
+/** Begin and end of each of some ranges, in order: not empty, and with something between two of them. */
+const spans: FieldKind = {
+  decode: (value): readonly number[] | undefined => {
+    if (!Array.isArray(value) || value.length > 2 * MAX_SPANS || value.length % 2 === 1) return undefined;
+    const isRising = value.every((each, i) => isUint(each) && (i === 0 || each > (value[i - 1] as number)));
+    return isRising ? (value as number[]) : undefined;
+  },
+  encode: same,
+};
+
 /** What a push covers: data set, epoch, data shard, its begin and end, from, to, lease. */
 const dataRange: FieldKind = {
   decode: (value): DataRange | undefined => {
@@ -191,6 +202,7 @@ export type FieldKindName =
   | 'laggards'
   | 'metrics'
   | 'uints'
+  | 'spans'
   | 'dataRange'
   | 'rowCounts'
   | 'tables';
@@ -212,6 +224,7 @@ export const FIELD_KINDS: Readonly<Record<FieldKindName, FieldKind>> = {
   laggards,
   metrics,
   uints,
+  spans,
   dataRange,
   rowCounts,
   tables,

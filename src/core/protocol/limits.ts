@@ -30,5 +30,7 @@ export const MAX_VALUE_DEPTH = 64;
 export const MAX_CLOCK: number = 2 ** 52;
 /** Most values in an input, item or result of a task, those in others too; elements of typed arrays don't count. */
 export const MAX_VALUES = 1_048_576;
+/** Most spans of the answer to a pull that has only what changed. */
+export const MAX_SPANS = 512;
 /** Most leases in one message. */
 export const MAX_LEASES = 512;

@@ -107,6 +107,10 @@ export interface Pull {
   readonly wait: boolean;
   /** With `wait`: newer by so many. Absent: 1. */
   readonly versions?: number | undefined;
+  /** With `wait`: milliseconds after which any version is enough. Absent: the time of every pull. */
+  readonly withinMs?: number | undefined;
+  /** With `consistent`: only what has changed since `ifNewerThan` need come, in at most so many spans. */
+  readonly spans?: number | undefined;
   /** False: chunks may be of different versions. */
   readonly consistent: boolean;
 }
@@ -191,6 +195,8 @@ export interface PullResult {
   /** Bytes of all chunks together. */
   readonly bytes: number;
   readonly notModified: boolean;
+  /** Begin and end of each span that comes, in elements of the selection, rising; absent: all comes. */
+  readonly spans?: readonly number[] | undefined;
 }
 
 /** The next bytes of the answer to pull `request`. */

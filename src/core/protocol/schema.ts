@@ -53,7 +53,7 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     schema(
       'Pull',
       'request:uint training:boolean clock:uint tensors?:tensorSet ifNewerThan?:stamp wait:boolean ' +
-        'consistent:boolean versions?:count',
+        'consistent:boolean versions?:count withinMs?:uint spans?:count',
     ),
   ],
   [MessageType.cancel, schema('Cancel', 'request:uint')],
@@ -115,7 +115,7 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
     MessageType.pullResult,
     schema(
       'PullResult',
-      'request:uint version:uint clock:uint minClock:uint bytes:uint notModified:boolean',
+      'request:uint version:uint clock:uint minClock:uint bytes:uint notModified:boolean spans?:spans',
       true,
     ),
   ],

@@ -3,12 +3,13 @@
  * a copy. Whether a pull may be answered is decided before.
  */
 import { invariant } from '../base/invariant.js';
+import { MAX_SPANS } from '../protocol/limits.js';
 import { MessageType, type Pull } from '../protocol/messages.js';
 import type { PullRows } from '../protocol/rowMessages.js';
 import type { EmbeddingTable } from '../table/embeddingTable.js';
 import { type Budget, type Job, JobThen, SLICE_ELEMENTS } from '../table/job.js';
 import type { Pin } from '../table/versionStore.js';
-import { rangeSelection, type Selection } from '../tensor/catalogue.js';
+import { rangeSelection, type Selection, spanSelection } from '../tensor/catalogue.js';
 import { holdMs, isOverdue, MAKE_ROOM_MS } from './contention.js';
 import type { CoreContext } from './context.js';
 import type { IncomingIds } from './incomingIds.js';
@@ -74,7 +75,7 @@ export class PullAnswers {
     const pin = current ?? versions.pinOld(suits, now, isGuest);
     if (pin === undefined) return false;
     const release = (): void => versions.release(pin, isGuest);
-    this.#send(pull, { selection: pull.selection, pin, holds: 'version', release });
+    this.#send(pull, { ...this.#partOf(pull), pin, holds: 'version', release });
     return true;
   }
 
@@ -102,6 +103,20 @@ export class PullAnswers {
     };
     this.#send(pull, { selection: rangeSelection(values.length), pin, holds: 'nothing', release });
     return true;
+  }
+
+  /** What is sent: all, or what the asker's copy lacks. Of an older version that is read, too, nothing can be missing. */
+  #partOf({ selection, message }: DensePull): Pick<PullAnswer, 'selection' | 'spans'> {
+    const { spans: max, ifNewerThan } = message;
+    if (max === undefined) return { selection };
+    const { changes, versions } = this.#context.state.table;
+    changes.watch(versions.version);
+    const isKnown =
+      ifNewerThan?.incarnation === this.#context.options.incarnation &&
+      ifNewerThan.version <= versions.version;
+    const most = Math.min(max, MAX_SPANS);
+    const spans = isKnown ? changes.since(ifNewerThan.version, selection, most) : undefined;
+    return spans === undefined ? { selection } : { selection: spanSelection(selection, spans), spans };
   }
 
   /** Connections whose answers hold what others wait for, and take too long. */
@@ -246,7 +261,7 @@ export class PullAnswers {
 
   #send(
     { session, connection, message }: DensePull | RowPull,
-    what: Pick<PullAnswer, 'selection' | 'pin' | 'holds' | 'release'>,
+    what: Pick<PullAnswer, 'selection' | 'spans' | 'pin' | 'holds' | 'release'>,
   ): void {
     const { state, options } = this.#context;
     // A long read may end when the connection is gone: what is sent to it goes nowhere.

@@ -19,6 +19,8 @@ export interface PullAnswer {
   readonly clock: number;
   readonly minClock: number;
   readonly selection: Selection;
+  /** Of what was asked for, where the selection stands; undefined: it is all of it. */
+  readonly spans?: readonly number[] | undefined;
   /** The version that is sent; undefined: the current one at each chunk. */
   readonly pin: Pin | undefined;
   /** What it holds that others may wait for. */
@@ -86,8 +88,8 @@ export class PullStream implements OutgoingStream {
   }
 
   #result(version: number): PullResult {
-    const { request, clock, minClock, selection } = this.answer;
+    const { request, clock, minClock, selection, spans } = this.answer;
     const bytes = selection.length * 4;
-    return { t: MessageType.pullResult, request, version, clock, minClock, bytes, notModified: false };
+    return { t: MessageType.pullResult, request, version, clock, minClock, bytes, notModified: false, spans };
   }
 }

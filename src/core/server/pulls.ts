@@ -20,9 +20,13 @@ const NOTICE_AFTER_MS = 100;
 /** How often a waiting worker is told again, if the laggards have changed. */
 const NOTICE_EVERY_MS = 1000;
 
+const PAST = Number.NEGATIVE_INFINITY;
+
 interface Waiting {
   readonly since: number;
   deadline: number;
+  /** When a pull that waits for news will take any, or none; −Infinity: it is past. */
+  enoughAt: number;
   noticeAt: number;
   lastNotice: string;
   /** Why it began to wait. */
@@ -71,7 +75,7 @@ export class PullDesk {
   /** Answers `message` now or keeps it. Throws the typed error that refuses it. */
   ask(session: Session, connection: number, message: Pull): void {
     const selection = this.#context.state.table.catalogue.select(message.tensors);
-    this.#take({ session, connection, message, selection, ...this.#newWait() });
+    this.#take({ session, connection, message, selection, ...this.#newWait(message.withinMs) });
   }
 
   /** Answers a pull of rows now or keeps it. */
@@ -79,11 +83,12 @@ export class PullDesk {
     this.#take({ session, connection, message: rows.message, rows, ...this.#newWait() });
   }
 
-  #newWait(): Waiting {
+  #newWait(withinMs = Number.POSITIVE_INFINITY): Waiting {
     const { options, now } = this.#context;
     return {
       since: now,
       deadline: now + options.limits.pullTimeoutMs,
+      enoughAt: now + withinMs,
       noticeAt: now + NOTICE_AFTER_MS,
       lastNotice: '',
       reason: undefined,
@@ -131,14 +136,23 @@ export class PullDesk {
 
   /** The server has paused for so long: nobody could do anything about what a pull waits for. */
   postpone(pausedMs: number): void {
-    for (const pull of this.#waiting) pull.deadline += pausedMs;
+    for (const pull of this.#waiting) {
+      pull.deadline += pausedMs;
+      pull.enoughAt += pausedMs;
+    }
   }
 
   /** Ends pulls that have waited too long, and tells those that wait whom they wait for. */
   onTick(): void {
     const { now } = this.#context;
     // Whom it waited for may just have been evicted.
-    if (this.#context.isDirty) this.reconsider();
+    let isDue = this.#context.isDirty;
+    for (const pull of this.#waiting) {
+      if (pull.enoughAt > now || pull.enoughAt === PAST) continue;
+      pull.enoughAt = PAST;
+      isDue = true;
+    }
+    if (isDue) this.reconsider();
     for (const pull of this.#waiting) {
       if (now >= pull.deadline) this.#expire(pull);
       else if (now >= pull.noticeAt) this.#notify(pull);
@@ -171,7 +185,9 @@ export class PullDesk {
   /** When `onTick` has something to do. */
   nextTickAt(): number {
     let at = this.watches.nextTickAt();
-    for (const pull of this.#waiting) at = Math.min(at, pull.deadline, pull.noticeAt);
+    for (const { deadline, noticeAt, enoughAt } of this.#waiting) {
+      at = Math.min(at, deadline, noticeAt, enoughAt === PAST ? deadline : enoughAt);
+    }
     return at;
   }
 
@@ -204,7 +220,8 @@ export class PullDesk {
   #reasonToWait(pull: WaitingPull): WaitReason | undefined {
     const { state, options } = this.#context;
     const { message } = pull;
-    if (message.t === MessageType.pull && this.#answers.isEarly(message)) return 'change';
+    const isPatient = pull.enoughAt !== PAST;
+    if (message.t === MessageType.pull && isPatient && this.#answers.isEarly(message)) return 'change';
     if (!message.training) return undefined;
     this.#isGateOpen ||= state.joinedWorkers >= options.minWorkers;
     if (!this.#isGateOpen) return 'minWorkers';

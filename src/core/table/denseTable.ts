@@ -8,6 +8,7 @@ import { type LearningRate, learningRateAt } from '../optim/learningRate.js';
 import type { Optimizer, ScalarState, UpdateRule } from '../optim/optimizer.js';
 import { isUserOptimizer, learningRateOf, updateRuleOf } from '../optim/updateRule.js';
 import type { Catalogue, CatalogueEntry } from '../tensor/catalogue.js';
+import { ChangeMarks } from './changeMarks.js';
 import { IN_PLACE_ELEMENTS, type Job, RangeJob } from './job.js';
 import { type DenseUpdate, UpdateJob } from './updateJob.js';
 import { UpdateUndo } from './updateUndo.js';
@@ -40,6 +41,8 @@ export interface DenseTableOptions {
 /** Dense parameters with their optimizer state. */
 export class DenseTable {
   readonly catalogue: Catalogue;
+  /** When what was changed, for those who keep copies. */
+  readonly changes: ChangeMarks;
   readonly versions: VersionStore;
   readonly kernels: Kernels;
   /** Group 0 is the server's optimizer; the others belong to single tensors. */
@@ -63,7 +66,9 @@ export class DenseTable {
     this.kernels = options.kernels;
     this.#allocate = options.allocate;
     this.scratch = options.allocate(SCRATCH_ELEMENTS);
-    this.versions = new VersionStore(options.values, options.pinnedVersions, options.allocate);
+    const { values, pinnedVersions, allocate } = options;
+    this.changes = new ChangeMarks(this.catalogue);
+    this.versions = new VersionStore(values, pinnedVersions, allocate, this.changes);
     this.groups.push(groupOf(options.optimizer));
     this.groupOf = this.catalogue.entries.map((entry) => {
       const own = options.ownOptimizers.get(entry.name);
@@ -131,6 +136,8 @@ export class DenseTable {
     if (mayThrow) this.#undo ??= new UpdateUndo(this.kernels, this.#allocate);
     else this.#undo = undefined;
     const { current: source, missing } = versions;
+    // Elsewhere than in place the values before are there to compare with.
+    this.changes.begin(source !== target);
     return new UpdateJob(this, update, { source, target, missing, undo: this.#undo });
   }
 

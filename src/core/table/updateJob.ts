@@ -10,6 +10,7 @@
 import type { Kernels } from '../kernels/kernels.js';
 import type { ScalarState, UpdateRule } from '../optim/optimizer.js';
 import type { Catalogue, CatalogueEntry, Selection } from '../tensor/catalogue.js';
+import type { ChangeMarks } from './changeMarks.js';
 import type { Budget, Job } from './job.js';
 import type { UpdateUndo } from './updateUndo.js';
 
@@ -38,6 +39,7 @@ export interface UpdatedTable {
   readonly scalars: readonly ScalarState[];
   /** A small area for gradients that are scaled or clipped. */
   readonly scratch: Float32Array;
+  readonly changes: ChangeMarks;
   ruleOf(entry: CatalogueEntry): UpdateRule;
 }
 
@@ -168,6 +170,7 @@ export class UpdateJob implements Job {
       scalars: table.scalars[entry.index] as number[],
       learningRate: this.#rateOf(entry),
     });
+    table.changes.compare(this.#source, this.#target, from, end);
   }
 }
 

@@ -9,6 +9,7 @@
  * `maxGuestVersions` bounds how many they hold.
  */
 import { invariant } from '../base/invariant.js';
+import type { ChangeMarks } from './changeMarks.js';
 import { Differences } from './differences.js';
 
 /** One version that readers hold. */
@@ -44,14 +45,22 @@ export class VersionStore {
   /** Tensors that the update changes; undefined: any. */
   #changed: readonly number[] | undefined;
   readonly #differences = new Differences();
+  readonly #marks: ChangeMarks | undefined;
   /** How many versions may have guests among their readers; lowering it ends no hold. */
   maxGuestVersions: number;
 
-  constructor(values: Float32Array, maxPinned: number, allocate: (length: number) => Float32Array) {
+  /** `marks` are told what each version changes. */
+  constructor(
+    values: Float32Array,
+    maxPinned: number,
+    allocate: (length: number) => Float32Array,
+    marks?: ChangeMarks,
+  ) {
     this.#head = unread(values, 0, 0);
     this.#maxPinned = maxPinned;
     this.maxGuestVersions = maxPinned;
     this.#allocate = allocate;
+    this.#marks = marks;
     this.#differences.restart(values);
   }
 
@@ -85,6 +94,7 @@ export class VersionStore {
     invariant(this.pinnedVersions === 0 && this.#target === undefined, 'reset of versions in use');
     this.#head.version = version;
     this.#differences.restart(this.#head.values);
+    this.#marks?.published(version, undefined);
   }
 
   /**
@@ -136,6 +146,7 @@ export class VersionStore {
   begin(mayWriteInPlace: boolean, changed?: readonly number[]): Float32Array {
     invariant(this.#target === undefined, 'two updates at once');
     this.#changed = changed;
+    this.#marks?.begin(false);
     const hasRoom = this.#free.length > 0 || this.#oldArrays < this.#maxPinned;
     if (this.#isRead || (!mayWriteInPlace && hasRoom)) {
       this.#target = this.#free.pop() ?? this.#allocate(this.#head.values.length);
@@ -156,6 +167,7 @@ export class VersionStore {
     invariant(target !== undefined, 'publish without begin');
     this.#target = undefined;
     this.#differences.published(target, this.#changed);
+    this.#marks?.published(version, this.#changed);
     const before = this.#head;
     if (target === before.values) {
       before.version = version;

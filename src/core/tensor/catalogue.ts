@@ -138,6 +138,17 @@ export function rangeSelection(length: number): Selection {
   return new Selection([{ ...NO_TENSOR, shape: [length], length }]);
 }
 
+/** The elements of `selection` that lie in `spans`: begin and end of each, in elements of it, rising. */
+export function spanSelection(selection: Selection, spans: readonly number[]): Selection {
+  const pieces: CatalogueEntry[] = [];
+  for (let i = 0; i < spans.length; i += 2) {
+    selection.forEachPiece(spans[i] as number, spans[i + 1] as number, (offset, _at, length) => {
+      pieces.push({ ...NO_TENSOR, shape: [length], offset, length });
+    });
+  }
+  return new Selection(pieces);
+}
+
 const NO_TENSOR = { name: '', dtype: 'float32', trainable: false, index: 0, offset: 0, start: 0 } as const;
 
 /** A contiguous run of elements of the flat range, and where it stands in a selection. */

@@ -97,7 +97,14 @@ export interface PullCommand {
   readonly wait: boolean;
   /** With `wait`: for a version that is newer by so many. Default 1. */
   readonly versions?: number | undefined;
+  /** With `wait`: milliseconds after which any version is enough. Default: the server's `pullTimeoutMs`. */
+  readonly withinMs?: number | undefined;
   readonly consistent: boolean;
+  /**
+   * `into` is a copy of what was pulled as this (empty: of nothing yet), instead of `ifNewerThan`: what has not changed
+   * since stays there. Until the pull is answered, and if it fails, the copy is of no version.
+   */
+  readonly copyOf?: PulledFrom | undefined;
   /** Bound of the wait for the server's answer, and of each pause within it; Infinity: none. */
   readonly timeoutMs: number;
   /** Whether that goes on while there is no connection, which has a bound of its own (`maxOfflineMs`). Default true. */
@@ -226,6 +233,8 @@ export interface AskAnswer {
 export interface PullAnswer {
   /** One array per tensor asked for; undefined if not modified. */
   readonly arrays: readonly Float32Array[] | undefined;
+  /** With `copyOf`: positions, among the tensors asked for, of those that something came of; undefined: all. */
+  readonly changed?: readonly number[] | undefined;
   /** The lowest version among the bytes. */
   readonly version: number;
   /** The same for each server, for the push of a gradient that is computed from it. */

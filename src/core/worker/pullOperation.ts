@@ -7,6 +7,7 @@
  *            └──────────────────────────┘ (the connection was lost)
  */
 import { type Laggard, PsError } from '../base/errors.js';
+import { MAX_SPANS } from '../protocol/limits.js';
 import type { Pull, PullChunk, PullResult, WaitReason } from '../protocol/messages.js';
 import { MessageType } from '../protocol/messages.js';
 import { bytesOf } from '../protocol/modelStream.js';
@@ -15,6 +16,7 @@ import type { VersionStamp } from '../protocol/versionStamp.js';
 import type { CatalogueEntry } from '../tensor/catalogue.js';
 import type { PullAnswer, PullCommand } from './events.js';
 import { describeLaggards, unexpected } from './faults.js';
+import { SpannedRange, touchedBy } from './spannedRange.js';
 import { TensorRange } from './tensorRange.js';
 
 const NO_BYTES = new Uint8Array(0);
@@ -34,6 +36,10 @@ export class PullOperation {
   /** The clock that it is for; undefined: not asked yet. */
   #clock: number | undefined;
   #range: TensorRange | undefined;
+  /** Where the answer goes: all of the range, or some of it. */
+  #target: TensorRange | SpannedRange | undefined;
+  /** Another version's bytes, of everything, have begun to come over the copy. */
+  #isSpoiled = false;
   #result: PullResult | undefined;
   #received = 0;
   #scratch = NO_BYTES;
@@ -63,7 +69,17 @@ export class PullOperation {
    * that the command says, and stays for it when it is asked again.
    */
   ask(wire: number, clock: number, ifNewerThan: VersionStamp | undefined, now: number): Pull | PullRows {
-    const { tensors, rows, training, ahead = 0, wait, versions, consistent, timeoutMs } = this.command;
+    const {
+      tensors,
+      rows,
+      training,
+      ahead = 0,
+      wait,
+      versions,
+      withinMs,
+      consistent,
+      timeoutMs,
+    } = this.command;
     // The time in which it waited for its turn is not the server's. Being asked again is a new start for some only.
     if (this.#clock === undefined || !this.#countsOffline) this.#deadline = now + timeoutMs;
     this.#clock ??= clock + ahead;
@@ -91,7 +107,14 @@ export class PullOperation {
       wait: wait && isConditional,
       consistent,
       versions,
+      withinMs,
+      spans: this.command.copyOf === undefined ? undefined : MAX_SPANS,
     };
+  }
+
+  /** What the caller's copy is; undefined: it has none. */
+  get copied(): VersionStamp | undefined {
+    return this.#isSpoiled ? undefined : this.command.copyOf?.[0];
   }
 
   /** Bytes of the ids that go with the message; undefined: none do. */
@@ -104,6 +127,7 @@ export class PullOperation {
   rewind(): void {
     this.isSent = false;
     this.#result = undefined;
+    this.#target = undefined;
     this.#received = 0;
     this.#waiting = undefined;
   }
@@ -116,16 +140,17 @@ export class PullOperation {
   /** Takes the head of the answer; true if it is complete. Throws `PS_PROTOCOL` if it does not fit. */
   begin(result: PullResult, payload: Uint8Array, now: number): boolean {
     if (this.#result !== undefined) throw unexpected('a second answer to one pull');
-    if (result.notModified && this.command.ifNewerThan === undefined) {
+    if (result.notModified && (this.command.ifNewerThan ?? this.copied) === undefined) {
       throw unexpected('"not modified" for an unconditional pull');
     }
     this.#waiting = undefined;
     this.#result = result;
     this.#version = result.version;
     if (result.notModified) return true;
-    const range = this.#destination();
-    if (result.bytes !== range.byteLength) {
-      throw unexpected(`${result.bytes} bytes for tensors of ${range.byteLength}`);
+    this.#target = this.#targetOf(result);
+    this.#isSpoiled ||= result.spans === undefined;
+    if (result.bytes !== this.#target.byteLength) {
+      throw unexpected(`${result.bytes} bytes for tensors of ${this.#target.byteLength}`);
     }
     return this.#take(payload, now);
   }
@@ -147,8 +172,11 @@ export class PullOperation {
       ? this.#result === undefined && !message.notModified
       : message.offset === this.#received;
     if (!isNext || (!isHead && this.#result === undefined)) return undefined;
-    const place = this.#destination().view(this.#received, this.#received + bytes);
-    if (place !== undefined || bytes > this.#destination().byteLength) return place;
+    // Bytes may come before it is known whether the message is whole: a copy is not to have them then.
+    if (isHead && this.command.copyOf !== undefined) return undefined;
+    const target = this.#target ?? this.#destination();
+    const place = target.view(this.#received, this.#received + bytes);
+    if (place !== undefined || bytes > target.byteLength) return place;
     // It belongs to several arrays: it is moved there as soon as it has come, and the next may come here too.
     if (this.#scratch.length < bytes) this.#scratch = new Uint8Array(bytes);
     return this.#scratch.subarray(0, bytes);
@@ -168,7 +196,8 @@ export class PullOperation {
   answer(stamp: VersionStamp): PullAnswer {
     const { clock = 0, minClock = 0, bytes = 0, notModified = false } = this.#result ?? {};
     return {
-      arrays: notModified ? undefined : this.#range?.arrays,
+      arrays: notModified ? undefined : this.#destination().arrays,
+      changed: this.#changed(),
       version: this.#version,
       pulled: [stamp],
       clock,
@@ -195,6 +224,24 @@ export class PullOperation {
     return new PsError('PS_PULL_TIMEOUT', `${limit}: ${text}`, { details: { laggards } });
   }
 
+  /** Throws `PS_PROTOCOL` for spans that were not asked for, or lie elsewhere. */
+  #targetOf({ spans }: PullResult): TensorRange | SpannedRange {
+    const range = this.#destination();
+    if (spans === undefined) return range;
+    const isAsked = this.copied !== undefined && 4 * (spans.at(-1) ?? 0) <= range.byteLength;
+    if (!isAsked) throw unexpected('a part of the parameters that was not asked for');
+    return new SpannedRange(range, spans);
+  }
+
+  #changed(): readonly number[] | undefined {
+    const spans = this.#result?.spans;
+    if (spans === undefined) return undefined;
+    return touchedBy(
+      spans,
+      this.#entries.map(({ length }) => length),
+    );
+  }
+
   /** The caller's arrays, or new ones that stand one behind the other, so that a chunk is one copy. */
   #destination(): TensorRange {
     if (this.#range !== undefined) return this.#range;
@@ -213,12 +260,12 @@ export class PullOperation {
   }
 
   #take(payload: Uint8Array, now: number): boolean {
-    const range = this.#range as TensorRange;
-    if (this.#received + payload.length > range.byteLength)
+    const target = this.#target as TensorRange | SpannedRange;
+    if (this.#received + payload.length > target.byteLength)
       throw unexpected('more bytes than were announced');
-    range.write(this.#received, payload);
+    target.write(this.#received, payload);
     this.#received += payload.length;
     this.#deadline = now + this.command.timeoutMs;
-    return this.#received === range.byteLength;
+    return this.#received === target.byteLength;
   }
 }

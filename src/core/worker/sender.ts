@@ -156,7 +156,7 @@ export class Sender {
     const { training, ifNewerThan } = pull.command;
     if (training) this.#setInTable(true);
     const stamp: VersionStamp | undefined =
-      ifNewerThan === undefined ? undefined : versions.find(ifNewerThan);
+      pull.copied ?? (ifNewerThan === undefined ? undefined : versions.find(ifNewerThan));
     const message = pull.ask(++this.#lastWire, clock.aimed, stamp, now);
     const { ids } = pull;
     if (ids === undefined || ids.length <= Math.min(COPIED_BYTES, link.chunkBytes)) {

@@ -62,7 +62,10 @@ export interface TickResult {
 }
 
 /** How the worker pulls, whoever asks. */
-export type PullManner = Pick<PullCommand, 'training' | 'wait' | 'versions' | 'timeoutMs' | 'countsOffline'>;
+export type PullManner = Pick<
+  PullCommand,
+  'training' | 'wait' | 'versions' | 'withinMs' | 'timeoutMs' | 'countsOffline'
+>;
 
 /** Pulls `names`. Throws `PS_UNKNOWN_TENSOR`, `PS_WRONG_LENGTH`, `PS_INVALID_ARGUMENT`. */
 export function callPull<P>(

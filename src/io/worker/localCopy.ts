@@ -8,8 +8,8 @@ import { invalidArgument, PsError } from '../../core/base/errors.js';
 import type { Tensor } from '../../core/tensor/tensor.js';
 import { monotonicNow } from '../time.js';
 import { quiet, sleep } from './abort.js';
-import type { NotModified, PullOptions, PullResult } from './calls.js';
 import { RowCopies, RowCopy } from './rowCopy.js';
+import type { WatchOptions, WatchResult } from './watch.js';
 import type { RowChanges, WatchRowsOptions } from './watchRows.js';
 
 /** What to copy, and how fresh it is to be. */
@@ -25,10 +25,10 @@ export interface LocalCopyOptions {
 /** The worker that a copy asks. */
 export interface CopiedFrom {
   readonly readOnly: boolean;
-  pull(
+  watch(
     names: readonly string[] | undefined,
-    options: PullOptions<never>,
-  ): Promise<PullResult<unknown> | NotModified>;
+    options: WatchOptions,
+  ): AsyncGenerator<Pick<WatchResult<unknown>, 'tensors' | 'version'>, void, undefined>;
   watchRows(table: string, options: WatchRowsOptions): AsyncGenerator<RowChanges, void, undefined>;
 }
 
@@ -65,8 +65,10 @@ export class LocalCopy implements AsyncDisposable {
     this.#worker = worker;
     this.#withinMs = withinMs;
     const loops: Promise<void>[] = [];
-    if (parameters === undefined || parameters.length > 0) loops.push(this.#copyTensors(parameters));
-    for (const table of tables) loops.push(this.#copyTable(table));
+    if (parameters === undefined || parameters.length > 0) {
+      loops.push(this.#keep((part) => this.#copyTensors(part, parameters)));
+    }
+    for (const table of tables) loops.push(this.#keep((part) => this.#copyTable(part, table)));
     const ended = Promise.all(loops).then(() => undefined);
     this.ready = quiet(
       new Promise<void>((resolve, reject) => {
@@ -120,10 +122,20 @@ export class LocalCopy implements AsyncDisposable {
     return this.close();
   }
 
-  #newPart(): Part {
-    const part = { freshAt: undefined, version: 0 };
+  /** Copies a part until the end; again after what passes, such as a server that is not there yet. */
+  async #keep(copy: (part: Part) => Promise<void>): Promise<void> {
+    const part: Part = { freshAt: undefined, version: 0 };
     this.#parts.push(part);
-    return part;
+    const { signal } = this.#end;
+    for (let isOver = false; !isOver && !signal.aborted; ) {
+      try {
+        await copy(part);
+        isOver = true;
+      } catch (error) {
+        if (!(error instanceof PsError && error.retryable)) throw error;
+        await sleep(this.#withinMs, signal).catch(() => {});
+      }
+    }
   }
 
   #isFresh(part: Part, freshAt: number): void {
@@ -131,33 +143,24 @@ export class LocalCopy implements AsyncDisposable {
     if (this.#parts.every(({ freshAt }) => freshAt !== undefined)) this.#becomeReady();
   }
 
-  /** Parameters that have changed come whole: nearly every update changes nearly all of them. */
-  async #copyTensors(names: readonly string[] | undefined): Promise<void> {
-    const part = this.#newPart();
-    const { signal } = this.#end;
-    while (!signal.aborted) {
-      const known = part.freshAt === undefined ? {} : { ifNewerThan: part.version };
-      try {
-        const result = await this.#worker.pull(names, { ...known, signal });
-        if (result.modified) this.#tensors = result.tensors as Readonly<Record<string, Tensor>>;
-        part.version = result.version;
-        this.#isFresh(part, monotonicNow());
-      } catch (error) {
-        if (isClosed(error)) return;
-        if (!(error instanceof PsError && error.retryable)) throw error;
-      }
-      await sleep(this.#withinMs, signal).catch(() => {});
+  /** Only what has changed is replaced. */
+  async #copyTensors(part: Part, names: readonly string[] | undefined): Promise<void> {
+    const options = { withinMs: this.#withinMs, signal: this.#end.signal };
+    for await (const { tensors, version } of this.#worker.watch(names, options)) {
+      this.#tensors = tensors as Readonly<Record<string, Tensor>>;
+      part.version = version;
+      this.#isFresh(part, monotonicNow());
     }
   }
 
   /** A copy that has to begin anew is served until the new one is complete. */
-  async #copyTable(table: string): Promise<void> {
-    const part = this.#newPart();
+  async #copyTable(part: Part, table: string): Promise<void> {
     const options = { withinMs: this.#withinMs, signal: this.#end.signal };
     // For each shard: its rows as they come, its rows as they are served, and how fresh those are.
     const coming: RowCopy[] = [];
     const served: RowCopy[] = [];
     const fresh: Part[] = [];
+    let isOther = false;
     for await (const { shard, shards, ...changes } of this.#worker.watchRows(table, options)) {
       if (changes.isWhole) coming[shard] = new RowCopy(changes.dim);
       const copy = coming[shard] as RowCopy;
@@ -165,18 +168,14 @@ export class LocalCopy implements AsyncDisposable {
       copy.delete(changes.gone);
       if (!changes.isComplete) continue;
       fresh[shard] = { freshAt: monotonicNow(), version: changes.version };
-      if (served[shard] !== copy) {
-        served[shard] = copy;
-        this.#tables.set(table, new RowCopies(changes.dim, Object.values(served)));
-      }
+      isOther ||= served[shard] !== copy;
+      served[shard] = copy;
       const parts = Object.values(fresh);
       if (parts.length < shards) continue;
+      if (isOther) this.#tables.set(table, new RowCopies(changes.dim, Object.values(served)));
+      isOther = false;
       part.version = Math.min(...parts.map(({ version }) => version));
       this.#isFresh(part, Math.min(...parts.map(({ freshAt }) => freshAt as number)));
     }
   }
-}
-
-function isClosed(error: unknown): boolean {
-  return error instanceof PsError && (error.code === 'PS_CLOSED' || error.code === 'PS_ABORTED');
 }

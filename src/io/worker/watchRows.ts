@@ -1,11 +1,11 @@
 /** `watchRows`: asks again and again what has changed in a sparse table. It holds nothing but how far it is. */
-import { invalidArgument, PsError } from '../../core/base/errors.js';
+import { PsError } from '../../core/base/errors.js';
 import { floatsOf } from '../../core/protocol/modelStream.js';
 import type { Catalogue } from '../../core/tensor/catalogue.js';
 import type { AskAnswer, RowWatch, RowWatchAnswer } from '../../core/worker/events.js';
 import { merged } from './merged.js';
 import { findTable } from './rows.js';
-import { type Asker, checkVersions, isEnd, type WatchOptions } from './watch.js';
+import { type Asker, checkBounds, isEnd, type WatchOptions } from './watch.js';
 import type { WorkerHost } from './workerHost.js';
 
 /** How fresh rows are to be kept. */
@@ -96,18 +96,6 @@ async function* watchShard(
     wait = !said.more;
     yield { ...changesOf(said, answer.bytes, dim), shard: server, shards: servers };
   }
-}
-
-function checkBounds({
-  withinMs,
-  withinVersions,
-}: WatchRowsOptions): Pick<RowWatch, 'withinMs' | 'versions'> {
-  if (withinMs !== undefined && !(typeof withinMs === 'number' && withinMs >= 0)) {
-    throw invalidArgument('withinMs', withinMs, 'a number from 0');
-  }
-  const versions = withinVersions ?? (withinMs === undefined ? 1 : Number.MAX_SAFE_INTEGER);
-  checkVersions(versions);
-  return { versions, withinMs: withinMs === undefined ? undefined : Math.min(Math.ceil(withinMs), 2 ** 31) };
 }
 
 function changesOf(

@@ -47,7 +47,7 @@ import {
   runSteps,
   type Step,
 } from './training.js';
-import { type Asker, type WatchOptions, watchParameters } from './watch.js';
+import { type Asker, type WatchOptions, type WatchResult, watchParameters } from './watch.js';
 import { type RowChanges, type WatchRowsOptions, watchTable } from './watchRows.js';
 import { eventOf, type StepEvent, tellListeners, type WorkerEvents } from './workerEvents.js';
 import type { WorkerHost } from './workerHost.js';
@@ -203,13 +203,13 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   }
 
   /**
-   * Fresh parameters, now and whenever there is a newer version, in fresh arrays; versions in between are
-   * passed over. It holds nobody back. Ends when the worker is closed or `signal` is aborted.
+   * The parameters, now and whenever there is a newer version; only what has changed is sent, and versions in between
+   * are passed over. It holds nobody back. Ends when the worker is closed or `signal` is aborted.
    */
   watch<N extends keyof P & string>(
     names?: readonly N[],
     options: WatchOptions = {},
-  ): AsyncGenerator<PullResult<TensorsOf<Pick<P, N>>>, void, undefined> {
+  ): AsyncGenerator<WatchResult<TensorsOf<Pick<P, N>>>, void, undefined> {
     return watchParameters<Pick<P, N>>(this.#asker, names, options);
   }
 

@@ -3,13 +3,16 @@
  * and never stands in anyone's way.
  */
 import { PsError } from '../../core/base/errors.js';
-import type { PullAnswer } from '../../core/worker/events.js';
+import type { Catalogue } from '../../core/tensor/catalogue.js';
+import type { PullAnswer, PulledFrom } from '../../core/worker/events.js';
 import type { SimWorker } from '../cluster/simWorker.js';
 
 /** What a reader is told to do, and who is told what it read. */
 export interface ReaderOwner {
   /** Each pull waits for a version newer than the last. */
   readonly isWatching: boolean;
+  /** Watching: it asks for what has changed, into what it has. */
+  readonly keepsCopy: boolean;
   /** Its pulls need not be of one version. */
   readonly isConsistent: boolean;
   readonly pullTimeoutMs: number;
@@ -24,6 +27,9 @@ export class ReaderProgram {
   readonly #worker: SimWorker;
   readonly #owner: ReaderOwner;
   #version: number | undefined;
+  /** What its copy is. */
+  #pulled: PulledFrom = [];
+  #copy: readonly Float32Array[] | undefined;
   #request: number | undefined;
   #isStopped = false;
 
@@ -47,15 +53,18 @@ export class ReaderProgram {
   }
 
   #pull(): void {
-    const { isWatching, isConsistent, pullTimeoutMs } = this.#owner;
+    const { isWatching, keepsCopy, isConsistent, pullTimeoutMs } = this.#owner;
     const ifNewerThan = isWatching ? this.#version : undefined;
+    const copyOf = isWatching && keepsCopy ? this.#pulled : undefined;
+    this.#pulled = [];
     this.#request = this.#worker.call(
       {
         kind: 'pull',
         tensors: undefined,
-        into: undefined,
+        into: copyOf === undefined ? undefined : this.#destination(),
         training: false,
-        ifNewerThan,
+        ifNewerThan: copyOf === undefined ? ifNewerThan : undefined,
+        copyOf,
         wait: ifNewerThan !== undefined,
         consistent: isConsistent,
         timeoutMs: pullTimeoutMs,
@@ -65,12 +74,19 @@ export class ReaderProgram {
         if (error === undefined) {
           const answer = value as PullAnswer;
           this.#version = answer.version;
+          this.#pulled = answer.arrays === undefined ? (copyOf ?? []) : answer.pulled;
           this.#owner.onPulled(answer, ifNewerThan);
         }
         if (this.#isStopped || this.#worker.core.hasEnded) this.#end();
         else this.#worker.process.after(this.#owner.pauseMs(), () => this.#next());
       },
     );
+  }
+
+  #destination(): readonly Float32Array[] {
+    const { entries } = this.#worker.core.catalogue as Catalogue;
+    this.#copy ??= entries.map(({ length }) => new Float32Array(length));
+    return this.#copy;
   }
 
   #next(): void {

@@ -215,9 +215,11 @@ function computedStep(plan: WorkerPlan, random: Random, shares: (share: number) 
 }
 
 function readerOwner({ worker, plan, random, checks }: ProgramContext): ReaderOwner {
+  const isConsistent = random.nextInt(3) > 0;
   return {
     isWatching: plan.role === 'watcher',
-    isConsistent: random.nextInt(3) > 0,
+    keepsCopy: isConsistent && random.fork('copy').nextInt(2) === 0,
+    isConsistent,
     pullTimeoutMs: PULL_TIMEOUT_MS,
     pauseMs: () => 1 + random.nextInt(30),
     onPulled(answer, newerThan) {

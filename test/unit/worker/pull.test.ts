@@ -305,3 +305,91 @@ describe('a pull for a later step', () => {
     expect(clocks()).toEqual([2, 3]);
   });
 });
+
+describe('a pull into a copy', () => {
+  const since = [{ incarnation: 'life-1', version: 4 }];
+  const copyOf = (h: Harness, pulled = since) => {
+    const into = [new Float32Array(6).fill(-1), new Float32Array(4).fill(-1), new Float32Array(1).fill(-1)];
+    const request = h.pull({ training: false, into, copyOf: pulled });
+    return { request, values: () => into.flatMap((each) => [...each]) };
+  };
+  const bytes = (...values: number[]) => bytesOf(Float32Array.from(values));
+
+  it('names what it has, and writes what has changed over it, wherever it is cut', () => {
+    for (let cut = 0; cut <= 4; cut++) {
+      const h = opened();
+      const { request, values } = copyOf(h);
+      expect(h.sent()[0]).toMatchObject({ ifNewerThan: since[0], spans: 512, wait: false });
+      const all = bytes(1, 2, 3, 4);
+      h.receive(pullResultOf(1, { bytes: 16, spans: [1, 2, 5, 8], version: 6 }), all.slice(0, 4 * cut));
+      if (cut < 4) {
+        expect(h.outcome(request)).toBeUndefined();
+        h.receive({ t: pullChunk, request: 1, offset: 4 * cut, version: 6 }, all.slice(4 * cut));
+      }
+      expect(answerOf(h, request)).toMatchObject({ version: 6, changed: [0, 1], bytes: 16 });
+      expect(values()).toEqual([-1, 1, -1, -1, -1, 2, 3, 4, -1, -1, -1]);
+    }
+  });
+
+  it('may get nothing but a version, or all', () => {
+    const h = opened();
+    const first = copyOf(h);
+    h.receive(pullResultOf(1, { bytes: 0, spans: [], version: 5 }));
+    expect(answerOf(h, first.request)).toMatchObject({ version: 5, changed: [], bytes: 0 });
+    expect(first.values()).toEqual(Array(11).fill(-1));
+    const second = copyOf(h);
+    h.answerPull(2, MODEL);
+    expect(answerOf(h, second.request).changed).toBeUndefined();
+    expect(second.values()).toEqual(MODEL);
+    const third = copyOf(h);
+    h.receive(pullResultOf(3, { bytes: 0, notModified: true, version: 4 }));
+    expect(answerOf(h, third.request).arrays).toBeUndefined();
+  });
+
+  it('of nothing asks for all', () => {
+    const h = opened();
+    copyOf(h, []);
+    expect(h.sent()[0]).toMatchObject({ ifNewerThan: undefined, spans: 512 });
+  });
+
+  it('that was interrupted still has what it names, unless all of it had begun to come', () => {
+    const h = opened({ readOnly: true });
+    const { request, values } = copyOf(h);
+    h.sent();
+    h.receive(pullResultOf(1, { bytes: 12, spans: [0, 3], version: 6 }), bytes(1));
+    h.reconnect();
+    expect(h.sent().at(-1)).toMatchObject({ t: pull, ifNewerThan: since[0] });
+    h.receive(pullResultOf(2, { version: 9 }), bytes(1));
+    h.reconnect();
+    expect(h.sent().at(-1)).toMatchObject({ t: pull, ifNewerThan: undefined, spans: 512 });
+    h.answerPull(3, MODEL);
+    expect(answerOf(h, request).changed).toBeUndefined();
+    expect(values()).toEqual(MODEL);
+  });
+
+  it('refuses what it did not ask for, and what lies elsewhere', () => {
+    const breaks = (answer: object, pulled?: typeof since | []): boolean => {
+      const h = opened();
+      copyOf(h, pulled as typeof since);
+      h.receive(pullResultOf(1, answer), bytes(1));
+      return h.count('close') + h.count('terminate') > 0;
+    };
+    expect(breaks({ bytes: 4, spans: [10, 11] })).toBe(false);
+    expect(breaks({ bytes: 4, spans: [11, 12] })).toBe(true);
+    expect(breaks({ bytes: 8, spans: [0, 1] })).toBe(true);
+    expect(breaks({ bytes: 4, spans: [0, 1] }, [])).toBe(true);
+  });
+
+  it('lets chunks be written to their places, where they lie in one tensor', () => {
+    const h = opened();
+    const into = [new Float32Array(6), new Float32Array(4), new Float32Array(1)];
+    h.pull({ training: false, into, copyOf: since });
+    const head = pullResultOf(1, { bytes: 16, spans: [1, 2, 5, 8], version: 6 });
+    expect(h.core.placeOf(head, 16)).toBeUndefined();
+    h.receive(head);
+    const chunk = { t: pullChunk, request: 1, offset: 0, version: 6 } as const;
+    expect(h.core.placeOf(chunk, 4)).toEqual(bytesOf(into[0]?.subarray(1, 2) as Float32Array));
+    expect(h.core.placeOf(chunk, 16)?.buffer).not.toBe(into[0]?.buffer);
+    expect(h.core.placeOf(chunk, 20)).toBeUndefined();
+  });
+});

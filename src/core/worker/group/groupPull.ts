@@ -1,7 +1,8 @@
 /**
  * One pull from the shards that hold its tensors, each its part of the same arrays. Every shard answers with one
  * version of its own. Whether there is anything newer is asked of each; as soon as one shard has, the others are
- * asked for what they have, newer or not, since the caller gets whole tensors.
+ * asked for what they have, newer or not, since the caller gets whole tensors; of a copy that the caller keeps, for
+ * what it lacks.
  */
 import { PsError } from '../../base/errors.js';
 import { holdsAnyOf, slicesOf } from '../../partition/slices.js';
@@ -28,6 +29,8 @@ export class GroupPull implements MemberListener {
   readonly #arrays: readonly Float32Array[];
   readonly #entries: readonly CatalogueEntry[];
   readonly #known: readonly number[] | undefined;
+  /** The caller keeps what it has. */
+  readonly #isCopy: boolean;
   readonly #open = new Map<Member, number>();
   readonly #answers = new Map<Member, PullAnswer>();
   #hasNews: boolean;
@@ -38,9 +41,10 @@ export class GroupPull implements MemberListener {
     this.#parts = parts;
     this.#entries = parts.catalogue.select(command.tensors).entries;
     this.#arrays = destinationsOf(command, this.#entries);
-    const { ifNewerThan } = command;
+    const { ifNewerThan, copyOf } = command;
+    this.#isCopy = copyOf !== undefined;
     this.#known = ifNewerThan === undefined ? undefined : parts.versions.find(ifNewerThan);
-    this.#hasNews = this.#known === undefined;
+    this.#hasNews = copyOf === undefined ? this.#known === undefined : copyOf.length === 0;
   }
 
   begin(): void {
@@ -60,7 +64,7 @@ export class GroupPull implements MemberListener {
   settled(member: Member, value: RequestValue): void {
     const answer = value as PullAnswer;
     this.#open.delete(member);
-    if (answer.arrays === undefined && this.#hasNews) {
+    if (answer.arrays === undefined && this.#hasNews && !this.#isCopy) {
       this.#ask(member, undefined);
       return;
     }
@@ -77,7 +81,8 @@ export class GroupPull implements MemberListener {
   /** One shard has something newer. */
   #askAll(): void {
     this.#hasNews = true;
-    const unchanged = [...this.#answers].filter(([, { arrays }]) => arrays === undefined);
+    // Those that have said so still hold what the copy has of them.
+    const unchanged = this.#isCopy ? [] : [...this.#answers].filter(([, { arrays }]) => arrays === undefined);
     for (const [member] of unchanged) this.#answers.delete(member);
     const waiting = this.#command.wait ? [...this.#open] : [];
     const error = new PsError('PS_ABORTED', 'another shard has something newer');
@@ -89,7 +94,10 @@ export class GroupPull implements MemberListener {
     if (this.#hasEnded) return;
     this.#open.set(member, 0);
     const into = slicesOf(member.core.catalogue as Catalogue, this.#entries, this.#arrays);
-    const request = this.#parts.members.ask(member, { ...this.#command, into, ifNewerThan }, this);
+    const copyOf = this.#command.copyOf && [this.#command.copyOf[member.server]];
+    const wait = this.#command.wait && !this.#hasNews;
+    const command = { ...this.#command, into, ifNewerThan, copyOf, wait };
+    const request = this.#parts.members.ask(member, command, this);
     if (this.#open.has(member)) this.#open.set(member, request);
   }
 
@@ -112,12 +120,26 @@ export class GroupPull implements MemberListener {
     );
     this.#parts.done({
       arrays: this.#hasNews ? this.#arrays : undefined,
+      changed: this.#isCopy ? this.#changed() : undefined,
       version,
       pulled: byServer.map((answer) => answer?.pulled[0]),
       clock: Math.min(...answers.map((each) => each.clock)),
       minClock: Math.min(...answers.map((each) => each.minClock)),
       bytes: answers.reduce((sum, each) => sum + each.bytes, 0),
     });
+  }
+
+  /** Tensors of which any shard's answer brought something. */
+  #changed(): readonly number[] {
+    const changed = new Set<number>();
+    for (const [{ core }, { arrays, changed: some }] of this.#answers) {
+      const { entries } = core.catalogue as Catalogue;
+      const isHeld = (i: number): boolean =>
+        (entries[(this.#entries[i] as CatalogueEntry).index]?.length ?? 0) > 0;
+      const all = this.#entries.map((_, i) => i);
+      for (const i of arrays === undefined ? [] : (some ?? all.filter(isHeld))) changed.add(i);
+    }
+    return [...changed].sort((a, b) => a - b);
   }
 }
 
