@@ -78,6 +78,8 @@ export class TaskRunner<I, R> {
   readonly #queue: Waiting[] = [];
   readonly #running = new Map<number, AbortController>();
   #results: Result[] = [];
+  /** Leases whose results the server may not have yet: a request for more may overtake them, and does not give them up. */
+  readonly #sending = new Set<number>();
   readonly #startedAt: number = monotonicNow();
   #asking: Call<LeaseAnswer> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -144,6 +146,8 @@ export class TaskRunner<I, R> {
   #ask(): void {
     const ahead = this.#ahead;
     if (this.#isOver || this.#asking !== undefined || this.#queue.length > ahead / 2) return;
+    // All that is held stands in the request.
+    if (this.#sending.size > MAX_AHEAD) return;
     const free = this.#concurrency - this.#running.size;
     const call = this.#call(Math.max(1, ahead + free - this.#queue.length));
     this.#asking = call;
@@ -178,6 +182,7 @@ export class TaskRunner<I, R> {
     yield* this.#running.keys();
     for (const { lease } of this.#queue) yield lease;
     for (const { lease } of this.#results) yield lease;
+    yield* this.#sending;
   }
 
   #take({ message, bytes }: LeaseAnswer): void {
@@ -248,13 +253,21 @@ export class TaskRunner<I, R> {
     if (this.#results.length === 0 || this.#isOver) return;
     const results = this.#results;
     this.#results = [];
+    const leases = results.map(({ lease }) => lease);
+    for (const lease of leases) this.#sending.add(lease);
     const call = this.#host.call<undefined>({
       kind: 'results',
-      leases: results.map(({ lease }) => lease),
+      leases,
       values: results.map(({ value }) => value),
       failed: results.flatMap(({ isFailed }, i) => (isFailed ? [i] : [])),
     });
-    call.answer.catch((error: unknown) => this.end(error));
+    call.answer.then(
+      () => {
+        for (const lease of leases) this.#sending.delete(lease);
+        this.#ask();
+      },
+      (error: unknown) => this.end(error),
+    );
   }
 }
 
