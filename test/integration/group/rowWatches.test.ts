@@ -1,6 +1,7 @@
 /** Copies of the tables of a group: each shard's part followed by itself, together the whole table. */
 import { expect, it } from 'vitest';
 import { LocalCopy } from '../../../src/io/worker/localCopy.js';
+import { AskedWorker } from '../worker/askedWorker.js';
 import { startWorker } from '../worker/bench.js';
 import { startGroup, urlsOf } from './groups.js';
 
@@ -18,7 +19,8 @@ it('has the rows of all shards, and goes on over lost connections', async () => 
     await worker.push({ w: new Float32Array(6).fill(1), words: { ids: changed, values } });
   };
   await change(ids);
-  const copy = new LocalCopy(reader, { tables: ['words'], withinMs: 2 });
+  const asked = new AskedWorker(reader);
+  const copy = new LocalCopy(asked, { tables: ['words'], withinMs: 2 });
   await copy.ready;
   expect(copy.rows('words').size).toBe(200);
   for (let round = 0; round < 4; round++) {
@@ -26,7 +28,7 @@ it('has the rows of all shards, and goes on over lost connections', async () => 
     await change(ids.filter((id) => id % 3 === round % 3));
     await change([100_000 + round]);
   }
-  while (copy.version < 9) await new Promise((resolve) => setTimeout(resolve, 2));
+  await asked.until(() => copy.version === 9);
   const all = [...copy.rows('words').ids()].sort((a, b) => a - b);
   expect(all).toEqual([...ids, 100_000, 100_001, 100_002, 100_003]);
   const { data } = await reader.pullRows('words', all);

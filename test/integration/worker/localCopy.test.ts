@@ -11,7 +11,8 @@ import {
   sgd,
   Worker,
 } from '../../../src/index.js';
-import { startWorker } from './bench.js';
+import { AskedWorker } from './askedWorker.js';
+import { nextEvent, startWorker } from './bench.js';
 
 const parameters = { bias: { shape: [1] } } as const;
 const tables = { words: { dim: 2 }, users: { dim: 1, maxRows: 3 } } as const;
@@ -44,11 +45,6 @@ async function change(worker: Worker<Model>, table: keyof typeof tables, ids: nu
   await worker.push({ bias: Float32Array.of(-1), [table]: { ids, values } } as never);
 }
 
-/** Resolves when `isSo`; looked at after each turn. */
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
 const next = async (changes: AsyncGenerator<RowChanges, void>): Promise<RowChanges> => {
   const { value, done } = await changes.next();
   if (done || value === undefined) throw new Error('it has ended');
@@ -70,7 +66,8 @@ describe('watchRows', () => {
     ]);
     for (let round = 2; round < 6; round++) {
       const waiting = next(changes);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      // What is answered behind the request shows that the server has it.
+      await reader.pull();
       reader.cut();
       await change(worker, 'words', [7, round]);
       const found = await waiting;
@@ -121,7 +118,8 @@ describe('a local copy', () => {
     const server = await serve();
     await using worker = new Worker<Model>(server.url);
     await change(worker, 'words', [1, 2]);
-    const copy = new LocalCopy(readerOf(server.url), { tables: ['words', 'users'], withinMs: 5 });
+    const asked = new AskedWorker(readerOf(server.url));
+    const copy = new LocalCopy(asked, { tables: ['words', 'users'], withinMs: 5 });
     expect(copy.ageMs).toBe(Number.POSITIVE_INFINITY);
     await copy.ready;
     expect(copy.ageMs).toBeLessThan(60_000);
@@ -135,7 +133,7 @@ describe('a local copy', () => {
       [1, 5],
     ])
       await change(worker, 'users', ids);
-    await until(() => copy.version === 4);
+    await asked.until(() => copy.version === 4);
     // The table has three rows at most, and so has the copy.
     expect([...copy.rows('users').ids()].sort()).toEqual(
       [1, 4, 5].filter((id) => copy.rows('users').get(id)),
@@ -155,14 +153,20 @@ describe('a local copy', () => {
     await using worker = new Worker<Model>(server.url, { reconnect: { minDelayMs: 1, maxDelayMs: 5 } });
     await change(worker, 'words', [1, 2]);
     const reader = readerOf(server.url);
-    await using copy = new LocalCopy(reader, { tables: ['words'], withinMs: 2 });
+    const asked = new AskedWorker(reader);
+    await using copy = new LocalCopy(asked, { tables: ['words'], withinMs: 2 });
     await copy.ready;
     await server.close();
-    await until(() => copy.ageMs > 30);
+    const closedAt = performance.now();
+    await nextEvent(reader, 'reconnecting');
+    const age = copy.ageMs;
+    await nextEvent(reader, 'reconnecting');
+    expect(copy.ageMs).toBeGreaterThan(age);
     expect([...(copy.rows('words').get(2) ?? [])]).toEqual([1, 1]);
     await serve({ dataDir, port });
     await change(worker, 'words', [2, 9]);
-    await until(() => copy.version === 2 && copy.ageMs < 30);
+    await asked.until(() => copy.version === 2);
+    expect(copy.ageMs).toBeLessThan(performance.now() - closedAt);
     expect([...copy.rows('words').ids()].sort()).toEqual([1, 2, 9]);
     expect([...(copy.rows('words').get(2) ?? [])]).toEqual([2, 2]);
     expect(copy.failure).toBeUndefined();
