@@ -4,10 +4,11 @@
  */
 import { join, resolve } from 'node:path';
 import type { PsError } from '../../core/base/errors.js';
+import { verify } from '../storage/checkpointStore.js';
 import type { CheckpointReport } from '../storage/checkpointTurns.js';
-import { writeManifest } from '../storage/groupManifest.js';
+import { filesAt, writeManifest } from '../storage/groupManifest.js';
 import { NodeDisk } from '../storage/nodeDisk.js';
-import { asStorageError } from '../storage/storageError.js';
+import { asStorageError, isDamage } from '../storage/storageError.js';
 import { completion, runTask, type Task } from '../storage/task.js';
 import { clockToAgreeOn, nameAt } from './agreedClock.js';
 import type { ShardChild } from './shardChild.js';
@@ -51,6 +52,23 @@ export async function takeCheckpoint(
     );
   }
   return { path: directory, clock, shards: reports };
+}
+
+/**
+ * Reads every part of the group's checkpoint at `path`, if there is one. Rejects with `PS_CORRUPT` for a damaged one: a
+ * shard that needs nothing of it would not see that. What all shards see, each says itself.
+ */
+export function verifyParts(path: string): Promise<void> {
+  return run(`"${path}" can't be read`, function* (disk): Task<void> {
+    for (const file of yield* filesAt(disk, path)) {
+      if (file === path) return;
+      try {
+        yield* verify(disk, file);
+      } catch (error) {
+        if (isDamage(error)) throw error;
+      }
+    }
+  });
 }
 
 function* makeDirectory(disk: NodeDisk, directory: string): Task<void> {

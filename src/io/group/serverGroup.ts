@@ -14,7 +14,7 @@ import { Catalogue, type TensorSpec } from '../../core/tensor/catalogue.js';
 import { flatValues, type Snapshot, tensorsOf } from '../server/snapshot.js';
 import type { ServerStats, WorkerInfo } from '../serverReport.js';
 import { changeAll } from './changeAll.js';
-import { type GroupCheckpointReport, takeCheckpoint } from './groupCheckpoint.js';
+import { type GroupCheckpointReport, takeCheckpoint, verifyParts } from './groupCheckpoint.js';
 import { GroupEvents, type ServerGroupEvents } from './groupEvents.js';
 import { type CheckedGroupOptions, checkGroupOptions, type ServerGroupOptions } from './groupOptions.js';
 import { ShardChild } from './shardChild.js';
@@ -146,12 +146,15 @@ export class ServerGroup<P extends ParameterSpecs = ParameterSpecs> extends Even
   /**
    * Replaces all parameters by those of `snapshot`, or of the group's checkpoint (of whatever number of shards) or the
    * safetensors file at that path; optimizer slots start anew and every shard's version rises by 1. Rejects if they
-   * don't fit, as `ParameterServer.load` does; if only some shards refuse, the message names them.
+   * don't fit, as `ParameterServer.load` does; a group's checkpoint is verified before any shard changes. If only some
+   * shards refuse all the same, the message names them.
    */
   async load(snapshot: Pick<Snapshot, 'tensors'> | string): Promise<void> {
     this.#mustListen();
     if (typeof snapshot === 'string') {
-      await changeAll(this.#shards, (shard) => shard.call('loadFrom', [resolve(snapshot)]));
+      const path = resolve(snapshot);
+      await verifyParts(path);
+      await changeAll(this.#shards, (shard) => shard.call('loadFrom', [path]));
       return;
     }
     const catalogue = this.#catalogue as Catalogue;

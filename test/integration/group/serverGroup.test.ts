@@ -76,7 +76,7 @@ describe('a ServerGroup', () => {
 
   it('keeps a checkpoint that a group of another size can load, and its state in dataDir', async () => {
     const { code, output } = await run(`
-      import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+      import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
       const directory = mkdtempSync('/tmp/pslib-group-');
       const dataDir = directory + '/state';
       const group = new ServerGroup({ count: 3, parameters, dataDir, seed: 8 });
@@ -99,6 +99,13 @@ describe('a ServerGroup', () => {
       await other.load(directory + '/saved');
       console.log(equal(await other.parameters()));
       await other.load(directory + '/nowhere').catch(({ code }) => console.log(code));
+      // A part of which the first shard needs nothing.
+      const last = shards.at(-1).path;
+      const bytes = readFileSync(last);
+      bytes[bytes.length - 20] ^= 1;
+      writeFileSync(last, bytes);
+      await other.load(directory + '/saved').catch(({ code }) => console.log(code));
+      console.log((await other.parameters()).versions.join());
       await other.close();
       rmSync(directory, { recursive: true });
     `);
@@ -108,6 +115,8 @@ describe('a ServerGroup', () => {
       'false',
       'true',
       'PS_STORAGE',
+      'PS_CORRUPT',
+      '1,1',
       '',
     ]);
     expect(code).toBe(0);
