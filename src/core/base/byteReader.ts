@@ -45,12 +45,12 @@ export class ByteReader {
     const size = kind % 2 === 1 ? 2 : 1;
     const length = (kind - (size - 1)) / 2;
     const at = this.#advance(length * size);
-    const parts: string[] = [];
+    let text = '';
     for (let i = 0; i < length; i++) {
       const unit = size === 2 ? this.#view.getUint16(at + i * 2, true) : this.#view.getUint8(at + i);
-      parts.push(String.fromCharCode(unit));
+      text += String.fromCharCode(unit);
     }
-    return parts.join('');
+    return text;
   }
 
   /** The next `count` bytes, as a view. */

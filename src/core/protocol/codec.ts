@@ -10,6 +10,7 @@
  * extension of a frame is not a frame.
  */
 import { PsError } from '../base/errors.js';
+import { smallBytes } from '../base/smallBytes.js';
 import { readHeader, writeHeader } from './header.js';
 import { MAX_HEADER_BYTES, PREAMBLE_BYTES } from './limits.js';
 import type { Message } from './messages.js';
@@ -37,7 +38,7 @@ export function payloadOffset(headerBytes: number): number {
 export function encodeFrame(
   message: Message,
   payload: Uint8Array = NO_BYTES,
-  allocate: (bytes: number) => Uint8Array = newBytes,
+  allocate: (bytes: number) => Uint8Array = smallBytes,
 ): Uint8Array {
   const header = scratch.subarray(0, writeHeader(message, scratch, 0));
   const start = payloadOffset(header.length);
@@ -87,10 +88,6 @@ function malformed(what: string): PsError {
   return new PsError('PS_PROTOCOL', `malformed message: ${what}`);
 }
 
-function newBytes(bytes: number): Uint8Array {
-  return new Uint8Array(bytes);
-}
-
 function writeUint32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value;
   bytes[at + 1] = value >>> 8;
@@ -99,6 +96,6 @@ function writeUint32(bytes: Uint8Array, at: number, value: number): void {
 }
 
 function readUint32(bytes: Uint8Array, at: number): number {
-  const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-  return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  return (low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0;
 }

@@ -3,9 +3,11 @@
  * since the last sync are kept with what was there before, so that each can be undone.
  */
 import type { Random } from '../../core/base/random.js';
+import { smallCopy } from '../../core/base/smallBytes.js';
 
 /** Bytes that reach the disk together or not at all. */
 const SECTOR_BYTES = 512;
+const NO_BYTES = new Uint8Array(0);
 
 interface Change {
   readonly at: number;
@@ -17,7 +19,7 @@ interface Change {
 
 /** One file. */
 export class FileBody {
-  #bytes: Uint8Array = new Uint8Array(1024);
+  #bytes: Uint8Array = NO_BYTES;
   #size = 0;
   #unsynced: Change[] = [];
 
@@ -27,7 +29,8 @@ export class FileBody {
 
   /** A copy of [at, at + length), as far as the file goes. */
   read(at: number, length: number): Uint8Array {
-    return this.#bytes.slice(at, Math.max(at, Math.min(this.#size, at + length)));
+    const end = Math.min(this.#size, at + length);
+    return end <= at ? NO_BYTES : smallCopy(this.#bytes.subarray(at, end));
   }
 
   write(at: number, bytes: Uint8Array): void {
@@ -82,7 +85,7 @@ export class FileBody {
   /** What is cut off, or comes between, reads as zeros. */
   #resize(size: number): void {
     if (size > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(size, 2 * this.#bytes.length));
+      const larger = new Uint8Array(Math.max(1024, size, 2 * this.#bytes.length));
       larger.set(this.#bytes.subarray(0, this.#size));
       this.#bytes = larger;
     }

@@ -4,6 +4,7 @@
  * what was synced, and of the rest whatever happened to be there.
  */
 import type { Random } from '../../core/base/random.js';
+import { smallBytes } from '../../core/base/smallBytes.js';
 import { crc32 } from '../../io/storage/crc32.js';
 import type {
   Disk,
@@ -322,7 +323,7 @@ function attempt(effect: () => unknown): void {
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  const bytes = smallBytes(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
     bytes.set(part, at);

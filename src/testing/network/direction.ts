@@ -4,6 +4,7 @@
  * between them everything may overtake everything.
  */
 import type { Random } from '../../core/base/random.js';
+import { smallBytes } from '../../core/base/smallBytes.js';
 import { drawLatencyMs, lineBytes, type NetworkConditions, type SharedLine } from './conditions.js';
 import type { SimProcess } from './simProcess.js';
 import type { Timeline } from './timeline.js';
@@ -38,7 +39,7 @@ export class Carried {
 }
 
 function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
-  const frame = new Uint8Array(bytes);
+  const frame = smallBytes(bytes);
   let at = 0;
   for (const piece of pieces) {
     frame.set(piece, at);

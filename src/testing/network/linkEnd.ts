@@ -3,7 +3,10 @@
  * frames in two parts without copying them; their bytes are read when the line takes them, so memory
  * that changes too early shows.
  */
-import { encodeFrame } from '../../core/protocol/codec.js';
+import { smallCopy } from '../../core/base/smallBytes.js';
+import { encodeFrame, encodeHead } from '../../core/protocol/codec.js';
+import { MAX_HEADER_BYTES, PREAMBLE_BYTES } from '../../core/protocol/limits.js';
+import type { Message } from '../../core/protocol/messages.js';
 import type { Transport, TransportHandlers } from '../../io/transport/transport.js';
 import { Carried, type Destination, type Direction, type DirectionParts } from './direction.js';
 import type { SimProcess } from './simProcess.js';
@@ -11,6 +14,7 @@ import type { SimProcess } from './simProcess.js';
 /** A closed connection that was never confirmed is cut off after this. */
 const CLOSE_TIMEOUT_MS = 3_000;
 const NO_BYTES = new Uint8Array(0);
+const scratch = new Uint8Array(PREAMBLE_BYTES + MAX_HEADER_BYTES + 8);
 
 /** A frame that the line has not taken yet. */
 interface Untaken {
@@ -48,9 +52,8 @@ export class LinkEnd implements Transport, Destination {
     ways.into.leadTo(this);
     if (parts.isZeroCopy) {
       this.sendMessage = (message, payload = NO_BYTES, mayKeep, whenTaken) => {
-        const frame = encodeFrame(message, payload);
-        const head = frame.subarray(0, frame.length - payload.length);
-        this.#send(mayKeep ? [head, payload] : [frame], whenTaken);
+        const pieces = mayKeep ? [headOf(message, payload), payload] : [encodeFrame(message, payload)];
+        this.#send(pieces, whenTaken);
       };
     }
   }
@@ -145,4 +148,9 @@ export class LinkEnd implements Transport, Destination {
   loseUntaken(): void {
     for (const { carried } of this.#untaken) carried.lose();
   }
+}
+
+/** The bytes of a frame before its payload. */
+function headOf(message: Message, payload: Uint8Array): Uint8Array {
+  return smallCopy(scratch.subarray(0, encodeHead(message, payload.length, scratch, 0)));
 }
