@@ -17,6 +17,8 @@ export interface NumberedRecord {
 const BATCH_BYTES = 4_194_304;
 /** Payloads up to this are copied. */
 const COPIED_BYTES = 65_536;
+/** The area begins small and doubles: a segment of few records needs little. */
+const FIRST_AREA_BYTES = 4_096;
 const AREA_BYTES = 262_144;
 
 /** Gives the bytes of records, batch by batch. A batch is valid until the next is asked for. */
@@ -111,7 +113,8 @@ export class RecordBatches {
   #reserve(bytes: number): void {
     if (this.#used + bytes <= this.#area.length) return;
     this.#flushArea();
-    this.#area = new Uint8Array(Math.max(AREA_BYTES, bytes));
+    const grown = Math.min(AREA_BYTES, Math.max(FIRST_AREA_BYTES, 2 * this.#area.length));
+    this.#area = new Uint8Array(Math.max(grown, bytes));
     this.#used = 0;
     this.#taken = 0;
   }

@@ -30,19 +30,16 @@ export function* completion(begin: (done: DiskDone) => void): Task<void> {
 
 /** Carries `task` out; `done` gets what it returned, or what it threw. */
 export function runTask<T>(task: Task<T>, done: (error: unknown, value?: T) => void): void {
-  const advance = (take: () => IteratorResult<Step, T>): void => {
+  const advance: DiskResult<unknown> = (failure, given) => {
     let step: IteratorResult<Step, T>;
     try {
-      step = take();
+      step = failure === null ? task.next(given) : task.throw(failure);
     } catch (error) {
       done(error);
       return;
     }
-    if (step.done === true) {
-      done(null, step.value);
-      return;
-    }
-    step.value((error, value) => advance(() => (error === null ? task.next(value) : task.throw(error))));
+    if (step.done === true) done(null, step.value);
+    else step.value(advance);
   };
-  advance(() => task.next());
+  advance(null);
 }
