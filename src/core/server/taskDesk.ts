@@ -135,10 +135,12 @@ export class TaskDesk {
 
   /** A worker has left: what it was working on counts as tried, what it had not begun does not. */
   onLeft({ id }: Session): void {
-    const concurrency = this.#concurrency.get(id) ?? 1;
-    const lost = new PsError('PS_LEASE_EXPIRED', `its worker ${id} was lost`);
-    for (const [i, { number }] of this.pool.leases.of(id).entries()) {
-      this.#giveBack(number, i < concurrency ? lost : undefined);
+    const held = this.pool.leases.of(id);
+    if (held.length > 0) {
+      const concurrency = this.#concurrency.get(id) ?? 1;
+      const lost = new PsError('PS_LEASE_EXPIRED', `its worker ${id} was lost`);
+      for (const [i, { number }] of held.entries())
+        this.#giveBack(number, i < concurrency ? lost : undefined);
     }
     this.#concurrency.delete(id);
   }

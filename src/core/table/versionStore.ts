@@ -199,13 +199,16 @@ export class VersionStore {
   /** Whether somebody reads the current memory, as this version or as an earlier one with the same values. */
   get #isRead(): boolean {
     const { values, readers } = this.#head;
-    return readers > 0 || [...this.#old].some((held) => held.values === values);
+    if (readers > 0) return true;
+    for (const held of this.#old) if (held.values === values) return true;
+    return false;
   }
 
   /** Arrays that are held for readers of old versions alone. */
   get #oldArrays(): number {
-    const arrays = new Set([...this.#old].map(({ values }) => values));
-    arrays.delete(this.#head.values);
+    if (this.#old.size === 0) return 0;
+    const arrays = new Set<Float32Array>();
+    for (const { values } of this.#old) if (values !== this.#head.values) arrays.add(values);
     return arrays.size;
   }
 

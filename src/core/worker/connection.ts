@@ -127,7 +127,7 @@ export class Connection {
       this.#end(error);
       return;
     }
-    this.#owner.onEnded(this.endedError);
+    this.#owner.onEnded(error);
     this.#effects.send({ t: MessageType.goodbye, reason });
     this.#effects.add({ kind: 'close', code: 1000, reason });
     this.#enter('closing', now + CLOSE_MS);
@@ -333,8 +333,8 @@ export class Connection {
     this.#stopDialing();
     this.#enter('closed', NEVER);
     this.#closeError = error;
-    this.#owner.onEnded(this.endedError);
-    this.#connectCalls.failAll(this.endedError);
+    this.#owner.onEnded(error);
+    if (!this.#connectCalls.isEmpty) this.#connectCalls.failAll(this.endedError);
     this.#effects.observe({ kind: 'closed', error });
     for (const request of this.#closeRequests.splice(0)) this.#effects.settle(request, undefined);
   }

@@ -14,6 +14,6 @@ export interface ConnectionOwner {
   onSleep(): void;
   /** Whether the system may still read a caller's arrays. */
   isTransferring(): boolean;
-  /** Nothing will be sent any more. */
-  onEnded(error: PsError): void;
+  /** Nothing will be sent any more. `error`: why, if nobody asked for it. */
+  onEnded(error: PsError | undefined): void;
 }

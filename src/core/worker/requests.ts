@@ -20,7 +20,7 @@ import type {
   PushCommand,
   ResultsCommand,
 } from './events.js';
-import { outcomeUnknown } from './faults.js';
+import { closedError, outcomeUnknown } from './faults.js';
 import { LeaseOperation } from './leaseOperation.js';
 import { Operations } from './operations.js';
 import { PulledVersions } from './pulledVersions.js';
@@ -170,9 +170,12 @@ export class Requests {
     return pushes.length;
   }
 
-  /** Every request fails: pushes with `PS_OUTCOME_UNKNOWN`, all others with `error`. */
-  failAll(error: PsError): void {
-    for (const each of this.#operations.removeAll()) {
+  /** Every request fails: pushes with `PS_OUTCOME_UNKNOWN`, all others with what has ended the worker, `cause` if given. */
+  failAll(cause: PsError | undefined): void {
+    const all = this.#operations.removeAll();
+    if (all.length === 0) return;
+    const error = closedError(cause);
+    for (const each of all) {
       const isPush = each.kind === 'push';
       this.#effects.fail(
         each.request,

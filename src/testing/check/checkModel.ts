@@ -41,6 +41,10 @@ export class CheckModel {
   readonly sharedAt: number;
   readonly uniformAt: number;
   readonly noiseAt: number;
+  /** What pushes have in common, and nobody changes: zeros for a worker's cells, and what they add to shared and uniform. */
+  readonly #noCells: Float32Array;
+  readonly #toAll: readonly [shared: Float32Array, uniform: Float32Array];
+  readonly #places: readonly (readonly [offset: number, length: number])[];
 
   constructor(sizes: CheckModelSizes) {
     this.sizes = sizes;
@@ -58,6 +62,10 @@ export class CheckModel {
     this.length = this.noiseAt + noise;
     this.tables = sizes.hasRows === true ? CHECK_TABLES : {};
     this.pushBytes = this.length * 4 + (sizes.hasRows === true ? CHECK_ROW_BYTES : 0);
+    this.#noCells = new Float32Array(cells);
+    this.#toAll = [Float32Array.of(-this.unit), new Float32Array(uniform).fill(-this.unit)];
+    const own = Array.from({ length: workers }, (_, w) => [w * cells, cells] as const);
+    this.#places = [...own, [this.sharedAt, 1], [this.uniformAt, uniform], [this.noiseAt, noise]];
   }
 
   /** Element of cell `cell` of worker `worker`. */
@@ -67,14 +75,10 @@ export class CheckModel {
 
   /** The gradients of a push (with learning rate 1): of all tensors, or only of those it changes. */
   push(worker: number, cell: number, clock: number, isWhole: boolean): PushContent {
-    const { workers, cells, uniform, noise } = this.sizes;
+    const { workers, cells, noise } = this.sizes;
     const own = new Float32Array(cells);
     own[cell] = -this.unit;
-    const values: Float32Array[] = [
-      own,
-      Float32Array.of(-this.unit),
-      new Float32Array(uniform).fill(-this.unit),
-    ];
+    const values: Float32Array[] = [own, ...this.#toAll];
     if (noise > 0) values.push(noiseOf(worker, clock, noise));
     const sparse = this.sizes.hasRows === true ? rowsOfPush({ worker, cell }, this.unit) : { values: [] };
     const rows = 'rows' in sparse ? { rows: sparse.rows } : {};
@@ -82,17 +86,13 @@ export class CheckModel {
       const tensors = [worker, workers, workers + 1, ...(noise > 0 ? [workers + 2] : [])];
       return { tensors, values: [...values, ...sparse.values], ...rows };
     }
-    const others = Array.from({ length: workers }, (_, w) => (w === worker ? own : new Float32Array(cells)));
+    const others = Array.from({ length: workers }, (_, w) => (w === worker ? own : this.#noCells));
     return { tensors: undefined, values: [...others, ...values.slice(1), ...sparse.values], ...rows };
   }
 
-  /** Where the tensors of a pull lie: [first element, length] each. */
-  places(tensors: readonly number[] | undefined): [offset: number, length: number][] {
-    const { workers, cells, uniform, noise } = this.sizes;
-    const all: [number, number][] = Array.from({ length: workers }, (_, w) => [w * cells, cells]);
-    all.push([this.sharedAt, 1], [this.uniformAt, uniform]);
-    if (noise > 0) all.push([this.noiseAt, noise]);
-    return tensors === undefined ? all : tensors.map((index) => all[index] as [number, number]);
+  /** Where tensor `index` lies. */
+  place(index: number): readonly [offset: number, length: number] {
+    return this.#places[index] as readonly [number, number];
   }
 }
 

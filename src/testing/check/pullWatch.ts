@@ -38,7 +38,7 @@ export class PullWatch {
   readonly #rules: PullRules;
   readonly #ledger: PushLedger;
   readonly #violations: Violations;
-  readonly #asked = new Map<string, Asked>();
+  readonly #asked = new Map<number, Asked>();
   /** Connections that the server has closed: what still comes over them it does not read. */
   readonly #ended = new Set<number>();
   #model: Consistency | undefined;
@@ -60,11 +60,11 @@ export class PullWatch {
   /** The server takes a pull. */
   receives(connection: number, worker: string, message: Pull | PullRows): void {
     if (this.#ended.has(connection)) return;
-    this.#asked.set(`${connection}/${message.request}`, { connection, worker, message });
+    this.#asked.set(keyOf(connection, message.request), { connection, worker, message });
   }
 
   cancelled(connection: number, request: number): void {
-    this.#asked.delete(`${connection}/${request}`);
+    this.#asked.delete(keyOf(connection, request));
   }
 
   closed(connection: number): void {
@@ -93,7 +93,7 @@ export class PullWatch {
 
   #onAnswer(state: ServerState, connection: number, stream: PullStream, isSwitched: boolean): void {
     const { request, clock: sessionClock, pin, minClock } = stream.answer;
-    const asked = this.#asked.get(`${connection}/${request}`);
+    const asked = this.#asked.get(keyOf(connection, request));
     this.cancelled(connection, request);
     if (asked === undefined) {
       this.#violations.add('answers', `the server answers request ${request} that nobody waits for`);
@@ -208,6 +208,11 @@ export class PullWatch {
     const { model } = state;
     return model.name !== 'bsp' || (model.backupWorkers === 0 && !state.hasBuffered);
   }
+}
+
+/** One number for both: requests are counted from 1. */
+function keyOf(connection: number, request: number): number {
+  return connection * 2 ** 32 + request;
 }
 
 /** Whether a pull waits for a newer version than `version`. */

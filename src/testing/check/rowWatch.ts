@@ -23,13 +23,14 @@ import {
 export class RowWatch implements Check {
   readonly #context: CheckContext;
   readonly #first = new InitialRows('uniform', CHECK_TABLES_SEED, 'births');
+  /** All cells; none in a run without rows. */
   readonly #all: ReturnType<typeof idsOfCells>;
   #version = -1;
 
   constructor(context: CheckContext) {
     this.#context = context;
-    const { workers, cells } = context.model.sizes;
-    const all = Array.from({ length: workers * cells }, (_, i) => {
+    const { workers, cells, hasRows } = context.model.sizes;
+    const all = Array.from({ length: hasRows === true ? workers * cells : 0 }, (_, i) => {
       return { worker: Math.floor(i / cells), cell: i % cells };
     });
     this.#all = idsOfCells(all);

@@ -36,7 +36,8 @@ export class RunChecks implements ClusterObserver {
   readonly #schedule: Schedule;
   readonly #model: CheckModel;
   readonly #numbers = new Map<string, number>();
-  readonly #names = new Map<number, string>();
+  /** Who is at the other end of each connection: which process of which worker. */
+  readonly #names = new Map<number, readonly [worker: string, process: number]>();
   /** The snapshots of every life of the server. */
   readonly #lives: ReadonlyMap<number, Float32Array>[] = [];
   /** The life of the server that each process is, or was last, connected to. */
@@ -128,12 +129,15 @@ export class RunChecks implements ClusterObserver {
   serverReceives(connection: number, message: Message, payload: Uint8Array): void {
     this.#onlookers.serverReceives(connection, message, payload);
     this.table.receives(connection, message as WorkerMessage);
-    if (message.t === MessageType.hello) this.#names.set(connection, message.session);
-    const [name, process] = this.#names.get(connection)?.split('#') ?? [];
-    if (name === undefined) return;
+    if (message.t === MessageType.hello) {
+      const [name = '', process] = message.session.split('#');
+      this.#names.set(connection, [name, Number(process)]);
+    }
+    const [name, process] = this.#names.get(connection) ?? [];
+    if (name === undefined || process === undefined) return;
     const number = this.numberOf(name);
     if (message.t === MessageType.push && number !== undefined) {
-      this.ledger.arrives(number, Number(process), message.seq, message.clock);
+      this.ledger.arrives(number, process, message.seq, message.clock);
     } else if (message.t === MessageType.pull || message.t === MessageType.pullRows) {
       this.pulls.receives(connection, name, message);
     } else if (message.t === MessageType.cancel) {
@@ -195,9 +199,8 @@ export class RunChecks implements ClusterObserver {
     version: number,
   ): void {
     if (snapshot === undefined) return;
-    const places = this.#model.places(tensors);
     for (const [i, array] of arrays.entries()) {
-      const [offset, length] = places[i] as [number, number];
+      const [offset, length] = this.#model.place(tensors?.[i] ?? i);
       if (offset >= this.#model.noiseAt) return;
       for (let k = 0; k < length; k++) {
         if (array[k] === snapshot[offset + k]) continue;

@@ -11,6 +11,7 @@ import type { Violations } from './violations.js';
 /** What the checks need to know of a run. */
 export interface TableRules {
   readonly numberOf: (id: string) => number | undefined;
+  /** Of those with a number, by it. */
   readonly ids: readonly string[];
   readonly pinnedVersions: number;
   readonly stagingBytes: number;
@@ -91,9 +92,8 @@ export class TableWatch {
   /** Who is in the table, and who is out of it. */
   #look(core: ServerCore): void {
     const { clocks } = core.state;
-    for (const id of this.#rules.ids) {
+    for (const [number, id] of this.#rules.ids.entries()) {
       const isIn = clocks.has(id);
-      const number = this.#rules.numberOf(id) as number;
       // Coming back counts too: what was pushed meanwhile may be late.
       if (isIn !== this.#ledger.isIn[number]) {
         this.#noteAbsence(id);

@@ -92,7 +92,9 @@ export class SimWorker {
   call(command: Command, onEnded: (ended: Ended) => void): number {
     const request = ++this.#lastRequest;
     this.#pending.set(request, onEnded);
-    this.#dispatch(Object.assign(command, { request }) as Timeless<WorkerEvent>);
+    const numbered = command as Command & { request?: number };
+    numbered.request = request;
+    this.#dispatch(numbered as Timeless<WorkerEvent>);
     return request;
   }
 
@@ -102,7 +104,9 @@ export class SimWorker {
   }
 
   #dispatch(event: Timeless<WorkerEvent>): void {
-    this.#queue.push(Object.assign(event, { now: this.process.now }) as WorkerEvent);
+    const timed = event as { now?: number };
+    timed.now = this.process.now;
+    this.#queue.push(timed as WorkerEvent);
     if (this.#isStepping) return;
     this.#isStepping = true;
     try {

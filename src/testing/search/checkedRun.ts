@@ -75,16 +75,19 @@ class CheckedRun {
   readonly #checks: RunChecks;
   readonly #model: CheckModel;
   readonly #random: Random;
+  /** When the last fault has ended and the last worker has come. */
+  readonly #healsAt: number;
   /** Trainers whose last process has not ended well. */
   readonly #unfinished = new Set<string>();
   readonly #programs: CheckedProgram[] = [];
-  /** The core of the last life. */
-  #last: ServerCore;
   #isOver = false;
 
   constructor(schedule: Schedule, onlookers: (cluster: SimCluster) => readonly ClusterObserver[]) {
     this.#schedule = schedule;
     this.#random = new Random(schedule.seed).fork('run');
+    const { healsAt, workers, switches } = schedule;
+    const times = [...workers.map(({ joinsAt }) => joinsAt), ...switches.map(({ at }) => at)];
+    this.#healsAt = Math.max(healsAt, ...times);
     const trainers = trainersOf(schedule);
     const perClock = Math.max(...trainers.map(({ pushes }) => pushes));
     const { size = 0, epochs = 0 } = schedule.data?.dataSet ?? {};
@@ -105,14 +108,13 @@ class CheckedRun {
       },
     });
     this.#checks = checks as unknown as RunChecks;
-    this.#last = this.#cluster.server.makeCore();
   }
 
   run(): RunReport {
     const { timeline, server } = this.#cluster;
     const { violations } = this.#checks;
     server.start();
-    this.#last = server.core;
+    let last = server.core;
     this.#plan();
     const isFailed = (): boolean => {
       if (timeline.ran > MAX_EVENTS) violations.add('everyone finishes', 'the run goes round in circles');
@@ -126,15 +128,15 @@ class CheckedRun {
         violations.add('everyone finishes', `${[...this.#unfinished].join(', ')} did not finish`);
       }
       this.#isOver = true;
-      this.#last = server.core;
+      last = server.core;
       this.#stopOthers();
       timeline.run(timeline.now + DRAIN_MS, () => isFailed() || this.#isQuiet());
       if (!isFailed()) this.#checks.atEnd();
-      if (!isFailed()) this.#recoverAgain();
+      if (!isFailed()) this.#recoverAgain(last);
     } catch (error) {
       violations.add('no errors', error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    const { state } = this.#last;
+    const { state } = last;
     return {
       schedule: this.#schedule,
       violations: violations.found,
@@ -147,12 +149,6 @@ class CheckedRun {
       evictions: this.#checks.table.evictions,
       noise: state.table.versions.current.slice(this.#model.noiseAt),
     };
-  }
-
-  /** When the last fault has ended and the last worker has come. */
-  get #healsAt(): number {
-    const { healsAt, workers, switches } = this.#schedule;
-    return Math.max(healsAt, ...workers.map(({ joinsAt }) => joinsAt), ...switches.map(({ at }) => at));
   }
 
   #plan(): void {
@@ -209,8 +205,8 @@ class CheckedRun {
     }
   }
 
-  /** What is recovered now is what there was. */
-  #recoverAgain(): void {
+  /** What is recovered now is what there was in `last`, the core of the last life. */
+  #recoverAgain(last: ServerCore): void {
     const { timeline, server, store } = this.#cluster;
     const { durability } = this.#schedule;
     if (!(store instanceof DiskStore) || durability === 'memory' || durability === 'checkpoint') return;
@@ -225,7 +221,7 @@ class CheckedRun {
     });
     if (!timeline.run(timeline.now + DRAIN_MS, () => isOpen))
       violations.add('recovery', 'the state can not be recovered');
-    const difference = differenceOf(this.#last.state, again.state);
+    const difference = differenceOf(last.state, again.state);
     if (difference !== undefined) violations.add('recovery gives the same state', difference);
   }
 
