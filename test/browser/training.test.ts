@@ -104,9 +104,7 @@ describe.skipIf(!hasChromium())('three tabs and two Node processes', () => {
 
       expect((await Promise.all(exits)).map(([code]) => code)).toEqual([0, 0]);
       for (const tab of tabs.slice(1)) {
-        await tab.evaluate(
-          'new Promise((r) => { const t = setInterval(() => (training.done || training.error) && r(clearInterval(t)), 20) })',
-        );
+        await tab.evaluate('trainingEnded');
         expect(await tab.evaluate('training'), tab.said.join('\n')).toMatchObject({
           done: true,
           steps: STEPS,

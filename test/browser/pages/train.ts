@@ -1,6 +1,7 @@
 /**
  * A tab that trains the digits: `?url=…&rank=…&steps=…`. What has become of it stands in `globalThis.training`, for
- * the test to read. Each push also adds 1 to the worker's own cell, so that every one that is lost or doubled shows.
+ * the test to read; `trainingEnded` resolves when it is done or has failed. Each push also adds 1 to the worker's own
+ * cell, so that every one that is lost or doubled shows.
  */
 import { Worker } from 'pslib/worker';
 import type { Digits } from '../../../examples/digits/data.js';
@@ -31,7 +32,11 @@ const training = {
   done: false,
   error: '',
 };
-Object.assign(globalThis, { training });
+let end = (): void => {};
+const trainingEnded = new Promise<void>((resolve) => {
+  end = resolve;
+});
+Object.assign(globalThis, { training, trainingEnded });
 
 const worker = new Worker(query.get('url') ?? '', {
   id: `tab-${rank}`,
@@ -58,5 +63,6 @@ try {
 } catch (error) {
   training.error = String(error);
 } finally {
+  end();
   await worker.close();
 }
