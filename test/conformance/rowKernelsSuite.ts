@@ -105,15 +105,13 @@ export function describeRows({ kernels, allocate }: KernelsUnderTest): void {
     });
 
     it('any rows of any length, at any place', () => {
-      const cases = fc
-        .integer({ min: 1, max: 40 })
-        .chain((dim) =>
-          fc.record({
-            dim: fc.constant(dim),
-            rows: fc.array(fc.nat(1_599), { maxLength: 30 }),
-            at: fc.nat(4),
-          }),
-        );
+      const cases = fc.integer({ min: 1, max: 40 }).chain((dim) =>
+        fc.record({
+          dim: fc.constant(dim),
+          rows: fc.array(fc.nat(1_599), { maxLength: 30 }),
+          at: fc.nat(4),
+        }),
+      );
       const stores = new Map<number, RowPlane>();
       fc.assert(
         fc.property(cases, ({ dim, rows, at }) => {

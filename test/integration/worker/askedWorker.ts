@@ -12,9 +12,11 @@ export class AskedWorker implements CopiedFrom {
     this.#worker = worker;
   }
 
-  pull(...asked: Parameters<CopiedFrom['pull']>): ReturnType<CopiedFrom['pull']> {
-    this.#onAsked();
-    return this.#worker.pull(...asked);
+  async *watch(...asked: Parameters<CopiedFrom['watch']>): ReturnType<CopiedFrom['watch']> {
+    for await (const values of this.#worker.watch(...asked)) {
+      yield values;
+      this.#onAsked();
+    }
   }
 
   async *watchRows(
