@@ -16,6 +16,7 @@ import { MAX_HEADER_BYTES, PREAMBLE_BYTES } from './limits.js';
 import type { Message } from './messages.js';
 
 const NO_BYTES = new Uint8Array(0);
+const NO_PIECES: readonly Uint8Array[] = [];
 /** Where the header of a frame is written before the frame has its memory. */
 const scratch = new Uint8Array(MAX_HEADER_BYTES);
 
@@ -33,22 +34,36 @@ export function payloadOffset(headerBytes: number): number {
 
 /**
  * Writes `message` and `payload` into one frame. `allocate` may hand out reused memory; it must
- * return exactly the number of bytes asked for. Copies the payload once.
+ * return exactly the number of bytes asked for. Copies the payload once. `more` are further pieces of it.
  */
 export function encodeFrame(
   message: Message,
   payload: Uint8Array = NO_BYTES,
   allocate: (bytes: number) => Uint8Array = smallBytes,
+  more: readonly Uint8Array[] = NO_PIECES,
 ): Uint8Array {
   const header = scratch.subarray(0, writeHeader(message, scratch, 0));
   const start = payloadOffset(header.length);
-  const frame = allocate(start + payload.length);
+  const payloadBytes = bytesOfPieces(payload, more);
+  const frame = allocate(start + payloadBytes);
   writeUint32(frame, 0, header.length);
-  writeUint32(frame, 4, payload.length);
+  writeUint32(frame, 4, payloadBytes);
   frame.set(header, PREAMBLE_BYTES);
   frame.fill(0, PREAMBLE_BYTES + header.length, start);
   frame.set(payload, start);
+  let at = start + payload.length;
+  for (const piece of more) {
+    frame.set(piece, at);
+    at += piece.length;
+  }
   return frame;
+}
+
+/** Bytes of a payload that lies in several pieces. */
+export function bytesOfPieces(payload: Uint8Array, more: readonly Uint8Array[]): number {
+  let bytes = payload.length;
+  for (const piece of more) bytes += piece.length;
+  return bytes;
 }
 
 /**

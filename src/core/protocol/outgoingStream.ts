@@ -9,6 +9,8 @@ import type { Message } from './messages.js';
 export interface OutgoingPart {
   readonly message: Message;
   readonly payload: Uint8Array;
+  /** What follows `payload` without a gap, where the message's payload lies in several pieces of memory. */
+  readonly more?: readonly Uint8Array[] | undefined;
   /** Called once when the payload's memory is no longer needed; not if the connection has ended before. */
   readonly release?: (() => void) | undefined;
 }

@@ -75,7 +75,7 @@ export class PushOperation {
 
   /** The message that begins the push, with its first `bytes` bytes. */
   head(bytes: number, scratch: () => Uint8Array): OutgoingPart {
-    return { message: this.#message(), payload: this.#range.read(0, bytes, scratch) };
+    return { message: this.#message(), ...this.#bytes(0, bytes, scratch) };
   }
 
   /** The message with the bytes [offset, offset + chunkBytes). */
@@ -84,8 +84,13 @@ export class PushOperation {
     const end = Math.min(offset + chunkBytes, this.byteLength);
     return {
       message: { t: MessageType.pushChunk, seq, offset },
-      payload: this.#range.read(offset, end, scratch),
+      ...this.#bytes(offset, end, scratch),
     };
+  }
+
+  #bytes(begin: number, end: number, scratch: () => Uint8Array): Pick<OutgoingPart, 'payload' | 'more'> {
+    const [payload, ...more] = this.#range.pieces(begin, end) ?? [];
+    return payload === undefined ? { payload: this.#range.read(begin, end, scratch) } : { payload, more };
   }
 
   #message(): Push {
@@ -147,7 +152,7 @@ export class PushStream implements OutgoingStream {
     }
     if (this.#offset >= push.byteLength) return undefined;
     const part = push.chunk(this.#offset, this.#chunkBytes, scratch);
-    this.#offset += part.payload.length;
+    this.#offset = Math.min(this.#offset + this.#chunkBytes, push.byteLength);
     return part;
   }
 }

@@ -1,10 +1,13 @@
 /**
  * Several arrays, laid end to end in one range of bytes without being moved: the gradients of a push
  * as they are cut into chunks, and the destinations of a pull as chunks arrive. Each byte is copied
- * once. It knows neither names nor the catalogue.
+ * once, or sent from where it is. It knows neither names nor the catalogue.
  */
 import { invariant } from '../base/invariant.js';
 import { bytesOf } from '../protocol/modelStream.js';
+
+/** Pieces that are smaller on the average are copied into one. */
+const LEAST_PIECE_BYTES = 16_384;
 
 /** A range of bytes over arrays. */
 export class TensorRange {
@@ -42,6 +45,19 @@ export class TensorRange {
     const target = scratch().subarray(0, end - begin);
     this.#forEachPiece(begin, end, (bytes, at) => target.set(bytes, at - begin));
     return target;
+  }
+
+  /**
+   * The bytes [begin, end) as views of the arrays that they lie in, in order; undefined where that would be small pieces:
+   * a copy costs less than so many writes.
+   */
+  pieces(begin: number, end: number): Uint8Array[] | undefined {
+    const maxCount = (end - begin) / LEAST_PIECE_BYTES;
+    const pieces: Uint8Array[] = [];
+    this.#forEachPiece(begin, end, (bytes) => {
+      if (pieces.length <= maxCount) pieces.push(bytes);
+    });
+    return pieces.length > 0 && pieces.length <= maxCount ? pieces : undefined;
   }
 
   /** The bytes [begin, end) as a view where they lie in one piece of memory, to be written in place. */

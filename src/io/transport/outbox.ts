@@ -3,6 +3,7 @@
  * system takes them. So at most a window of a transfer is in memory, and a small message never
  * waits behind more than that window. Transfers go out one after the other, in order.
  */
+import { smallBytes } from '../../core/base/smallBytes.js';
 import { encodeFrame } from '../../core/protocol/codec.js';
 import type { Message } from '../../core/protocol/messages.js';
 import type { OutgoingPart, OutgoingStream } from '../../core/protocol/outgoingStream.js';
@@ -100,10 +101,10 @@ export class Outbox {
     return this.#untakenParts === 0 || this.#transport.bufferedBytes < this.#windowBytes;
   }
 
-  #sendPart(sending: Sending, { message, payload, release }: OutgoingPart): void {
+  #sendPart(sending: Sending, { message, payload, more, release }: OutgoingPart): void {
     this.#untakenParts++;
     if (this.#transport.sendMessage === undefined) {
-      this.#transport.send(encodeFrame(message, payload), () => {
+      this.#transport.send(encodeFrame(message, payload, smallBytes, more), () => {
         this.#untakenParts--;
         this.#pump();
       });
@@ -111,13 +112,14 @@ export class Outbox {
       return;
     }
     sending.untaken++;
-    this.#transport.sendMessage(message, payload, true, () => {
+    const whenTaken = (): void => {
       this.#untakenParts--;
       sending.untaken--;
       release?.();
       this.#endIfTaken(sending);
       this.#pump();
-    });
+    };
+    this.#transport.sendMessage(message, payload, true, whenTaken, more);
   }
 
   #endIfTaken(sending: Sending): void {

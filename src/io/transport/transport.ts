@@ -19,13 +19,15 @@ export interface Transport {
   /**
    * Sends one message, written straight into memory of the transport's own; the same promise about
    * `whenTaken`, which may be called before this returns. `mayKeep`: the payload may be sent from where it is; else
-   * it is copied before this returns. Only where a transport can: others are given whole frames.
+   * it is copied before this returns. `more`: further pieces of the payload, which may be kept with the first. Only where a
+   * transport can: others are given whole frames.
    */
   sendMessage?(
     message: Message,
     payload: Uint8Array | undefined,
     mayKeep: boolean,
     whenTaken?: () => void,
+    more?: readonly Uint8Array[],
   ): void;
   /** What `place` named for the payload under way is no longer written to: that payload goes to memory of its own. */
   displace?(): void;

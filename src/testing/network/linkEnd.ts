@@ -4,7 +4,7 @@
  * that changes too early shows.
  */
 import { smallCopy } from '../../core/base/smallBytes.js';
-import { encodeFrame, encodeHead } from '../../core/protocol/codec.js';
+import { bytesOfPieces, encodeFrame, encodeHead } from '../../core/protocol/codec.js';
 import { MAX_HEADER_BYTES, PREAMBLE_BYTES } from '../../core/protocol/limits.js';
 import type { Message } from '../../core/protocol/messages.js';
 import type { Transport, TransportHandlers } from '../../io/transport/transport.js';
@@ -51,8 +51,10 @@ export class LinkEnd implements Transport, Destination {
     this.#onEnd = onEnd;
     ways.into.leadTo(this);
     if (parts.isZeroCopy) {
-      this.sendMessage = (message, payload = NO_BYTES, mayKeep, whenTaken) => {
-        const pieces = mayKeep ? [headOf(message, payload), payload] : [encodeFrame(message, payload)];
+      this.sendMessage = (message, payload = NO_BYTES, mayKeep, whenTaken, more = []) => {
+        const pieces = mayKeep
+          ? [headOf(message, bytesOfPieces(payload, more)), payload, ...more]
+          : [encodeFrame(message, payload)];
         this.#send(pieces, whenTaken);
       };
     }
@@ -151,6 +153,6 @@ export class LinkEnd implements Transport, Destination {
 }
 
 /** The bytes of a frame before its payload. */
-function headOf(message: Message, payload: Uint8Array): Uint8Array {
-  return smallCopy(scratch.subarray(0, encodeHead(message, payload.length, scratch, 0)));
+function headOf(message: Message, payloadBytes: number): Uint8Array {
+  return smallCopy(scratch.subarray(0, encodeHead(message, payloadBytes, scratch, 0)));
 }

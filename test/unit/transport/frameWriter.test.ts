@@ -1,6 +1,7 @@
 /** How messages become writes. That their bytes are frames is held to by the conformance suite of transports. */
 import { Duplex } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { encodeFrame } from '../../../src/core/protocol/codec.js';
 import { MessageType } from '../../../src/core/protocol/messages.js';
 import { FrameWriter } from '../../../src/io/transport/stream/frameWriter.js';
 
@@ -50,6 +51,32 @@ describe('FrameWriter', () => {
     await turn();
     expect(sink.writes.length).toBeLessThan(20);
     expect(sink.writes.reduce((sum, { length }) => sum + length, 0)).toBeGreaterThan(40 * 20_000);
+  });
+
+  it('writes a payload in pieces as the same frame', async () => {
+    for (const bytes of [3000, 90_000]) {
+      const payload = Uint8Array.from({ length: bytes }, (_, i) => i % 251);
+      const frameOf = async (...pieces: Uint8Array[]): Promise<[Buffer, number]> => {
+        const sink = new Sink();
+        const [first, ...more] = pieces;
+        const length = new FrameWriter(sink, true).message(chunk(0), first, true, undefined, more);
+        await turn();
+        return [Buffer.concat(sink.writes), length];
+      };
+      const inPieces = [
+        payload.subarray(0, bytes / 3),
+        payload.subarray(bytes / 3, bytes / 2),
+        payload.subarray(bytes / 2),
+      ];
+      const [whole, wholeBytes] = await frameOf(payload);
+      const [joined, joinedBytes] = await frameOf(...inPieces);
+      expect([bytes, joined.length]).toEqual([bytes, whole.length]);
+      expect(joined.equals(whole)).toBe(true);
+      expect([wholeBytes, joinedBytes]).toEqual([bytes, bytes]);
+      expect(encodeFrame(chunk(0), inPieces[0], undefined, inPieces.slice(1))).toEqual(
+        encodeFrame(chunk(0), payload),
+      );
+    }
   });
 
   it('does not touch what the system has not taken', async () => {

@@ -36,6 +36,32 @@ describe('a range over arrays', () => {
     );
   });
 
+  it('has its bytes in pieces where those are large, of its own memory', () => {
+    const sizes = [10_000, 0, 5000, 1, 9000, 8000];
+    const arrays = arraysOf(sizes, false);
+    const range = new TensorRange(arrays);
+    const whole = range.read(0, range.byteLength, () => new Uint8Array(range.byteLength)).slice();
+    for (const [begin, end, count] of [
+      [0, range.byteLength, 5],
+      [36_000, 80_000, 1],
+      [36_000, 124_000, 5],
+      [100, 39_000, 1],
+    ] as const) {
+      const pieces = range.pieces(begin, end);
+      // Four of 4 bytes to 36 KB, or two, where the average is less than 16 KiB: copied.
+      if (count === 1) expect(pieces === undefined || pieces.length <= (end - begin) / 16_384).toBe(true);
+      else expect(pieces).toHaveLength(count);
+      for (const piece of pieces ?? []) {
+        expect(arrays.some(({ buffer }) => buffer === piece.buffer)).toBe(true);
+      }
+      if (pieces !== undefined) expect(Buffer.concat(pieces).equals(whole.subarray(begin, end))).toBe(true);
+    }
+    expect(range.pieces(0, 1000)).toBeUndefined();
+    expect(range.pieces(7, 7)).toBeUndefined();
+    const many = new TensorRange(Array.from({ length: 50 }, () => new Float32Array(1000)));
+    expect(many.pieces(0, many.byteLength)).toBeUndefined();
+  });
+
   it('writes any bytes to their place, and no others', () => {
     fc.assert(
       fc.property(lengths, fc.boolean(), fc.nat(), fc.nat(), (sizes, isOne, x, y) => {

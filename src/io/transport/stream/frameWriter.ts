@@ -4,7 +4,7 @@
  * memory is used again as soon as the system has it: mostly at once. Large payloads are sent from where they are.
  */
 import type { Duplex } from 'node:stream';
-import { encodeHead } from '../../../core/protocol/codec.js';
+import { bytesOfPieces, encodeHead } from '../../../core/protocol/codec.js';
 import { MAX_HEADER_BYTES } from '../../../core/protocol/limits.js';
 import type { Message } from '../../../core/protocol/messages.js';
 import { OPCODE } from './frameFormat.js';
@@ -19,6 +19,7 @@ const COPIED_BYTES = 32_768;
 const HEAD_BYTES = HEADER_ROOM + 64 + MAX_HEADER_BYTES;
 const OUT_BYTES = 2 * (HEAD_BYTES + COPIED_BYTES);
 const NO_BYTES = new Uint8Array(0);
+const NO_PIECES: readonly Uint8Array[] = [];
 
 /** The way out of one socket. */
 export class FrameWriter {
@@ -40,25 +41,34 @@ export class FrameWriter {
     return this.#socket.writableLength + this.#pending;
   }
 
-  /** Sends one message; see `Transport.sendMessage`. */
+  /** Sends one message; see `Transport.sendMessage`. Returns the bytes of its payload. */
   message(
     message: Message,
     payload: Uint8Array | undefined,
     mayKeep: boolean,
     whenTaken: (() => void) | undefined,
-  ): void {
-    const payloadBytes = payload?.length ?? 0;
-    const isCopied = payload === undefined || payloadBytes <= COPIED_BYTES;
+    more: readonly Uint8Array[] = NO_PIECES,
+  ): number {
+    const first = payload ?? NO_BYTES;
+    const payloadBytes = bytesOfPieces(first, more);
+    const isCopied = payloadBytes <= COPIED_BYTES;
     this.#makeRoom(HEAD_BYTES + (isCopied ? payloadBytes : 0));
     const start = this.#pending + HEADER_ROOM;
     const end = encodeHead(message, payloadBytes, this.#out, start);
     const begin = this.#writeHeader(OPCODE.binary, end - start + payloadBytes, start);
     if (!isCopied) {
-      this.#sendBoth(this.#out.slice(begin, end), mayKeep ? payload : payload.slice(), whenTaken);
-      return;
+      const head = this.#out.slice(begin, end);
+      this.#sendAll([head, mayKeep ? first : first.slice(), ...more], whenTaken);
+      return payloadBytes;
     }
-    if (payload !== undefined) this.#out.set(payload, end);
-    this.#append(begin, end + payloadBytes, whenTaken);
+    this.#out.set(first, end);
+    let at = end + first.length;
+    for (const piece of more) {
+      this.#out.set(piece, at);
+      at += piece.length;
+    }
+    this.#append(begin, at, whenTaken);
+    return payloadBytes;
   }
 
   /** Sends the content of a message from where it is. */
@@ -66,7 +76,7 @@ export class FrameWriter {
     this.#makeRoom(HEADER_ROOM);
     const start = this.#pending + HEADER_ROOM;
     const begin = this.#writeHeader(OPCODE.binary, content.length, start);
-    this.#sendBoth(this.#out.slice(begin, start), content, whenTaken);
+    this.#sendAll([this.#out.slice(begin, start), content], whenTaken);
   }
 
   /** Sends a control frame. */
@@ -113,11 +123,12 @@ export class FrameWriter {
     if (this.#pending + bytes > OUT_BYTES) this.flush();
   }
 
-  #sendBoth(head: Uint8Array, payload: Uint8Array, whenTaken: (() => void) | undefined): void {
+  #sendAll(pieces: readonly Uint8Array[], whenTaken: (() => void) | undefined): void {
     this.flush();
+    const last = pieces.length - 1;
     this.#socket.cork();
-    this.#socket.write(head);
-    this.#socket.write(payload, whenTaken);
+    for (let i = 0; i < last; i++) this.#socket.write(pieces[i]);
+    this.#socket.write(pieces[last], whenTaken);
     this.#socket.uncork();
   }
 

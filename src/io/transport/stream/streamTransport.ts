@@ -80,10 +80,10 @@ export class StreamTransport implements Transport {
     payload: Uint8Array | undefined,
     mayKeep: boolean,
     whenTaken?: () => void,
+    more?: readonly Uint8Array[],
   ): void {
     if (!this.#maySend(whenTaken)) return;
-    this.#writer.message(message, payload, mayKeep, whenTaken);
-    pollAhead.sent(payload?.length ?? 0);
+    pollAhead.sent(this.#writer.message(message, payload, mayKeep, whenTaken, more));
   }
 
   displace(): void {
