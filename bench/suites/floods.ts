@@ -14,8 +14,9 @@ import { type Context, MIB, type Suite } from '../suite.js';
 const WORKERS = 2;
 /** Elements that readers pull beside the workers' 1,024: an answer is more than sockets hold. */
 const BALLAST = 4 * MIB;
-/** Until a flood is at its worst. */
+/** Until a flood is at its worst; one of connections, until a fleet's worth has come. */
 const RISE_MS = 1500;
+const CONNECTIONS_RISE_MS = 5000;
 
 /** What one repetition found. */
 interface Flood {
@@ -84,7 +85,7 @@ async function flood(context: Context, attack: Attack): Promise<Flood> {
     const attacker = processOf(context, 'attack', JSON.stringify({ ...plan, port }));
     children.push(attacker);
     await attacker.next();
-    await workers.ask(`measure ${RISE_MS}`);
+    await workers.ask(`measure ${attack.openingsPerS === undefined ? RISE_MS : CONNECTIONS_RISE_MS}`);
     const cpus = [server, attacker].map(({ pid }) => cpuSecondsOf(pid));
     const begin = performance.now();
     const rate = numberIn(await workers.ask(`measure ${ms}`), 'rate');

@@ -83,6 +83,7 @@ export class Entrance {
   }
 
   stop(): void {
+    this.#desk.close();
     this.#admissions.stop();
   }
 

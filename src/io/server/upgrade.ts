@@ -3,8 +3,8 @@
  * ours is left untouched, so other WebSocket servers can share the HTTP server. The socket of ours has
  * one owner from here on.
  *
- *     path ──▶ origin ──▶ subprotocol ──▶ room ──▶ from this machine, or who is it? ──▶ onOpen
- *      └▶ not ours   └───────┴────────────┴──────────┴──▶ an HTTP status, or (pages) a close code
+ *     path ──▶ turn ──▶ origin ──▶ subprotocol ──▶ room ──▶ from this machine, or who is it? ──▶ onOpen
+ *      └▶ not ours └───────┴──────────┴────────────┴──────────┴──▶ an HTTP status, or (pages) a close code
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -19,6 +19,7 @@ import { bearerOf, offeredBy } from './bearer.js';
 import { ConnectionCount, type ConnectionLimits, isLoopback } from './connectionCount.js';
 import type { Wire } from './linkWatch.js';
 import { allowsOrigin, isHostOfThisMachine, type OriginRules } from './origins.js';
+import { UpgradeTurns } from './upgradeTurns.js';
 
 /** How long a page that is refused may take to answer the close frame. */
 const CLOSE_TIMEOUT_MS = 2000;
@@ -60,6 +61,7 @@ export class UpgradeDesk {
   readonly #options: UpgradeOptions;
   readonly #sockets: WebSocketServer;
   readonly #count: ConnectionCount;
+  readonly #turns: UpgradeTurns;
   #authenticate: Authenticate | undefined;
   readonly #warned = new Set<string>();
 
@@ -67,6 +69,11 @@ export class UpgradeDesk {
     this.#options = options;
     this.#authenticate = options.authenticate;
     this.#count = new ConnectionCount(options.connections);
+    this.#turns = new UpgradeTurns({
+      limits: options.connections,
+      maxWaitMs: options.authTimeoutMs,
+      onWait: () => this.#warn('turns', 'new connections wait: more are opened than the server has time for'),
+    });
     this.#sockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -94,22 +101,40 @@ export class UpgradeDesk {
     if (pathOf(request) !== this.#options.path) return false;
     // Until a transport owns it, and after a refusal: a lost socket is nobody's error.
     socket.on('error', () => {});
-    const refusal = isReady ? this.#refusal(request) : UNAVAILABLE;
+    if (!isReady) {
+      refuse(socket, UNAVAILABLE);
+      return true;
+    }
+    this.#turns.take(addressOf(socket, 'remoteAddress'), {
+      isGone: () => socket.destroyed,
+      proceed: () => this.#judge(request, socket, head),
+      refuse: () => refuse(socket, UNAVAILABLE),
+    });
+    return true;
+  }
+
+  /** Takes no more: those that wait for their turn are refused. */
+  close(): void {
+    this.#turns.end();
+  }
+
+  #judge(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const refusal = this.#refusal(request);
     if (refusal !== undefined) {
       refuse(socket, refusal);
-      return true;
+      return;
     }
     const place = this.#count.take(addressOf(socket, 'remoteAddress'));
     if (typeof place === 'string') {
       this.#warn('connections', 'connections are refused: there are as many as `limits` allows');
       refuse(socket, place);
-      return true;
+      return;
     }
     socket.once('close', () => place.release());
     const authenticate = this.#authenticate;
     if (authenticate === undefined) {
       this.#admit({ principal: { role: 'worker' }, request }, socket, head);
-      return true;
+      return;
     }
     const onVerdict = (principal: Principal | null): void => {
       if (principal === null) {
@@ -120,7 +145,6 @@ export class UpgradeDesk {
       this.#admit({ principal, request }, socket, head);
     };
     this.#decide(authenticate, request, onVerdict, () => refuse(socket, UNAVAILABLE));
-    return true;
   }
 
   /** Whether a page of `origin`, which makes `request`, may connect. */

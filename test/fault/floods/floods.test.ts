@@ -363,6 +363,27 @@ describe('connections', () => {
     expect((await late.pull(['w'])).version).toBe(2 * STEPS);
   });
 
+  it('that are opened and hung up without end wait for their turn; a new worker gets one, and the server ends', async () => {
+    const { server, finish, warnings } = await newScene({ limits: { maxConnections: 64 } });
+    const { url } = server;
+    let isOver = false;
+    const open = async (): Promise<void> => {
+      while (!isOver) (await openRaw(url).catch(() => undefined))?.destroy();
+    };
+    const crowd = Array.from({ length: 16 }, open);
+    const isWaiting = () => warnings.some((each) => each.includes('new connections wait'));
+    await expect.poll(isWaiting, { timeout: 60_000 }).toBe(true);
+    await finish();
+    const late = new Worker(server.url, { connectTimeoutMs: 120_000 });
+    atEnd(() => late.close());
+    expect((await late.pull(['w'])).version).toBe(2 * STEPS);
+    await late.close();
+    // Some wait now.
+    const closing = server.close();
+    isOver = true;
+    await Promise.all([closing, ...crowd]);
+  });
+
   it('from one address are bounded, those that have shown a token don’t count', async () => {
     const http = createServer();
     // Real sockets, which say that they come from elsewhere.

@@ -37,6 +37,10 @@ export interface FrameSink {
 const NO_BYTES = new Uint8Array(0);
 /** A read takes at most so much; with more the memory would not stay in a cache of the processor. */
 const READ_BYTES = 65_536;
+/** What most frames leave for the next read. */
+const SHORT_KEEP_BYTES = 64;
+/** A read is looked at before the next one of any socket; but Windows writes whenever something comes. */
+const sharedMemory = globalThis.process?.platform === 'win32' ? undefined : new Uint8Array(READ_BYTES);
 
 type State = 'frame' | 'length' | 'preamble' | 'header' | 'payload' | 'control' | 'discard' | 'failed';
 
@@ -49,7 +53,7 @@ export class FrameReader {
   /** Bytes that the state needs, and those it has kept from earlier reads. */
   #needed = 2;
   #kept = 0;
-  readonly #keep = new Uint8Array(MAX_HEADER_BYTES + 64);
+  #keep = new Uint8Array(SHORT_KEEP_BYTES);
   #opcode = 0;
   /** Bytes of the frame's payload that are not read yet. */
   #left = 0;
@@ -65,7 +69,7 @@ export class FrameReader {
   #filled = 0;
   #isPaused = false;
   #rest: Uint8Array[] = [];
-  readonly #memory = new Uint8Array(READ_BYTES);
+  readonly #memory = sharedMemory ?? new Uint8Array(READ_BYTES);
 
   /** `isMasked`: frames must be masked (they come from a client), or must not be. */
   constructor(isMasked: boolean, maxMessageBytes: number, sink: FrameSink) {
@@ -149,6 +153,7 @@ export class FrameReader {
     const available = Math.min(missing, bytes.length - at);
     const end = at + available;
     if (available < missing || this.#kept > 0 || this.#hasMask) {
+      if (this.#needed > this.#keep.length) this.#keep = new Uint8Array(MAX_HEADER_BYTES + 64);
       this.#keep.set(bytes.subarray(at, end), this.#kept);
       this.#kept += available;
       if (available < missing) return end;

@@ -20,12 +20,16 @@ const HEAD_BYTES = HEADER_ROOM + 64 + MAX_HEADER_BYTES;
 const OUT_BYTES = 2 * (HEAD_BYTES + COPIED_BYTES);
 const NO_BYTES = new Uint8Array(0);
 const NO_PIECES: readonly Uint8Array[] = [];
+/** Memory that no writer has, for the next one that needs some. */
+const spare: Uint8Array[] = [];
+const MAX_SPARE = 16;
 
 /** The way out of one socket. */
 export class FrameWriter {
   readonly #socket: Duplex;
   readonly #isServer: boolean;
-  #out: Uint8Array = new Uint8Array(OUT_BYTES);
+  /** Lent for a turn, so that a connection that says nothing has none. */
+  #out: Uint8Array = NO_BYTES;
   /** So much of `#out` is waiting for the end of the turn. */
   #pending = 0;
   #isFlushDue = false;
@@ -90,8 +94,13 @@ export class FrameWriter {
 
   /** Writes what waits for the end of the turn. Harmless when the socket has ended: then nothing is needed any more. */
   flush(): void {
-    if (this.#pending === 0) return;
-    const bytes = this.#out.subarray(0, this.#pending);
+    const out = this.#out;
+    this.#out = NO_BYTES;
+    if (this.#pending === 0) {
+      giveBack(out);
+      return;
+    }
+    const bytes = out.subarray(0, this.#pending);
     const whenTaken = this.#whenTaken;
     this.#pending = 0;
     this.#whenTaken = [];
@@ -99,9 +108,9 @@ export class FrameWriter {
     const isOpen = socket.writable;
     if (isOpen) socket.write(bytes);
     if (isOpen && socket.writableLength > 0) {
-      this.#out = new Uint8Array(OUT_BYTES);
       if (whenTaken.length > 0) socket.write(NO_BYTES, () => callAll(whenTaken));
     } else {
+      giveBack(out);
       callAll(whenTaken);
     }
   }
@@ -120,7 +129,8 @@ export class FrameWriter {
   }
 
   #makeRoom(bytes: number): void {
-    if (this.#pending + bytes > OUT_BYTES) this.flush();
+    while (this.#pending + bytes > OUT_BYTES) this.flush();
+    if (this.#out.length === 0) this.#out = spare.pop() ?? new Uint8Array(OUT_BYTES);
   }
 
   #sendAll(pieces: readonly Uint8Array[], whenTaken: (() => void) | undefined): void {
@@ -148,6 +158,11 @@ export class FrameWriter {
     out.fill(0, start - mask, start);
     return begin;
   }
+}
+
+/** REQUIRES: nobody reads it any more. */
+function giveBack(out: Uint8Array): void {
+  if (out.length > 0 && spare.length < MAX_SPARE) spare.push(out);
 }
 
 function callAll(actions: readonly (() => void)[]): void {
