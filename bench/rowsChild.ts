@@ -4,7 +4,8 @@
  *
  *     server   memory                              → { rows, bytes, rss }
  *     worker   fill DIM ROWS                       → rows 0, 7, 14, … get a gradient of 1
- *              push | pull DIM ROWS BATCH ORDER N  → { ms } of N batches, two under way at a time
+ *              push | pull DIM ROWS BATCH ORDER N  → { ms } of N batches, two under way at a time; rows are pulled into
+ *                                                    arrays that are used again
  *              pulls DIM ROWS COUNT N              → { p50, p99, max } of N pulls of COUNT rows, in ms
  *              forever DIM ROWS BATCH ORDER        → pushes until it is ended
  *              check ROWS TIMES                    → { ok }: the first and the last row have had so many gradients of 1
@@ -25,9 +26,12 @@ const say = (value: object): void => {
 class Batches {
   readonly ids: Uint32Array[] = [];
   readonly values: Float32Array;
+  /** Where rows are pulled to: one for each that is under way. */
+  readonly #into: Float32Array[];
 
   constructor(dim: number, rows: number, batch: number, order: string) {
     this.values = new Float32Array(batch * dim).fill(1);
+    this.#into = Array.from({ length: UNDER_WAY }, () => new Float32Array(batch * dim));
     for (let k = 0; k < (order === 'sorted' ? 1 : 4); k++) {
       const ids = new Uint32Array(batch);
       for (let i = 0; i < batch; i++)
@@ -39,6 +43,10 @@ class Batches {
 
   of(k: number): Uint32Array {
     return this.ids[k % this.ids.length] as Uint32Array;
+  }
+
+  into(k: number): Float32Array {
+    return this.#into[k % UNDER_WAY] as Float32Array;
   }
 }
 
@@ -105,7 +113,7 @@ async function worker(url: string): Promise<void> {
       const one =
         command === 'push'
           ? (k: number) => push(all.of(k), all.values)
-          : (k: number) => own.pullRows('rows' as never, all.of(k));
+          : (k: number) => own.pullRows('rows' as never, all.of(k), { into: all.into(k) });
       say({ ms: await pipelined(Number(words[4]), one) });
     } else if (command === 'pulls') {
       const times: number[] = [];

@@ -63,7 +63,7 @@ export { LocalCopy } from './io/worker/localCopy.js';
 export { Worker } from './io/worker/node/worker.js';
 export { ParameterCache } from './io/worker/parameterCache.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
-export type { Rows, RowsOf } from './io/worker/rows.js';
+export type { PullRowsOptions, Rows, RowsOf } from './io/worker/rows.js';
 export type { RowsOfBatch } from './io/worker/rowsAhead.js';
 export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';

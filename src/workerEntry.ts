@@ -14,7 +14,7 @@ export { Worker } from './io/worker/browser/worker.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export type { CutDataShard, DataShard } from './io/worker/dataShards.js';
 export type { DestinationsOf, GradientsOf, TensorsOf } from './io/worker/parameters.js';
-export type { Rows, RowsOf } from './io/worker/rows.js';
+export type { PullRowsOptions, Rows, RowsOf } from './io/worker/rows.js';
 export type { RowsOfBatch } from './io/worker/rowsAhead.js';
 export type { RunSummary } from './io/worker/runSummary.js';
 export type { WorkerUrl } from './io/worker/serverUrls.js';

@@ -10,11 +10,11 @@ import type { EmbeddingTable } from '../table/embeddingTable.js';
 import { type Budget, type Job, JobThen, SLICE_ELEMENTS } from '../table/job.js';
 import type { Pin } from '../table/versionStore.js';
 import { rangeSelection, type Selection, spanSelection } from '../tensor/catalogue.js';
+import { RowBuffers } from '../tensor/rowBuffers.js';
 import { holdMs, isOverdue, MAKE_ROOM_MS } from './contention.js';
 import type { CoreContext } from './context.js';
 import type { IncomingIds } from './incomingIds.js';
 import { type PullAnswer, PullStream } from './pullStream.js';
-import { RowBuffers } from './rowBuffers.js';
 import type { Session } from './session.js';
 
 /** A pull of parameters. */

@@ -15,10 +15,15 @@ export interface GroupedIds {
   readonly starts: Uint32Array;
 }
 
-/** Bits of a digit; few ids are not worth a long table of counts. */
+/** Bits of a digit at most; few ids are not worth a long table of counts. */
 const DIGIT_BITS = 11;
 const SHORT_DIGIT_BITS = 8;
 const SHORT_LIST = 4_096;
+
+/** Words of a list whose memory is kept: 8 MiB, twice. Memory that is new costs a third of the sorting. */
+const MAX_KEPT = 2_097_152;
+/** Nothing in them outlasts a call. */
+let kept: [Uint32Array, Uint32Array] = [new Uint32Array(0), new Uint32Array(0)];
 
 /** Sorts and unites the ids of two words each. `different`: two words each, strictly rising. O(length). */
 export function groupIds(words: Uint32Array): GroupedIds & { readonly different: Uint32Array } {
@@ -48,14 +53,20 @@ export function groupIds(words: Uint32Array): GroupedIds & { readonly different:
  * they are the low words, and all high words are 0.
  */
 function sortedPairs(words: Uint32Array): { readonly pairs: Uint32Array; readonly isByHigh: boolean } {
-  const unsorted = new Uint32Array(words.length);
+  const [unsorted, spare] = scratchOf(words.length);
   for (let i = 1; i < words.length; i += 2) unsorted[i] = i >>> 1;
-  const spare = new Uint32Array(words.length);
   const pairs = sortByWord(words, 0, unsorted, spare);
   let isByHigh = false;
   for (let i = 1; i < words.length && !isByHigh; i += 2) isByHigh = words[i] !== 0;
   if (!isByHigh) return { pairs, isByHigh };
   return { pairs: sortByWord(words, 1, pairs, pairs === spare ? unsorted : spare), isByHigh };
+}
+
+/** Two arrays of `length`, whatever is in them, until the next call. */
+function scratchOf(length: number): [Uint32Array, Uint32Array] {
+  if (length > MAX_KEPT) return [new Uint32Array(length), new Uint32Array(length)];
+  if (kept[0].length < length) kept = [new Uint32Array(length), new Uint32Array(length)];
+  return [kept[0].subarray(0, length), kept[1].subarray(0, length)];
 }
 
 /** Sorts `pairs` by one word of their ids, stably; returns the one of the two arrays in which they are then. */
@@ -69,12 +80,16 @@ function sortByWord(words: Uint32Array, word: number, pairs: Uint32Array, spare:
     pairs[i] = key;
     differing |= key ^ first;
   }
-  const bits = length < 2 * SHORT_LIST ? SHORT_DIGIT_BITS : DIGIT_BITS;
+  if (differing === 0) return pairs;
+  const width = 32 - Math.clz32(differing);
+  const passes = Math.ceil(width / (length < 2 * SHORT_LIST ? SHORT_DIGIT_BITS : DIGIT_BITS));
+  // Digits as short as so many passes allow: the fewer places are written to in turn, the more of them are in cache.
+  const bits = Math.ceil(width / passes);
   const mask = (1 << bits) - 1;
   const places = new Uint32Array(1 << bits);
   let from = pairs;
   let to = spare;
-  for (let shift = 0; shift < 32; shift += bits) {
+  for (let shift = 0; shift < width; shift += bits) {
     if (((differing >>> shift) & mask) === 0) continue;
     countPlaces(from, shift, mask, places);
     for (let i = 0; i < length; i += 2) {

@@ -14,12 +14,17 @@ const TOUCHED = new Float32Array(1);
 /**
  * The gradients of the different ids: `values` (`dim` of them for each id that the caller gave) summed over ids
  * that are there twice, in float32, in the caller's order. Returns `values` itself if the ids were strictly
- * rising. O(length).
+ * rising, else memory that `allocate` gives. O(length).
  */
-export function sumByRow({ grouped, count }: SortedIds, values: Float32Array, dim: number): Float32Array {
+export function sumByRow(
+  { grouped, count }: SortedIds,
+  values: Float32Array,
+  dim: number,
+  allocate: (length: number) => Float32Array = (length) => new Float32Array(length),
+): Float32Array {
   if (grouped === undefined) return values;
   const { positions, starts } = grouped;
-  const sums = new Float32Array(count * dim);
+  const sums = allocate(count * dim);
   for (let block = 0; block < count; block += TOUCHED_ROWS) {
     const blockEnd = Math.min(count, block + TOUCHED_ROWS);
     touch(values, positions, starts[block] as number, starts[blockEnd] as number, dim);

@@ -32,8 +32,13 @@ export interface RowGradients {
 /**
  * The gradients of `given`: by name, a Float32Array for a tensor, ids and values for a sparse table. Throws
  * `PS_GRADIENT_INVALID` for anything else, `PS_UNKNOWN_TENSOR`, `PS_NOT_TRAINABLE`, `PS_WRONG_LENGTH`. O(names + rows).
+ * `allocate` gives memory for the sums of rows, whatever is in it.
  */
-export function checkGradients(catalogue: Catalogue, given: unknown): CheckedGradients {
+export function checkGradients(
+  catalogue: Catalogue,
+  given: unknown,
+  allocate?: (length: number) => Float32Array,
+): CheckedGradients {
   if (!isRecord(given)) throw invalid('gradients must be an object of Float32Arrays by name', given);
   const sparse: RowPart[] = [];
   const found: { entry: CatalogueEntry; value: Float32Array }[] = [];
@@ -41,7 +46,7 @@ export function checkGradients(catalogue: Catalogue, given: unknown): CheckedGra
     if (value === undefined) continue;
     const table = catalogue.tables.findIndex((each) => each.name === name);
     if (table >= 0) {
-      sparse.push(checkRows(catalogue.tables[table] as TableShape, table, value));
+      sparse.push(checkRows(catalogue.tables[table] as TableShape, table, value, allocate));
       continue;
     }
     const entry = catalogue.get(name);
@@ -64,7 +69,12 @@ export function checkGradients(catalogue: Catalogue, given: unknown): CheckedGra
 }
 
 /** Rows of `table`, sorted and united. */
-function checkRows({ name, dim }: TableShape, table: number, given: unknown): RowPart {
+function checkRows(
+  { name, dim }: TableShape,
+  table: number,
+  given: unknown,
+  allocate: ((length: number) => Float32Array) | undefined,
+): RowPart {
   const details = { tensor: name };
   if (!isRecord(given) || !isFloat32Array(given.values)) {
     const text = `the gradient of table "${name}" must be { ids, values: Float32Array }, got ${describe(given)}`;
@@ -76,7 +86,7 @@ function checkRows({ name, dim }: TableShape, table: number, given: unknown): Ro
     const text = `the gradient of table "${name}" has ${values.length} values for ${ids.given} ids of ${dim} each`;
     throw new PsError('PS_WRONG_LENGTH', text, { details });
   }
-  return { table, words: ids.words, values: sumByRow(ids, values, dim) };
+  return { table, words: ids.words, values: sumByRow(ids, values, dim, allocate) };
 }
 
 function checkGradient(entry: CatalogueEntry, value: unknown): Float32Array {

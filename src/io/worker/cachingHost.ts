@@ -104,7 +104,7 @@ export class CachingHost extends WorkerHost {
     const missingWords = Uint32Array.from(
       missing.flatMap((i) => [words[2 * i] as number, words[2 * i + 1] as number]),
     );
-    const rest = { ...command, rows: { table, words: missingWords } };
+    const rest = { ...command, into: undefined, rows: { table, words: missingWords } };
     const { answer, cancel } = this.#fetch(rest, wanted, bound, signal);
     const whole = answer.then((fetched) => {
       const [rows] = fetched.arrays as readonly [Float32Array];

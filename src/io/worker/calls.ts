@@ -120,13 +120,24 @@ export function callPush(
   tick: boolean,
   options: PushOptions,
 ): Call<PushAnswer> {
-  const { tensors, values, rows } = checkGradients(catalogue, gradients);
+  const lent: Float32Array[] = [];
+  const { tensors, values, rows } = checkGradients(catalogue, gradients, (length) => {
+    const sums = host.rowBuffers.take(length);
+    lent.push(sums);
+    return sums;
+  });
   const metrics = checkMetrics(options.metrics);
   const examples = checkExamples(options.examples);
-  return host.call<PushAnswer>(
+  const call = host.call<PushAnswer>(
     { kind: 'push', tensors, values, rows, tick, metrics, examples },
     options.signal,
   );
+  // Until then they are read, as the caller's own arrays may be.
+  const giveBack = (): void => {
+    for (const sums of lent) host.rowBuffers.give(sums);
+  };
+  if (lent.length > 0) void call.answer.then(giveBack, giveBack);
+  return call;
 }
 
 /** Ticks, or leaves the clock table, behind everything that was asked before. */

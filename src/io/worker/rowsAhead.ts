@@ -88,7 +88,7 @@ export class RowsAhead<B> {
     const names = Object.keys(named);
     for (const name of names) {
       const ids = (named as Record<string, RowIdList>)[name] as RowIdList;
-      calls.push(askRows(this.#host, catalogue, name, ids, this.#manner, undefined));
+      calls.push(askRows(this.#host, catalogue, name, ids, this.#manner, {}));
     }
     const answers = await Promise.all(calls.map(({ answer }) => answer));
     return {

@@ -33,7 +33,7 @@ import { newLoop } from './newLoop.js';
 import { pageListenerOf } from './pageListener.js';
 import type { DestinationsOf, GradientsOf, TensorsOf } from './parameters.js';
 import type { Platform } from './platform.js';
-import { callPullRows, type Rows } from './rows.js';
+import { callPullRows, type PullRowsOptions, type Rows } from './rows.js';
 import type { RunSummary } from './runSummary.js';
 import type { WorkerUrl } from './serverUrls.js';
 import type { StepLoop } from './stepLoop.js';
@@ -131,10 +131,10 @@ export class WorkerBase<P = Record<string, Tensor>> extends EventEmitter<WorkerE
   }
 
   /** Rows of a sparse table, for ids in any order. Waits, and rejects, as `pull` does. */
-  pullRows(table: string, ids: RowIdList, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Rows> {
+  pullRows(table: string, ids: RowIdList, options: PullRowsOptions = {}): Promise<Rows> {
     return this.#whenConnected(
-      async (catalogue) => callPullRows(this.#host, catalogue, table, ids, this.#manner(), signal),
-      signal,
+      async (catalogue) => callPullRows(this.#host, catalogue, table, ids, this.#manner(), options),
+      options.signal,
     );
   }
 

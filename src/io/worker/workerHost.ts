@@ -6,6 +6,7 @@
 import { PsError } from '../../core/base/errors.js';
 import { decodeFrame } from '../../core/protocol/codec.js';
 import type { Message } from '../../core/protocol/messages.js';
+import { RowBuffers } from '../../core/tensor/rowBuffers.js';
 import type {
   NetworkEvent,
   RequestValue,
@@ -75,6 +76,8 @@ interface Link {
 
 /** Drives one core. */
 export class WorkerHost {
+  /** Memory in which rows pass from one order to another. */
+  readonly rowBuffers: RowBuffers = new RowBuffers();
   readonly #core: WorkerMachine;
   readonly #dialling: Dialling;
   readonly #observe: (observation: WorkerObservation) => void;

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import {
   adagrad,
   asp,
+  ParameterCache,
   ParameterServer,
   type ParameterServerOptions,
   type PsError,
@@ -77,6 +78,65 @@ describe('rows of sparse tables', () => {
       ['words', 0],
       ['bias', new Set(ids).size],
     ]);
+  });
+
+  it('keep apart where many are under way at once, through memory that is used again', async () => {
+    const dim = 16;
+    const server = await serve({ tables: { words: { dim } } });
+    const worker = new Worker<{ words: { dim: 16 } }>(server.url);
+    closing.push(() => worker.close());
+    const model = new Map<number, number>();
+    const batches = Array.from({ length: 6 }, (_, k) => {
+      const count = 5_000 + 700 * (k % 3);
+      const ids = Uint32Array.from({ length: count }, (_, i) => (i * 7_919 + k * 31) % 9_001);
+      const values = new Float32Array(count * dim);
+      ids.forEach((id, i) => {
+        values.fill(i % (k + 2), i * dim, (i + 1) * dim);
+        model.set(id, (model.get(id) ?? 0) - (i % (k + 2)));
+      });
+      return { ids, values };
+    });
+    await Promise.all(batches.map((words) => worker.push({ words })));
+    const pulled = await Promise.all(
+      batches.map(({ ids }, k) =>
+        worker.pullRows('words', ids, k % 2 === 0 ? {} : { into: new Float32Array(ids.length * dim) }),
+      ),
+    );
+    pulled.forEach(({ ids, data }) => {
+      const expected = Float32Array.from(data, (_, i) => model.get(ids[Math.floor(i / dim)] as number) ?? 0);
+      expect(data).toEqual(expected);
+    });
+  });
+
+  it('are put where the caller wants them, in any order of ids', async () => {
+    const server = await serve();
+    const worker = workerOf(server);
+    await worker.push({ words: { ids: [1, 2, 3], values: Float32Array.of(1, 2, 3, 4, 5, 6) } });
+    for (const ids of [[1, 2, 3], [3, 1, 3], []]) {
+      const into = new Float32Array(2 * ids.length).fill(9);
+      const rows = await worker.pullRows('words', ids, { into });
+      expect(rows.data).toBe(into);
+      expect(into).toEqual((await worker.pullRows('words', ids)).data);
+    }
+    const cached = workerOf(server, { cache: new ParameterCache() });
+    // From the server, then half of them, then none.
+    for (const ids of [
+      [3, 2],
+      [1, 2],
+      [1, 2, 3],
+    ]) {
+      const into = new Float32Array(2 * ids.length);
+      expect((await cached.pullRows('words', ids, { into })).data).toBe(into);
+      expect(into).toEqual((await worker.pullRows('words', ids)).data);
+    }
+    const wrong: [unknown, string][] = [
+      [new Float32Array(3), 'PS_WRONG_LENGTH'],
+      [[1, 2], 'PS_INVALID_ARGUMENT'],
+      [new Float64Array(2), 'PS_INVALID_ARGUMENT'],
+    ];
+    for (const [into, code] of wrong) {
+      expect(await codeOf(worker.pullRows('words', [1], { into: into as Float32Array }))).toBe(code);
+    }
   });
 
   it('are part of a run, pulled by the gradient function', async () => {

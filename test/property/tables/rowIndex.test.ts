@@ -122,7 +122,10 @@ describe('row ids', () => {
     ['short, low words', 100, 1, 300],
     ['long, low words', 20_000, 211, 30_000],
     ['long, few bits', 6_000, 1, 7],
+    ['long, all low words', 20_000, 214, 20_000_000],
+    ['long, low words alike', 20_000, 2 ** 32, 9_000],
     ['long, high words', 20_000, 2 ** 39 + 2 ** 31 + 5, 9_000],
+    ['so long that no memory is kept for it', 1_100_000, 3, 2_000_000],
   ])('a list that is %s is grouped as a sort of numbers would do it', (_, length, stride, below) => {
     const random = new Random(length + below);
     const ids = Array.from({ length }, () => stride * random.nextInt(below));

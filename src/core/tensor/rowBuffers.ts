@@ -1,11 +1,11 @@
 /**
- * Memory for the rows that large pulls are answered with. Memory that is new must be mapped by the system page by page,
- * which takes as long as reading the rows; so what was used is used again.
+ * Memory for the rows of large pulls and pushes between the order of the ids and the caller's. Memory that is new must be
+ * mapped by the system page by page, which takes as long as moving the rows; so what was used is used again.
  */
 
-/** Answers below this many elements get memory of their own. */
+/** What is shorter than this many elements gets memory of its own. */
 const MIN_LENGTH = 65_536;
-/** A new one is longer by up to an eighth: the next pull has another number of rows, and is to find room in it. */
+/** A new one is longer by up to an eighth: the next batch has another number of rows, and is to find room in it. */
 const STEPS = 8;
 /** Buffers kept, and elements of each at most: 256 MiB together. */
 const MAX_FREE = 2;
