@@ -41,6 +41,7 @@ const { values } = parseArgs({
     data: { type: 'boolean', default: false },
     plain: { type: 'boolean', default: false },
     rows: { type: 'boolean', default: false },
+    cache: { type: 'boolean', default: false },
     short: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -64,6 +65,7 @@ function scheduleOptions(): ScheduleOptions {
     hasData: values.data,
     isPlain: values.plain,
     hasRows: values.rows,
+    hasCache: values.cache,
   };
 }
 
@@ -74,7 +76,7 @@ function replayCommand(seed: number): string {
     const value = values[name];
     return value === undefined || (name === 'faults' && value === 'all') ? [] : [`--${name} '${value}'`];
   });
-  const switches = (['plain', 'data', 'rows'] as const)
+  const switches = (['plain', 'data', 'rows', 'cache'] as const)
     .filter((name) => values[name])
     .map((name) => `--${name}`);
   return ['npm run sim --', `--seed ${seed}`, ...parts, ...switches].join(' ');

@@ -21,6 +21,7 @@ export type { ParameterSpec, ParameterSpecs } from './core/table/model.js';
 export type { Initialiser } from './core/tensor/initialise.js';
 export type { RowIdList } from './core/tensor/rowIds.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
+export type { ParameterCacheOptions, ParameterCacheStats } from './core/worker/cache/cacheStore.js';
 export type { RowGradients } from './core/worker/gradients.js';
 export type { Logger } from './io/logger.js';
 export type {
@@ -33,7 +34,6 @@ export type {
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
 export type { BatchData } from './io/worker/batchSource.js';
 export { Worker } from './io/worker/browser/worker.js';
-export type { ParameterCacheOptions, ParameterCacheStats } from './io/worker/cacheStore.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export type { CutDataShard, DataShard } from './io/worker/dataShards.js';
 export type { CopiedFrom, LocalCopyOptions } from './io/worker/localCopy.js';

@@ -24,6 +24,7 @@ export type { Initialiser } from './core/tensor/initialise.js';
 export type { RowInitialiser } from './core/tensor/initialRows.js';
 export type { RowIdList } from './core/tensor/rowIds.js';
 export type { Dtype, Tensor } from './core/tensor/tensor.js';
+export type { ParameterCacheOptions, ParameterCacheStats } from './core/worker/cache/cacheStore.js';
 export type { RowGradients } from './core/worker/gradients.js';
 export type { GroupCheckpointReport } from './io/group/groupCheckpoint.js';
 export type { ServerGroupEvents } from './io/group/groupEvents.js';
@@ -55,7 +56,6 @@ export type {
 } from './io/serverReport.js';
 export type { WebSocketConstructor, WebSocketLike } from './io/transport/webSocketConnect.js';
 export type { BatchData } from './io/worker/batchSource.js';
-export type { ParameterCacheOptions, ParameterCacheStats } from './io/worker/cacheStore.js';
 export type { NotModified, PullOptions, PullResult, PushOptions, TickResult } from './io/worker/calls.js';
 export type { CutDataShard, DataShard } from './io/worker/dataShards.js';
 export type { CopiedFrom, LocalCopyOptions } from './io/worker/localCopy.js';

@@ -269,7 +269,8 @@ export class PullAnswers {
       request: message.request,
       trainer: message.training ? session : undefined,
       clock: session.clock,
-      minClock: state.clocks.minClock,
+      // An older version has the updates below what minClock was then: who keeps it must know.
+      minClock: what.pin?.minClock ?? state.clocks.minClock,
       since: this.#context.now,
       ...what,
     };

@@ -86,6 +86,17 @@ export class Requests {
     return clock;
   }
 
+  /** Whether the worker is in the clock table once all that was asked for is done. */
+  get isInTable(): boolean {
+    let isIn = this.sender.isInTable;
+    for (const each of this.#operations) {
+      if (each.isSent) continue;
+      if (each.kind === 'clock') isIn = each.operation !== 'leave';
+      else if (each.kind === 'push' || (each.kind === 'pull' && each.command.training)) isIn = true;
+    }
+    return isIn;
+  }
+
   addAsk(command: AskCommand): void {
     this.#operations.add(new AskOperation(command));
   }

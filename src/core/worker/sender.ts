@@ -76,6 +76,11 @@ export class Sender {
     return this.#lastWire;
   }
 
+  /** Whether what was sent last put the worker into the clock table, or left it there. */
+  get isInTable(): boolean {
+    return this.#isInTable;
+  }
+
   /** Highest sequence number that was given out. */
   get lastSeq(): number {
     return this.#lastSeq;

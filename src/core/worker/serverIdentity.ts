@@ -16,6 +16,7 @@ export class ServerIdentity {
   #whole: Catalogue | undefined;
   #catalogue: Catalogue | undefined;
   #lineage: string | undefined;
+  #incarnation = '';
   #shard: Shard | undefined;
   #group: string | undefined;
   #nonFinite: NonFinite = 'reject';
@@ -54,6 +55,11 @@ export class ServerIdentity {
   /** How long it keeps a worker's place after its connection closed, if it says so. */
   get graceMs(): number | undefined {
     return this.#graceMs;
+  }
+
+  /** The server's life as of the last Welcome. */
+  get incarnation(): string {
+    return this.#incarnation;
   }
 
   /** The history of the last Welcome. */
@@ -110,6 +116,7 @@ export class ServerIdentity {
     this.#nonFinite = welcome.nonFinite ?? 'reject';
     this.#graceMs = welcome.graceMs;
     this.#lineage = welcome.lineage;
+    this.#incarnation = welcome.incarnation;
   }
 }
 

@@ -81,8 +81,20 @@ export class WorkerCore implements WorkerMachine {
     return this.#requests.clockWhenDone;
   }
 
+  get isInTable(): boolean {
+    return this.#requests.isInTable;
+  }
+
+  get incarnations(): string {
+    return this.server.incarnation;
+  }
+
   get servers(): number {
     return 1;
+  }
+
+  serverOfRow(): number {
+    return 0;
   }
 
   /** By how many clocks a worker that pulls may be ahead of the slowest, as the server said at the last connection. */

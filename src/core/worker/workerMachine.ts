@@ -11,10 +11,14 @@ export interface WorkerMachine {
   readonly servers: number;
   /** Iterations completed, as the servers confirmed. */
   readonly clock: number;
-  /** The clock once everything that was asked for is done; undefined: nobody knows here. */
-  readonly clockWhenDone?: number;
+  /** The clock once everything that was asked for is done. */
+  readonly clockWhenDone: number;
+  /** Whether it is in the clock table, or will be with what it has asked for. */
+  readonly isInTable: boolean;
   /** By how many clocks a worker that pulls may be ahead of the slowest, as the servers said at the last connection. */
   readonly staleness: number;
+  /** Names of the lives of the servers, as of the last connection of each. */
+  readonly incarnations: string;
   /** Whether it is connected. */
   readonly isOpen: boolean;
   /** Whether it has ended for good. */
@@ -23,6 +27,8 @@ export interface WorkerMachine {
   nextTickAt(): number;
   /** Where a transport may write the payload of `message` of `server`, whose event follows. Changes nothing. */
   placeOf(message: Message, bytes: number, server?: number): Uint8Array | undefined;
+  /** The position of the server that holds the row of an id. REQUIRES: the model is known. */
+  serverOfRow(low: number, high: number): number;
   /** Takes one event; returns what the shell has to do, in order. */
   step(event: WorkerEvent): readonly WorkerEffect[];
 }

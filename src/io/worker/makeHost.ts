@@ -43,7 +43,7 @@ export function makeHost(
     trustedNetwork,
     tls,
   };
-  return options.cache?.host(machine, dialling, observe) ?? new WorkerHost(machine, dialling, observe);
+  return new WorkerHost(options.cache?.before(machine) ?? machine, dialling, observe);
 }
 
 /** How a worker of a group looks at its gradients where there is nothing faster. */

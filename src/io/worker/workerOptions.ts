@@ -194,7 +194,7 @@ function checkReconnect(given: ReconnectOptions | false | undefined): ReconnectP
 }
 
 function checkCache(cache: ParameterCache | undefined): ParameterCache | undefined {
-  if (cache === undefined || typeof cache?.host === 'function') return cache;
+  if (cache === undefined || typeof cache?.before === 'function') return cache;
   throw invalidArgument('cache', cache, 'a ParameterCache');
 }
 

@@ -135,7 +135,7 @@ export class PullWatch {
         const isIn = push.appliedAt !== undefined && push.appliedAt <= version;
         // Those before it were applied before it.
         if (isIn && model.name !== 'bsp') break;
-        if (!isIn && this.#isDue(push, w === own, clock, message, model)) {
+        if (!isIn && this.isDue(push, w === own, { clock, asked: message.clock }, model)) {
           this.#violations.add(
             'older updates are seen',
             `${worker} at clock ${clock} gets version ${version} without ${nameOf(push)}`,
@@ -154,12 +154,11 @@ export class PullWatch {
     }
   }
 
-  /** Whether a pull must see `push`. */
-  #isDue(
+  /** Whether a pull at `clock`, which its worker took for `asked`, must see `push`. */
+  isDue(
     push: LoggedPush,
     isOwn: boolean,
-    clock: number,
-    message: Pull | PullRows,
+    { clock, asked }: { readonly clock: number; readonly asked: number },
     model: ServerState['model'],
   ): boolean {
     const { told } = push;
@@ -169,14 +168,14 @@ export class PullWatch {
     // Not of a process that was replaced.
     if (push.process !== this.#ledger.admitted[push.worker]) return false;
     // Its own pushes are before the pull, whatever happened since.
-    if (isOwn && this.#rules.neverDrops && model.name !== 'bsp') return push.clock < message.clock;
+    if (isOwn && this.#rules.neverDrops && model.name !== 'bsp') return push.clock < asked;
     // A worker that is or was out of the table since may be late with it.
     if (this.#ledger.isIn[push.worker] === false) return false;
     if (push.absences !== this.#ledger.absences[push.worker]) return false;
     // Made when it did not know yet that it had come back at a later clock.
     if (push.clock < (this.#ledger.entryClocks[push.worker] as number)) return false;
     if (model.name === 'bsp') return model.backupWorkers === 0 && push.clock < clock;
-    if (isOwn) return push.clock < message.clock;
+    if (isOwn) return push.clock < asked;
     return model.name === 'ssp' && push.clock <= clock - model.staleness - 1;
   }
 

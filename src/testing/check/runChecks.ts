@@ -6,6 +6,7 @@ import { type ClusterObserver, Observers } from '../cluster/observer.js';
 import type { SimCluster } from '../cluster/simCluster.js';
 import type { SimWorker } from '../cluster/simWorker.js';
 import { type Schedule, trainersOf } from '../search/schedule.js';
+import { type CacheUser, CacheWatch } from './cacheWatch.js';
 import type { Check, CheckContext } from './check.js';
 import type { CheckModel } from './checkModel.js';
 import type { Cell } from './checkRows.js';
@@ -32,6 +33,7 @@ export class RunChecks implements ClusterObserver {
   readonly pulls: PullWatch;
   readonly table: TableWatch;
   readonly rows: RowWatch;
+  readonly caches: CacheWatch;
   readonly #cluster: SimCluster;
   readonly #schedule: Schedule;
   readonly #model: CheckModel;
@@ -89,6 +91,7 @@ export class RunChecks implements ClusterObserver {
     const { violations, ledger, history } = this;
     const context = { cluster, schedule, model, violations, ledger, history, numberOf };
     this.rows = new RowWatch(context);
+    this.caches = new CacheWatch({ model, consistency, ledger, pulls: this.pulls, violations });
     this.#further = [...FURTHER_CHECKS.map((Each) => new Each(context)), this.rows];
     this.#onlookers = new Observers(this.#further);
   }
@@ -182,6 +185,26 @@ export class RunChecks implements ClusterObserver {
   /** A trainer has the rows of `cells`. */
   pulledRows(id: string, answer: PullAnswer, cells: readonly Cell[], life: number): void {
     this.rows.pulled(id, answer, cells, this.#lives[life]?.get(answer.version));
+  }
+
+  /** A worker with a cache has its tensors, wherever from. */
+  usesTensors(
+    worker: SimWorker,
+    user: CacheUser,
+    answer: PullAnswer,
+    tensors: readonly number[] | undefined,
+  ): void {
+    if (this.#isUpToDate(worker)) this.caches.usesTensors(user, answer, tensors);
+  }
+
+  /** A worker with a cache has the rows of `cells`. */
+  usesRows(worker: SimWorker, user: CacheUser, answer: PullAnswer, cells: readonly Cell[]): void {
+    if (this.#isUpToDate(worker)) this.caches.usesRows(user, answer, cells);
+  }
+
+  /** Whether it knows of the server's last restart: before, it is in another history. */
+  #isUpToDate(worker: SimWorker): boolean {
+    return this.lifeOf(worker) === this.#cluster.server.lives;
   }
 
   /** A reader has read. */

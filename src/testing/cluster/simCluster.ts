@@ -9,7 +9,7 @@ import { Timeline } from '../network/timeline.js';
 import { type ClusterObserver, Observers } from './observer.js';
 import type { ServerStore } from './serverStore.js';
 import { SimServer, type SimServerOptions } from './simServer.js';
-import { SimWorker } from './simWorker.js';
+import { SimWorker, type SimWorkerParts } from './simWorker.js';
 
 /** What all workers of a cluster have in common. */
 export interface SimWorkerOptions {
@@ -62,7 +62,7 @@ export class SimCluster {
   }
 
   /** Starts a process of worker `id`, whatever became of those before. */
-  startWorker(id: string, readOnly: boolean): SimWorker {
+  startWorker(id: string, readOnly: boolean, makeCore?: SimWorkerParts['makeCore']): SimWorker {
     const { random, workers } = this.#options;
     const number = (this.#workers.get(id)?.number ?? 0) + 1;
     const own = random.fork(id).fork(number);
@@ -81,6 +81,7 @@ export class SimCluster {
         limits: workers.limits,
         seed: own.nextUint32(),
       },
+      ...(makeCore === undefined ? {} : { makeCore }),
       windowBytes: workers.windowBytes,
       observer: this.observer,
     });

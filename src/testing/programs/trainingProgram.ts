@@ -7,7 +7,13 @@
  */
 import { PsError } from '../../core/base/errors.js';
 import type { RowCount } from '../../core/tensor/rowLayout.js';
-import type { ClockAnswer, PullAnswer, PullCommand, PushAnswer } from '../../core/worker/events.js';
+import type {
+  ClockAnswer,
+  PullAnswer,
+  PullCommand,
+  PulledFrom,
+  PushAnswer,
+} from '../../core/worker/events.js';
 import type { Command, Ended, SimWorker } from '../cluster/simWorker.js';
 
 /**
@@ -31,6 +37,8 @@ export interface PushContent {
   readonly values: readonly Float32Array[];
   /** Rows of tables, whose ids and values stand behind the tensors'. */
   readonly rows?: readonly RowCount[];
+  /** What it was computed from; undefined: from the last pulls. */
+  readonly computedFrom?: PulledFrom;
 }
 
 /** Rows that a step needs beside the tensors. */
@@ -175,7 +183,8 @@ export class TrainingProgram {
   #push(): void {
     const { core } = this.#worker;
     const { style, untilClock } = this.#owner;
-    const { clock } = core;
+    // A step that used a cache need not have waited for the tick before it.
+    const { clockWhenDone: clock } = core;
     const count = this.#owner.pushes(clock);
     const tick: Command = { kind: 'clock', operation: 'tick' };
     if (style === 'apart') {
@@ -211,8 +220,17 @@ export class TrainingProgram {
     });
   }
 
-  #commandOf({ tensors, values, rows }: PushContent, tick: boolean): Command {
-    return { kind: 'push', tensors, values, rows, tick, metrics: undefined, examples: undefined };
+  #commandOf({ tensors, values, rows, computedFrom }: PushContent, tick: boolean): Command {
+    return {
+      kind: 'push',
+      tensors,
+      values,
+      rows,
+      computedFrom,
+      tick,
+      metrics: undefined,
+      examples: undefined,
+    };
   }
 
   #request(command: Command, then: (answer: ClockAnswer) => void): void {

@@ -26,6 +26,7 @@ import {
   type RowsAsked,
   TrainingProgram,
 } from '../programs/trainingProgram.js';
+import { recentCells, StepUses } from './cachedWorker.js';
 import { PulledStamps } from './pulledStamps.js';
 import type { WorkerPlan } from './schedule.js';
 
@@ -39,6 +40,8 @@ export interface ProgramContext {
   readonly random: Random;
   readonly model: CheckModel;
   readonly checks: RunChecks;
+  /** It has a cache. */
+  readonly isCached: boolean;
   /** No later process of this worker has taken over. */
   readonly isCurrent: () => boolean;
   /** The program is over. */
@@ -95,8 +98,9 @@ function idle({ worker }: ProgramContext): CheckedProgram {
 }
 
 /** What the programs of trainers have in common: what they pull is checked, and what they push is in the ledger. */
-function pushing({ worker, plan, random, model, checks, isCurrent, onEnd }: ProgramContext): {
+function pushing({ worker, plan, random, model, checks, isCached, isCurrent, onEnd }: ProgramContext): {
   readonly stamps: PulledStamps;
+  readonly uses: StepUses;
   shares(share: number): boolean;
   pulled(answer: PullAnswer, tensors?: readonly number[]): ComputedStep;
   push(clock: number, range?: DataRange): MadePush;
@@ -107,26 +111,35 @@ function pushing({ worker, plan, random, model, checks, isCurrent, onEnd }: Prog
   const { rollbacks } = checks.ledger;
   const shares = (share: number): boolean => share > 0 && random.nextFloat() < share;
   const stamps = new PulledStamps(() => rollbacks[number] as number);
+  const uses = new StepUses();
   return {
     stamps,
+    uses,
     shares,
     pulled(answer, tensors) {
       const life = checks.lifeOf(worker);
-      checks.pulled(plan.id, answer, tensors, life);
+      uses.add(answer);
+      if (isCached)
+        checks.usesTensors(worker, uses.user(plan.id, number, worker.core.clockWhenDone), answer, tensors);
+      if (!isCached || answer.bytes > 0) checks.pulled(plan.id, answer, tensors, life);
       stamps.add({ version: answer.version, life });
       return computedStep(plan, random, shares);
     },
     push(clock, range) {
+      const { computedFrom, pulled } = uses.from();
       const made = {
         worker: number,
         process: worker.number,
-        clock: worker.core.clock,
-        pulled: stamps.use(),
+        clock: worker.core.clockWhenDone,
+        pulled: isCached ? pulled : stamps.use(),
         range,
       };
       const push = checks.ledger.issue(made);
       return {
-        content: model.push(number, push.cell, clock, plan.pushesWhole),
+        content: {
+          ...model.push(number, push.cell, clock, plan.pushesWhole),
+          ...(isCached ? { computedFrom } : {}),
+        },
         onEnded: (ended) => checks.ledger.ended(push, ended),
       };
     },
@@ -143,7 +156,7 @@ function pushing({ worker, plan, random, model, checks, isCurrent, onEnd }: Prog
 function trainerOwner(context: ProgramContext): ProgramOwner {
   const { plan, random, model, checks } = context;
   const number = checks.numberOf(plan.id) as number;
-  const { stamps, shares, pulled, push, onEnd } = pushing(context);
+  const { stamps, uses, shares, pulled, push, onEnd } = pushing(context);
   return {
     style: plan.style,
     untilClock: plan.untilClock,
@@ -152,8 +165,8 @@ function trainerOwner(context: ProgramContext): ProgramOwner {
     pauseMs: (clock) => (clock === plan.pausesBefore ? plan.pauseMs : 0),
     impatienceMs: () => (shares(plan.impatientShare) ? random.nextInt(30) : undefined),
     pulls: () => (plan.pullsWhole ? undefined : [number, model.sizes.workers]),
-    rows: () => (model.sizes.hasRows === true ? rowsAsked(context, stamps) : undefined),
-    onPullAsked: () => {},
+    rows: () => (model.sizes.hasRows === true ? rowsAsked(context, stamps, uses) : undefined),
+    onPullAsked: () => uses.begin(context.worker.core.clockWhenDone),
     onPulled: pulled,
     pushes: () => (shares(plan.skipShare) ? 0 : plan.pushes),
     push,
@@ -186,8 +199,9 @@ function dataOwner(context: ProgramContext): DataOwner {
 
 /** Rows of a few cells, the worker's own among them; or, for some steps, none. */
 function rowsAsked(
-  { worker, plan, random, model, checks }: ProgramContext,
+  { worker, plan, random, model, checks, isCached }: ProgramContext,
   stamps: PulledStamps,
+  uses: StepUses,
 ): RowsAsked | undefined {
   if (random.nextInt(4) === 0) return undefined;
   const { workers, cells } = model.sizes;
@@ -195,13 +209,19 @@ function rowsAsked(
     worker: i === 0 ? (checks.numberOf(plan.id) as number) : random.nextInt(workers),
     cell: random.nextInt(cells),
   }));
-  const { words, cells: asked } = idsOfCells(some);
+  const { words, cells: asked } = idsOfCells(
+    isCached ? recentCells(random, { clock: uses.clock, workers, cells }) : some,
+  );
   return {
     table: CELLS,
     words,
     onPulled(answer) {
       const life = checks.lifeOf(worker);
-      checks.pulledRows(plan.id, answer, asked, life);
+      uses.add(answer);
+      const number = checks.numberOf(plan.id) as number;
+      if (isCached)
+        checks.usesRows(worker, uses.user(plan.id, number, worker.core.clockWhenDone), answer, asked);
+      else checks.pulledRows(plan.id, answer, asked, life);
       stamps.addRows({ version: answer.version, life });
     },
   };

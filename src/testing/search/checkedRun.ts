@@ -10,6 +10,7 @@ import { Random } from '../../core/base/random.js';
 import { sgd } from '../../core/optim/sgd.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limits.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
+import type { WorkerCoreOptions } from '../../core/worker/workerCore.js';
 import { CheckModel } from '../check/checkModel.js';
 import { RunChecks } from '../check/runChecks.js';
 import { differenceOf } from '../check/stateDifference.js';
@@ -21,6 +22,7 @@ import { SimCluster, type SimClusterOptions } from '../cluster/simCluster.js';
 import { SimDisk } from '../disk/simDisk.js';
 import { inject } from '../faults/faults.js';
 import { SimProcess } from '../network/simProcess.js';
+import { cachedCore } from './cachedWorker.js';
 import { type CheckedProgram, ROLES } from './checkedPrograms.js';
 import { type Schedule, trainersOf, type WorkerPlan } from './schedule.js';
 
@@ -177,7 +179,9 @@ class CheckedRun {
 
   #start(plan: WorkerPlan): void {
     const { isReader, make } = ROLES[plan.role];
-    const worker = this.#cluster.startWorker(plan.id, isReader);
+    const isCached = this.#schedule.hasCache && plan.role === 'trainer';
+    const makeCore = isCached ? (core: WorkerCoreOptions) => cachedCore(core, this.#schedule) : undefined;
+    const worker = this.#cluster.startWorker(plan.id, isReader, makeCore);
     const random = this.#random.fork(plan.id).fork(worker.number);
     const isCurrent = (): boolean => this.#cluster.worker(plan.id) === worker;
     const onEnd = (): void => {
@@ -189,6 +193,7 @@ class CheckedRun {
       random,
       model: this.#model,
       checks: this.#checks,
+      isCached,
       isCurrent,
       onEnd,
     });

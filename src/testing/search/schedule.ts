@@ -32,6 +32,8 @@ export interface ScheduleOptions {
   readonly hasData?: boolean | undefined;
   /** Add sparse tables: rows in every push, and pulled for some steps. */
   readonly hasRows?: boolean | undefined;
+  /** Trainers have caches. */
+  readonly hasCache?: boolean | undefined;
 }
 
 const DURABILITIES = ['memory', 'journal', 'journal', 'journal', 'journal-async', 'checkpoint'] as const;
@@ -92,6 +94,7 @@ export interface Schedule {
   readonly uniform: number;
   readonly noise: number;
   readonly hasRows: boolean;
+  readonly hasCache: boolean;
   readonly stagingBytes: number;
   readonly pinnedVersions: number;
   readonly maxDelay: number;
@@ -121,7 +124,9 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
   );
   const others = isChanging ? drawOthers(random.fork('others'), trainers) : [];
   const switches =
-    isChanging && options.consistency === undefined ? drawSwitches(random, count, clocks * stepMs) : [];
+    isChanging && options.consistency === undefined && options.hasCache !== true
+      ? drawSwitches(random, count, clocks * stepMs)
+      : [];
   const durability = options.durability ?? pick(random, DURABILITIES);
   const spanMs = clocks * stepMs * 1.5;
   const kinds = (options.faults ?? []).filter((kind) => kind !== 'secondProcess' || remembers(durability));
@@ -159,6 +164,7 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
     uniform: options.hasNoise === true ? 8 : pick(random, [1, 8, 40]),
     noise: options.hasNoise === true ? 24 : 0,
     hasRows: options.hasRows ?? false,
+    hasCache: options.hasCache ?? false,
     stagingBytes: pick(random, [2_000, 8_000, 1_000_000]),
     pinnedVersions: pick(random, [1, 2, 2, 3]),
     maxDelay: mayDrop && random.nextInt(2) === 0 ? random.nextInt(6) : Number.POSITIVE_INFINITY,

@@ -5,6 +5,7 @@
  */
 import { FAULT_GROUPS } from '../../../src/testing/faults/faults.js';
 import type { ScheduleOptions } from '../../../src/testing/search/schedule.js';
+import { CACHE_MUTANTS } from './cacheMutants.js';
 import type { Mutant, Patch } from './mutant.js';
 import { ROW_MUTANTS } from './rowMutants.js';
 
@@ -588,4 +589,5 @@ export const MUTANTS: readonly Mutant[] = [
     options: { ...DATA, durability: 'journal' },
   },
   ...ROW_MUTANTS,
+  ...CACHE_MUTANTS,
 ];

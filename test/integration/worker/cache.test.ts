@@ -32,12 +32,19 @@ async function serve(consistency: Consistency, options: object = {}): Promise<Pa
   return server;
 }
 
+/** The shards of a group that holds the model. */
+async function serveGroup(count: number, consistency: Consistency): Promise<ParameterServer[]> {
+  const shards = Array.from({ length: count }, (_, index) => ({ shard: { index, count } }));
+  return Promise.all(shards.map((shard) => serve(consistency, { ...shard, minWorkers: WORKERS })));
+}
+
 function workerOf(
-  server: ParameterServer,
+  server: ParameterServer | readonly ParameterServer[],
   id: string,
   cache: ParameterCache,
 ): ReturnType<typeof startWorker<Model>> {
-  return startWorker<Model>(server.url, { id, cache });
+  const urls = [server].flat().map(({ url }) => url as string);
+  return startWorker<Model>(urls, { id, cache });
 }
 
 /** What worker `rank` pushes to add 1 to its own column of `ids`. */
@@ -54,10 +61,16 @@ const applyOwn: ParameterCacheOptions['applyOwn'] = (values, gradient) => {
 };
 
 describe('a cache', () => {
-  it.each([0, 1, 3].flatMap((staleness) => [{ staleness }, { staleness, applyOwn }]))(
+  it.each([
+    ...[0, 1, 3].flatMap((staleness) => [{ staleness }, { staleness, applyOwn }]),
+    ...[
+      { count: 3, staleness: 2 },
+      { count: 3, staleness: 2, applyOwn },
+    ],
+  ] as { count?: number; staleness: number; applyOwn?: typeof applyOwn }[])(
     'serves no row that lacks an update of a clock below c − s, or one of the worker’s own: %o',
-    async ({ staleness, ...options }) => {
-      const server = await serve(ssp({ staleness }), { minWorkers: WORKERS });
+    async ({ count = 1, staleness, ...options }) => {
+      const servers = await serveGroup(count, ssp({ staleness }));
       const random = new Random(7);
       // How often each worker had pushed to each row by the end of each of its clocks.
       const pushed = Array.from({ length: WORKERS }, () => [new Float64Array(ROWS)]);
@@ -65,7 +78,7 @@ describe('a cache', () => {
       const caches = await Promise.all(
         pushed.map(async (mine, rank) => {
           const cache = new ParameterCache(options);
-          const worker = workerOf(server, `w${rank}`, cache);
+          const worker = workerOf(servers, `w${rank}`, cache);
           await worker.run(
             ({ words }, ids: number[], { step }) => {
               if (random.nextInt(25) === 0) setImmediate(() => worker.cut());

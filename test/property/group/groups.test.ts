@@ -100,6 +100,19 @@ describe.each(COUNTS)('a group of %i, simulated', (count) => {
     }
   });
 
+  test.each([1, 3])('serves from caches what a staleness of %i allows, whatever breaks', (staleness) => {
+    let hits = 0;
+    for (const seed of seeds) {
+      const cached = { ...options(seed, ssp({ staleness })), hasRows: true, hasCache: true };
+      for (const faults of [() => {}, resets, kills, stops]) {
+        const group = check(cached, faults);
+        expectSums(group);
+        for (const { stats } of group.caches) hits += stats.hits;
+      }
+    }
+    expect(hits).toBeGreaterThan(20 * seeds.length);
+  });
+
   test('gives, under BSP, rows the bits of one server', () => {
     for (const seed of seeds) {
       const group = check({ ...options(seed, bsp()), hasRows: true }, resets);

@@ -13,6 +13,8 @@ import { DEFAULT_SERVER_LIMITS } from '../../../src/core/server/limits.js';
 import type { EmbeddingTable } from '../../../src/core/table/embeddingTable.js';
 import { sortIds } from '../../../src/core/tensor/rowIds.js';
 import type { RowCount } from '../../../src/core/tensor/rowLayout.js';
+import { CacheStore } from '../../../src/core/worker/cache/cacheStore.js';
+import { CachingCore } from '../../../src/core/worker/cache/cachingCore.js';
 import type {
   PullAnswer,
   PushAnswer,
@@ -20,6 +22,7 @@ import type {
   WorkerObservation,
 } from '../../../src/core/worker/events.js';
 import { GroupCore } from '../../../src/core/worker/group/groupCore.js';
+import type { WorkerMachine } from '../../../src/core/worker/workerMachine.js';
 import type { SimDataSet } from '../../../src/testing/cluster/dataSetOwner.js';
 import { Observers } from '../../../src/testing/cluster/observer.js';
 import { DiskStore, MemoryStore, type ServerStore } from '../../../src/testing/cluster/serverStore.js';
@@ -42,6 +45,8 @@ export interface SimGroupOptions {
   readonly data?: SimDataSet;
   /** Every worker also adds 1 to some rows, and looks at them. */
   readonly hasRows?: boolean;
+  /** Every worker has a cache, which applies its own updates. */
+  readonly hasCache?: boolean;
 }
 
 /** Rows of each worker's own, behind those that all share: more than there are shards. */
@@ -70,6 +75,8 @@ export class SimGroup {
   readonly workers: readonly GroupWorker[];
   /** Whether everything has been done that was to be done. */
   isDone: () => boolean = () => this.workers.every(({ isDone }) => isDone);
+  /** The caches of its workers. */
+  readonly caches: CacheStore[] = [];
   /** What was found wrong. */
   readonly violations: string[] = [];
   /** A shard has put a worker out of its clock table: nobody waits for its updates then. */
@@ -148,10 +155,20 @@ export class SimGroup {
         limits: { maxUnansweredPushes: 4, maxUnansweredBytes: 1e6 },
         seed: random.nextUint32(),
       },
-      makeCore: (core) => new GroupCore({ ...core, kernels: referenceKernels }),
+      makeCore: (core) => this.#cached(new GroupCore({ ...core, kernels: referenceKernels })),
       windowBytes: 65_536,
       observer: new Observers([{ workerObserves: (_id, _process, observation) => observe(observation) }]),
     });
+  }
+
+  #cached(core: GroupCore): WorkerMachine {
+    if (this.options.hasCache !== true) return core;
+    const applyOwn = (values: Float32Array, gradient: Float32Array): void => {
+      for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) - (gradient[i] as number);
+    };
+    const store = new CacheStore({ applyOwn });
+    this.caches.push(store);
+    return new CachingCore(core, store);
   }
 
   #server(index: number): SimServer {

@@ -43,6 +43,7 @@ function flagsOf({
   isPlain,
   hasData,
   hasRows,
+  hasCache,
 }: ScheduleOptions): string {
   const given: [name: string, value: string | undefined][] = [
     ['consistency', consistency && `'${consistencyText(consistency)}'`],
@@ -50,7 +51,7 @@ function flagsOf({
     ['durability', durability],
   ];
   const flags = given.flatMap(([name, value]) => (value === undefined ? [] : [` --${name} ${value}`]));
-  const switches = { plain: isPlain, data: hasData, rows: hasRows };
+  const switches = { plain: isPlain, data: hasData, rows: hasRows, cache: hasCache };
   const chosen = Object.entries(switches).flatMap(([name, isOn]) => (isOn === true ? [` --${name}`] : []));
   return flags.join('') + chosen.join('');
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { asp, bsp, ssp } from '../../../src/core/consistency/consistency.js';
+import { decodeFrame } from '../../../src/core/protocol/codec.js';
+import { MessageType } from '../../../src/core/protocol/messages.js';
 import { INCARNATION, TestServer } from './kit.js';
 
 const ONES = [1, 1, 1, 1];
@@ -233,6 +235,26 @@ describe('one consistent cut', () => {
     expect(b.lines()).toEqual(['pull 2: v2 [-2 -2 -2 -2]']);
   });
 
+  it('an older version says the minClock of its time: what it lacks is not in it because time has passed', () => {
+    const server = new TestServer({ consistency: ssp({ staleness: 1 }), limits: { pinnedVersions: 1 } });
+    const [a, slow, late] = [server.worker('a'), server.reader('slow'), server.reader('late')];
+    a.enter();
+    slow.isReading = false;
+    slow.look();
+    a.push(ONES, { tick: true });
+    const told: number[] = [];
+    const receive = late.receive.bind(late);
+    late.receive = (frame) => {
+      const { message } = decodeFrame(frame);
+      if (message.t === MessageType.pullResult) told.push(message.version, message.minClock);
+      receive(frame);
+    };
+    late.look();
+    slow.read();
+    late.look();
+    expect(told).toEqual([0, 0, 1, 1]);
+  });
+
   it('under BSP a training pull takes the current version, no other', () => {
     const server = new TestServer({ consistency: bsp(), limits: { pinnedVersions: 1, chunkBytes: 8 } });
     const [a, slow] = [server.worker('a'), server.worker('slow')];
@@ -365,6 +387,30 @@ describe('a conditional pull', () => {
     server.wait(1);
     expect(a.lines()).toEqual(['pull 2: v4 [-4 -4 -4 -4]']);
     expect(server.seen('warning')).toEqual([]);
+  });
+
+  it('that waits for several versions within a time gets what there is then, or nothing', () => {
+    const server = new TestServer({ limits: { pullTimeoutMs: 5000, pinnedVersions: 1 } });
+    const [a, b] = [server.worker('a'), server.worker('b')];
+    a.look({ ...since(0), wait: true, versions: 3, withinMs: 300 });
+    b.push(ONES);
+    server.wait(299);
+    expect(a.lines()).toEqual([]);
+    server.wait(1);
+    expect(a.lines()).toEqual(['pull 1: v1 [-1 -1 -1 -1]']);
+    a.look({ ...since(1), wait: true, versions: 3, withinMs: 300 });
+    server.wait(300);
+    expect(a.lines()).toEqual(['pull 2: not modified since v1']);
+    // When no version is free then, it waits on for one.
+    const slow = server.reader('slow');
+    slow.isReading = false;
+    slow.look();
+    b.push(ONES);
+    a.look({ ...since(1), wait: true, versions: 3, withinMs: 300 });
+    server.wait(400);
+    expect(a.lines()).toEqual(['pull 3 waits: version']);
+    slow.read();
+    expect(a.lines()).toEqual(['pull 3: v2 [-2 -2 -2 -2]']);
   });
 
   it('that waits ends with "not modified" after pullTimeoutMs', () => {

@@ -5,6 +5,7 @@
  * of all; what is not, its own core mends while the others go on.
  */
 import { PsError } from '../../base/errors.js';
+import { shardOfRow } from '../../partition/rowShards.js';
 import type { Message } from '../../protocol/messages.js';
 import type { NonFinite } from '../../protocol/sessionMessages.js';
 import type { Catalogue } from '../../tensor/catalogue.js';
@@ -17,7 +18,7 @@ import type { GradientKernels } from './gradientCheck.js';
 import { mismatchOf } from './groupIdentity.js';
 import { GroupRequests } from './groupRequests.js';
 import { errorAt, type JointRequest } from './jointRequest.js';
-import { type Member, Members, unheard } from './members.js';
+import { type Member, Members, shardIndexOf, unheard } from './members.js';
 
 /** What a group's core is made with. */
 export interface GroupCoreOptions extends WorkerCoreOptions {
@@ -60,6 +61,25 @@ export class GroupCore implements WorkerMachine {
   /** Iterations completed, as all shards have confirmed. */
   get clock(): number {
     return Math.min(...this.#members.all.map(({ core }) => core.clock));
+  }
+
+  /** Ticks that wait for their turn count; where shards do not agree yet, the highest will be that of all. */
+  get clockWhenDone(): number {
+    const reached = Math.max(...this.#members.all.map(({ core }) => core.clockWhenDone));
+    return reached + this.#requests.place.waitingTicks;
+  }
+
+  get isInTable(): boolean {
+    return this.#requests.place.isIn;
+  }
+
+  get incarnations(): string {
+    return this.#members.all.map(({ core }) => core.incarnations).join(' ');
+  }
+
+  serverOfRow(low: number, high: number): number {
+    const shard = shardOfRow(low, high, this.servers);
+    return this.#members.all.findIndex((member) => shardIndexOf(member) === shard);
   }
 
   get servers(): number {

@@ -18,6 +18,8 @@ export interface Turn {
   readonly request: number;
   /** It must be in the clock tables. */
   readonly trains: boolean;
+  /** It raises the clock by 1. */
+  readonly ticks?: boolean;
   /** When it is given up if its turn has not come. Default: never. */
   readonly deadline?: number;
   go(): void;
@@ -90,6 +92,16 @@ export class GroupPlace {
     if (!this.#isApart) return;
     this.#isApart = false;
     this.#takeTurns();
+  }
+
+  /** Whether it has its place in the tables of all. */
+  get isIn(): boolean {
+    return this.#state === 'in' && !this.#isApart;
+  }
+
+  /** Ticks that wait for their turn. */
+  get waitingTicks(): number {
+    return this.#turns.filter(({ ticks }) => ticks === true).length;
   }
 
   get isApart(): boolean {

@@ -25,7 +25,7 @@ import type {
 } from '../events.js';
 import { isOwner, type MemberAnswer, verdictOfOthers } from './dataPush.js';
 import { GradientCheck, type GradientKernels } from './gradientCheck.js';
-import { GroupPlace } from './groupPlace.js';
+import { GroupPlace, type Turn } from './groupPlace.js';
 import { GroupPull } from './groupPull.js';
 import { pullRowsOfGroup, type RowPullCommand } from './groupRowPull.js';
 import { JointRequest } from './jointRequest.js';
@@ -80,7 +80,7 @@ export class GroupRequests {
     // Its turn comes when all shards are there.
     const { timeoutMs, countsOffline = true } = command;
     const deadline = countsOffline ? this.#members.now + timeoutMs : Number.POSITIVE_INFINITY;
-    if (command.training && !this.#isReadOnly) this.#inTurn(request, true, start, deadline);
+    if (command.training && !this.#isReadOnly) this.#inTurn(request, true, start, { deadline });
     else start();
   }
 
@@ -108,17 +108,28 @@ export class GroupRequests {
       this.#fail(request, error as PsError);
       return;
     }
-    this.#inTurn(request, true, () => {
-      const commandFor = (member: Member): PushMemberCommand => {
-        const { core, server } = member;
-        const slices = slicesOf(core.catalogue as Catalogue, entries, values);
-        const cut = cuts.of(shardIndexOf(member));
-        const computedFrom = command.computedFrom && [command.computedFrom[server]];
-        return { ...command, values: [...slices, ...cut.values], rows: cut.rows, normSquared, computedFrom };
-      };
-      if (command.data !== undefined) this.#pushData(request, commandFor, command.data);
-      else this.#askAll<PushAnswer>(request, commandFor, (answers) => mergedPush(answers));
-    });
+    this.#inTurn(
+      request,
+      true,
+      () => {
+        const commandFor = (member: Member): PushMemberCommand => {
+          const { core, server } = member;
+          const slices = slicesOf(core.catalogue as Catalogue, entries, values);
+          const cut = cuts.of(shardIndexOf(member));
+          const computedFrom = command.computedFrom && [command.computedFrom[server]];
+          return {
+            ...command,
+            values: [...slices, ...cut.values],
+            rows: cut.rows,
+            normSquared,
+            computedFrom,
+          };
+        };
+        if (command.data !== undefined) this.#pushData(request, commandFor, command.data);
+        else this.#askAll<PushAnswer>(request, commandFor, (answers) => mergedPush(answers));
+      },
+      { ticks: command.tick },
+    );
   }
 
   /** What comes behind it waits until the owner has been asked, so that each shard sees the same order. */
@@ -185,12 +196,17 @@ export class GroupRequests {
 
   clock(command: ClockCommand): void {
     const { request, operation } = command;
-    this.#inTurn(request, operation !== 'leave', () => {
-      if (operation === 'leave') this.place.left();
-      // It has its place: there is nothing to ask.
-      if (operation === 'enter') this.#settle(request, this.#clocks());
-      else this.#askAll<ClockAnswer>(request, () => ({ kind: 'clock', operation }), mergedClock);
-    });
+    this.#inTurn(
+      request,
+      operation !== 'leave',
+      () => {
+        if (operation === 'leave') this.place.left();
+        // It has its place: there is nothing to ask.
+        if (operation === 'enter') this.#settle(request, this.#clocks());
+        else this.#askAll<ClockAnswer>(request, () => ({ kind: 'clock', operation }), mergedClock);
+      },
+      { ticks: operation === 'tick' },
+    );
   }
 
   /**
@@ -225,8 +241,13 @@ export class GroupRequests {
     );
   }
 
-  #inTurn(request: number, trains: boolean, go: () => void, deadline = Number.POSITIVE_INFINITY): void {
-    this.place.take({ request, trains, deadline, go, fail: (error) => this.#fail(request, error) });
+  #inTurn(
+    request: number,
+    trains: boolean,
+    go: () => void,
+    more: Pick<Turn, 'ticks' | 'deadline'> = {},
+  ): void {
+    this.place.take({ request, trains, ...more, go, fail: (error) => this.#fail(request, error) });
   }
 
   #askAll<T extends RequestValue>(

@@ -60,6 +60,22 @@ export class RegroupingCore implements WorkerMachine {
     return this.#inner.clock;
   }
 
+  get clockWhenDone(): number {
+    return this.#inner.clockWhenDone;
+  }
+
+  get isInTable(): boolean {
+    return this.#move === undefined && this.#inner.isInTable;
+  }
+
+  get incarnations(): string {
+    return this.#inner.incarnations;
+  }
+
+  serverOfRow(low: number, high: number): number {
+    return this.#inner.serverOfRow(low, high);
+  }
+
   get staleness(): number {
     return this.#inner.staleness;
   }

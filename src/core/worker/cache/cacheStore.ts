@@ -4,8 +4,8 @@
  * under SSP(s) it may serve a pull at clock c iff m ≥ c − s. What this worker has pushed to since is not served, unless
  * it is told how to apply an update of its own. It asks nobody.
  */
-import { invalidArgument } from '../../core/base/errors.js';
-import type { PullAnswer, PulledFrom } from '../../core/worker/events.js';
+import { invalidArgument } from '../../base/errors.js';
+import type { PullAnswer, PulledFrom } from '../events.js';
 
 /** How much to keep, and how. */
 export interface ParameterCacheOptions {
@@ -120,6 +120,11 @@ export class CacheStore {
     return entry;
   }
 
+  /** So many rows or tensors are asked for without looking. */
+  missed(count: number): void {
+    this.#misses += count;
+  }
+
   /** A pull leaves. `close` it. */
   open({ clock }: CacheBound): OpenPull {
     const pull = { clock, pushed: new Set<string>(), life: this.#life };
@@ -131,8 +136,18 @@ export class CacheStore {
     this.#open.delete(pull);
   }
 
+  /** Whether `copies`, found when `pull` was asked for, may still serve a pull with this bound. */
+  mayStillServe({ life }: OpenPull, copies: readonly CachedCopy[], bound: CacheBound): boolean {
+    return life === this.#life && copies.every((copy) => this.#mayServe(copy, bound));
+  }
+
   /** Keeps what `pull` brought for `key`, unless this worker has pushed to it since it asked. Copies it. */
-  put(pull: OpenPull, key: string, values: Float32Array, { minClock, version, pulled }: PullAnswer): void {
+  put(
+    pull: OpenPull,
+    key: string,
+    values: Float32Array,
+    { minClock, version, pulled }: Pick<PullAnswer, 'minClock' | 'version' | 'pulled'>,
+  ): void {
     if (pull.pushed.has(key) || pull.life !== this.#life) return;
     this.#forget(key);
     const { clock } = pull;

@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import { MessageType } from '../../../src/core/protocol/messages.js';
+import { CacheStore } from '../../../src/core/worker/cache/cacheStore.js';
+import { CachingCore } from '../../../src/core/worker/cache/cachingCore.js';
+import type { PullAnswer, WorkerEffect } from '../../../src/core/worker/events.js';
+import { Harness, MODEL, pullResultOf } from './coreHarness.js';
+
+/** A core with a cache, connected, under SSP(1); the harness plays the server. */
+class Cached {
+  readonly h: Harness = new Harness();
+  readonly store: CacheStore = new CacheStore();
+  readonly core: CachingCore;
+  readonly effects: WorkerEffect[] = [];
+  #request = 100;
+
+  constructor() {
+    this.h.open({ staleness: 1 });
+    this.core = new CachingCore(this.h.core, this.store);
+  }
+
+  command(command: object): number {
+    const request = ++this.#request;
+    this.effects.push(...this.core.step({ request, now: 0, ...command } as never));
+    return request;
+  }
+
+  pull(command: object = {}): number {
+    const rest = { tensors: undefined, into: undefined, training: true, ifNewerThan: undefined, wait: false };
+    return this.command({ kind: 'pull', ...rest, consistent: true, timeoutMs: 60_000, ...command });
+  }
+
+  push(): number {
+    const values = [new Float32Array(6).fill(1), new Float32Array(4).fill(1)];
+    const rest = { metrics: undefined, examples: undefined };
+    return this.command({ kind: 'push', tensors: [0, 1], values, tick: true, ...rest });
+  }
+
+  /** The server answers pull `wire`. */
+  answer(wire: number, minClock: number, version = 1): void {
+    const { connection } = this.h;
+    const payload = new Uint8Array(Float32Array.from(MODEL).buffer);
+    const message = pullResultOf(wire, { minClock, version, clock: this.core.clock });
+    this.effects.push(...this.core.step({ kind: 'message', connection, message, payload, now: 0 }));
+  }
+
+  answerOf(request: number): PullAnswer | undefined {
+    const end = this.effects.find((each) => each.kind === 'settle' && each.request === request);
+    return end?.kind === 'settle' ? (end.value as PullAnswer) : undefined;
+  }
+
+  /** Messages of pulls that were sent. */
+  get pulls(): number {
+    return this.effects.filter((each) => each.kind === 'send' && each.message.t === MessageType.pull).length;
+  }
+}
+
+describe('a core with a cache', () => {
+  it('serves by the minClock of what was pulled, counting ticks under way', () => {
+    const c = new Cached();
+    c.pull();
+    c.answer(1, 0);
+    const again = c.pull();
+    expect(c.answerOf(again)).toMatchObject({ bytes: 0, version: 1, minClock: 0 });
+    expect(c.pulls).toBe(1);
+    // At clock 1, which nobody has confirmed, it may still serve; at clock 2 not.
+    c.command({ kind: 'clock', operation: 'tick' });
+    expect(c.answerOf(c.pull())?.bytes).toBe(0);
+    c.command({ kind: 'clock', operation: 'tick' });
+    expect(c.answerOf(c.pull())).toBeUndefined();
+    expect(c.store.stats).toMatchObject({ hits: 6, misses: 6 });
+  });
+
+  it('keeps nothing that was asked for before a push to it', () => {
+    const c = new Cached();
+    c.pull();
+    c.push();
+    c.answer(1, 0);
+    expect(c.store.stats.entries).toBe(1);
+    expect(c.answerOf(c.pull({ tensors: [2] }))?.bytes).toBe(0);
+    expect(c.answerOf(c.pull({ tensors: [0] }))).toBeUndefined();
+  });
+
+  it('serves nobody who is out of the clock table', () => {
+    const c = new Cached();
+    c.pull();
+    c.answer(1, 0);
+    c.command({ kind: 'clock', operation: 'leave' });
+    expect(c.answerOf(c.pull())).toBeUndefined();
+    expect(c.pulls).toBe(2);
+    c.answer(3, 0);
+    expect(c.answerOf(c.pull())?.bytes).toBe(0);
+    // Whoever asks for a data shard may be put out while it waits.
+    const lease = { of: 'data', held: [], want: 1, concurrency: 1, maxBytes: 1_000, into: undefined };
+    c.command({ kind: 'lease', ...lease });
+    expect(c.answerOf(c.pull())).toBeUndefined();
+  });
+
+  it('leaves pulls of readers alone', () => {
+    const c = new Cached();
+    c.pull();
+    c.answer(1, 0);
+    c.pull({ training: false });
+    expect(c.pulls).toBe(2);
+  });
+});
