@@ -84,7 +84,8 @@ export class PullAnswers {
    * trains on them need not wait until others have read whole models. False if they are more, or just being written.
    */
   #sendCopy(pull: DensePull): boolean {
-    const { message, selection } = pull;
+    const { message } = pull;
+    const { selection, spans } = this.#partOf(pull);
     const { state, options, now } = this.#context;
     const { versions } = state.table;
     const bytes = selection.length * 4;
@@ -101,7 +102,7 @@ export class PullAnswers {
     const release = (): void => {
       this.#copiedBytes -= bytes;
     };
-    this.#send(pull, { selection: rangeSelection(values.length), pin, holds: 'nothing', release });
+    this.#send(pull, { selection: rangeSelection(values.length), spans, pin, holds: 'nothing', release });
     return true;
   }
 

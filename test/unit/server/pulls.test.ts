@@ -236,7 +236,8 @@ describe('one consistent cut', () => {
   });
 
   it('an older version says the minClock of its time: what it lacks is not in it because time has passed', () => {
-    const server = new TestServer({ consistency: ssp({ staleness: 1 }), limits: { pinnedVersions: 1 } });
+    const limits = { pinnedVersions: 1, chunkBytes: 8 };
+    const server = new TestServer({ consistency: ssp({ staleness: 1 }), limits });
     const [a, slow, late] = [server.worker('a'), server.reader('slow'), server.reader('late')];
     a.enter();
     slow.isReading = false;
@@ -390,7 +391,7 @@ describe('a conditional pull', () => {
   });
 
   it('that waits for several versions within a time gets what there is then, or nothing', () => {
-    const server = new TestServer({ limits: { pullTimeoutMs: 5000, pinnedVersions: 1 } });
+    const server = new TestServer({ limits: { pullTimeoutMs: 5000, pinnedVersions: 1, chunkBytes: 8 } });
     const [a, b] = [server.worker('a'), server.worker('b')];
     a.look({ ...since(0), wait: true, versions: 3, withinMs: 300 });
     b.push(ONES);
