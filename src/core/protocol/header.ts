@@ -68,19 +68,31 @@ function isWritten({ isFlag }: Field, value: unknown): boolean {
   return value !== undefined && !(isFlag && value === false);
 }
 
-/** Reads a header; `payloadBytes` is what its frame says will follow. Throws `PS_PROTOCOL`. */
-export function readHeader(header: Uint8Array, payloadBytes: number): Message {
-  const message = readInOrder(header) ?? readAny(header);
+/**
+ * Reads the header that stands in `bytes` from `at` to `end`; `payloadBytes` is what its frame says will follow. Throws
+ * `PS_PROTOCOL`.
+ */
+export function readHeader(
+  bytes: Uint8Array,
+  payloadBytes: number,
+  at: number = 0,
+  end: number = bytes.length,
+): Message {
+  const message = readInOrder(bytes, at, end) ?? readAny(bytes, at, end);
   const schema = SCHEMAS.get(message.t);
   if (payloadBytes > 0 && schema?.hasPayload !== true) throw malformed(`${schema?.name} carries no payload`);
   return message;
 }
 
 /** A header whose fields stand in the order of their schema; undefined for any other. Throws if it is not msgpack. */
-export function readInOrder(header: Uint8Array): Message | undefined {
-  const [map = 0] = header;
+export function readInOrder(
+  bytes: Uint8Array,
+  at: number = 0,
+  end: number = bytes.length,
+): Message | undefined {
+  const map = at < end ? (bytes[at] as number) : 0;
   if (map >> 4 !== 8) return undefined;
-  const reader = new MsgpackReader(header, BOUNDS, 1);
+  const reader = new MsgpackReader(bytes, BOUNDS, at + 1, end);
   if (!reader.take(TYPE_KEY)) return undefined;
   const type = reader.value(1);
   const fields = fieldsOf.get(type as number);
@@ -102,10 +114,10 @@ export function readInOrder(header: Uint8Array): Message | undefined {
   return left === 0 && reader.isAtEnd ? (message as unknown as Message) : undefined;
 }
 
-function readAny(header: Uint8Array): Message {
-  const first = header[0] ?? 0;
+function readAny(bytes: Uint8Array, at: number, end: number): Message {
+  const first = at < end ? (bytes[at] as number) : 0;
   if (first >> 4 !== 8 && first !== 0xde) throw malformed('header is not a map');
-  const fields = new MsgpackReader(header, BOUNDS).whole() as Record<string, unknown>;
+  const fields = new MsgpackReader(bytes, BOUNDS, at, end).whole() as Record<string, unknown>;
   const type = Object.hasOwn(fields, 't') ? fields.t : undefined;
   const schema = typeof type === 'number' ? SCHEMAS.get(type) : undefined;
   if (schema === undefined) throw malformed(`unknown message type ${String(type).slice(0, 20)}`);

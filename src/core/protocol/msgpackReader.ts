@@ -25,17 +25,19 @@ export interface MsgpackBounds {
 /** What a TextDecoder takes away by default belongs to the text. */
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** Takes values from `bytes`, one behind the other, from `at` on. What MessagePack holds as bytes comes as views of them. */
+/** Takes values from `bytes`, one behind the other, from `at` to `end`. What MessagePack holds as bytes comes as views of them. */
 export class MsgpackReader {
   readonly #bytes: Uint8Array;
   readonly #bounds: MsgpackBounds;
+  readonly #end: number;
   #at: number;
   #values = 0;
 
-  constructor(bytes: Uint8Array, bounds: MsgpackBounds, at = 0) {
+  constructor(bytes: Uint8Array, bounds: MsgpackBounds, at: number = 0, end: number = bytes.length) {
     this.#bytes = bytes;
     this.#bounds = bounds;
     this.#at = at;
+    this.#end = end;
   }
 
   /** Takes the one value that all of the bytes are. */
@@ -46,11 +48,12 @@ export class MsgpackReader {
   }
 
   get isAtEnd(): boolean {
-    return this.#at === this.#bytes.length;
+    return this.#at === this.#end;
   }
 
   /** Passes over `bytes`, if they come next. */
   take(bytes: Uint8Array): boolean {
+    if (bytes.length > this.#end - this.#at) return false;
     for (let i = 0; i < bytes.length; i++) if (this.#bytes[this.#at + i] !== bytes[i]) return false;
     this.#at += bytes.length;
     return true;
@@ -107,7 +110,7 @@ export class MsgpackReader {
     if (this.#values > maxValues) throw this.#malformed(`holds more than ${maxValues} values`);
     if (count > 0 && depth === this.#bounds.maxDepth) throw this.#malformed('is nested too deeply');
     // Each value is one byte at least.
-    if (count > this.#bytes.length - this.#at) throw this.#cutOff();
+    if (count > this.#end - this.#at) throw this.#cutOff();
   }
 
   #extension(length: number): unknown {
@@ -162,7 +165,7 @@ export class MsgpackReader {
   }
 
   #skip(length: number): void {
-    if (length > this.#bytes.length - this.#at) throw this.#cutOff();
+    if (length > this.#end - this.#at) throw this.#cutOff();
     this.#at += length;
   }
 

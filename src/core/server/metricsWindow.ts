@@ -48,6 +48,7 @@ export class MetricsWindow {
 
   /** Reports every clock below `minClock`, or all when nobody trains any more. */
   flush(minClock: number, isAll: boolean): void {
+    if (this.#clocks.size === 0) return;
     const done = [...this.#clocks.keys()].filter((clock) => isAll || clock < minClock);
     for (const clock of done.sort((a, b) => a - b)) this.#report(clock);
   }

@@ -56,6 +56,9 @@ export class Catalogue {
   readonly length: number;
   readonly #byName = new Map<string, CatalogueEntry>();
 
+  /** All tensors, once somebody has selected them. */
+  #all: Selection | undefined;
+
   /** `held`: the part of the model's elements that this is a catalogue of; default all. */
   constructor(
     specs: readonly TensorSpec[],
@@ -113,7 +116,10 @@ export class Catalogue {
    * Throws `PS_UNKNOWN_TENSOR` for a position that does not exist, is repeated or out of order.
    */
   select(indices?: readonly number[]): Selection {
-    if (indices === undefined) return new Selection(this.entries);
+    if (indices === undefined) {
+      this.#all ??= new Selection(this.entries);
+      return this.#all;
+    }
     let previous = -1;
     const chosen: CatalogueEntry[] = [];
     for (const index of indices) {

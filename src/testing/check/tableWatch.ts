@@ -92,7 +92,9 @@ export class TableWatch {
   /** Who is in the table, and who is out of it. */
   #look(core: ServerCore): void {
     const { clocks } = core.state;
-    for (const [number, id] of this.#rules.ids.entries()) {
+    const { ids } = this.#rules;
+    for (let number = 0; number < ids.length; number++) {
+      const id = ids[number] as string;
       const isIn = clocks.has(id);
       // Coming back counts too: what was pushed meanwhile may be late.
       if (isIn !== this.#ledger.isIn[number]) {

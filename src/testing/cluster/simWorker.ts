@@ -5,13 +5,7 @@
  */
 import type { PsError } from '../../core/base/errors.js';
 import { decodeFrame } from '../../core/protocol/codec.js';
-import type {
-  NetworkEvent,
-  RequestValue,
-  WorkerCommand,
-  WorkerEffect,
-  WorkerEvent,
-} from '../../core/worker/events.js';
+import type { RequestValue, WorkerCommand, WorkerEffect, WorkerEvent } from '../../core/worker/events.js';
 import { WorkerCore, type WorkerCoreOptions } from '../../core/worker/workerCore.js';
 import type { WorkerMachine } from '../../core/worker/workerMachine.js';
 import { Outbox } from '../../io/transport/outbox.js';
@@ -56,8 +50,6 @@ interface WorkerLink {
   outbox: Outbox | undefined;
 }
 
-type Timeless<E> = E extends WorkerEvent ? Omit<E, 'now'> : never;
-
 /** A worker's process. */
 export class SimWorker {
   readonly id: string;
@@ -92,21 +84,21 @@ export class SimWorker {
   call(command: Command, onEnded: (ended: Ended) => void): number {
     const request = ++this.#lastRequest;
     this.#pending.set(request, onEnded);
-    const numbered = command as Command & { request?: number };
-    numbered.request = request;
-    this.#dispatch(numbered as Timeless<WorkerEvent>);
+    // In place: most objects made in a run are these.
+    const event = command as Command & { request?: number; now?: number };
+    event.request = request;
+    event.now = this.process.now;
+    this.#dispatch(event as WorkerEvent);
     return request;
   }
 
   /** Gives up `request`. */
   cancel(request: number, error: PsError): void {
-    this.#dispatch({ kind: 'cancel', request, error });
+    this.#dispatch({ kind: 'cancel', request, error, now: this.process.now });
   }
 
-  #dispatch(event: Timeless<WorkerEvent>): void {
-    const timed = event as { now?: number };
-    timed.now = this.process.now;
-    this.#queue.push(timed as WorkerEvent);
+  #dispatch(event: WorkerEvent): void {
+    this.#queue.push(event);
     if (this.#isStepping) return;
     this.#isStepping = true;
     try {
@@ -129,7 +121,7 @@ export class SimWorker {
     if (at === Number.POSITIVE_INFINITY) return;
     this.#wake = this.process.at(this.process.timeOf(at), () => {
       this.#wakeAt = Number.POSITIVE_INFINITY;
-      this.#dispatch({ kind: 'tick' });
+      this.#dispatch({ kind: 'tick', now: this.process.now });
     });
   }
 
@@ -175,7 +167,8 @@ export class SimWorker {
   }): (() => void) | undefined {
     const { whenTaken, tellTaken } = effect;
     if (whenTaken !== undefined) return () => this.#end(whenTaken, { value: undefined });
-    return tellTaken === undefined ? undefined : () => this.#dispatch({ kind: 'taken', request: tellTaken });
+    if (tellTaken === undefined) return undefined;
+    return () => this.#dispatch({ kind: 'taken', request: tellTaken, now: this.process.now });
   }
 
   /** Calls back in a later turn, as a promise would. */
@@ -200,9 +193,9 @@ export class SimWorker {
       onOpen: (transport) => {
         link.transport = transport;
         link.outbox = new Outbox(transport, windowBytes, (stream) =>
-          this.#dispatch({ kind: 'streamEnded', server, stream }),
+          this.#dispatch({ kind: 'streamEnded', server, stream, now: this.process.now }),
         );
-        this.#dispatch({ kind: 'opened', server, connection });
+        this.#dispatch({ kind: 'opened', server, connection, now: this.process.now });
       },
       onFrame: (frame) => this.#onFrame(link, frame),
       onText: () => {},
@@ -213,13 +206,14 @@ export class SimWorker {
   #onFrame(link: WorkerLink, frame: Uint8Array): void {
     const { server, connection } = link;
     if (this.#links[server] !== link) return;
-    let event: Timeless<NetworkEvent & WorkerEvent>;
+    const { now } = this.process;
+    let event: WorkerEvent;
     try {
       const { message, payload } = decodeFrame(frame);
       this.#parts.observer.workerReceives(this.id, this.number, message, payload);
-      event = { kind: 'message', server, connection, message, payload };
+      event = { kind: 'message', server, connection, message, payload, now };
     } catch (error) {
-      event = { kind: 'malformed', server, connection, error: error as PsError };
+      event = { kind: 'malformed', server, connection, error: error as PsError, now };
     }
     this.#dispatch(event);
   }
@@ -227,7 +221,7 @@ export class SimWorker {
   #onClose(link: WorkerLink, code: number, reason: string): void {
     const { server, connection } = link;
     if (this.#links[server] === link) this.#links[server] = undefined;
-    this.#dispatch({ kind: 'closed', server, connection, code, reason });
+    this.#dispatch({ kind: 'closed', server, connection, code, reason, now: this.process.now });
     link.outbox?.close();
   }
 

@@ -14,7 +14,7 @@ import type { SimProcess } from './simProcess.js';
 /** A closed connection that was never confirmed is cut off after this. */
 const CLOSE_TIMEOUT_MS = 3_000;
 const NO_BYTES = new Uint8Array(0);
-const scratch = new Uint8Array(PREAMBLE_BYTES + MAX_HEADER_BYTES + 8);
+const scratch = new Uint8Array(PREAMBLE_BYTES + MAX_HEADER_BYTES);
 
 /** A frame that the line has not taken yet. */
 interface Untaken {
@@ -97,7 +97,9 @@ export class LinkEnd implements Transport, Destination {
     if (takenAt === Number.POSITIVE_INFINITY) return;
     timeline.at(takenAt, () => {
       if (this.#isEnded || !this.process.isAlive) return;
-      this.#untaken.splice(this.#untaken.indexOf(untaken), 1);
+      // Mostly it is the first.
+      if (this.#untaken[0] === untaken) this.#untaken.shift();
+      else this.#untaken.splice(this.#untaken.indexOf(untaken), 1);
       carried.take();
       if (whenTaken !== undefined) this.process.run(whenTaken);
     });
