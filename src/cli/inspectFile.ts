@@ -60,7 +60,7 @@ function* inspectSegment(disk: Disk, path: string, withRecords: boolean): Task<I
   const kinds = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
   const facts = table([
     ['file', path],
-    ['holds', 'a journal segment of pslib, format version 1'],
+    ['holds', `a journal segment of pslib, format version ${header.version}`],
     ['verifies', damage === undefined ? 'yes' : `NO: ${damage.reason}`],
     ['lineage', header.lineage],
     ['records', describeRange(report, kinds)],

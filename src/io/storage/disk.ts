@@ -13,6 +13,11 @@ export interface DiskError extends Error {
   readonly code?: string | undefined;
 }
 
+/** What `writeSynced` fails with when its sync has, whatever the system calls it. */
+export function syncFailure(cause: DiskError): DiskError {
+  return Object.assign(new Error(`the sync failed: ${cause.message}`, { cause }), { code: 'EIO' });
+}
+
 /** Called once, never before the call that it was given to has returned. */
 export type DiskDone = (error: DiskError | null) => void;
 /** The same, with a result when `error` is null. */
@@ -35,6 +40,11 @@ export interface DiskFile {
    * `at` reads as zeros. REQUIRES: the parts do not change before `done`.
    */
   write(parts: readonly Uint8Array[], at: number, done: DiskDone): void;
+  /**
+   * `write`, and makes these bytes durable: cheaper than `sync` behind it if they are few. Codes that say that there is no
+   * room are of the write; a sync that fails says so by `syncFailure`.
+   */
+  writeSynced(parts: readonly Uint8Array[], at: number, done: DiskDone): void;
   /** Cuts the file off at `size`. */
   truncate(size: number, done: DiskDone): void;
   /** Makes completed writes and truncations durable. */
@@ -49,6 +59,17 @@ export interface DiskSpace {
   readonly totalBytes: number;
 }
 
+/** How a file that is appended to is written best. */
+export interface AppendHints {
+  /** Large parts that begin at the same byte of a page in memory as in the file cost no copy; 0: it makes no difference. */
+  readonly pageBytes: number;
+  /**
+   * So many zeros at most, written behind the end, make syncs cheaper: what takes their place does not change the file's
+   * length. 0: it makes no difference.
+   */
+  readonly aheadBytes: number;
+}
+
 /** A directory that this process alone uses. */
 export interface DiskLock {
   release(done: DiskDone): void;
@@ -56,6 +77,7 @@ export interface DiskLock {
 
 /** A disk. */
 export interface Disk {
+  readonly appending: AppendHints;
   /** Makes `directory` and those above it; one that exists is left as it is. */
   makeDirectory(directory: string, done: DiskDone): void;
   /** Names of the files in `directory`, without order. */

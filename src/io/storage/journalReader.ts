@@ -9,6 +9,7 @@ import { FileWindow } from './fileWindow.js';
 import {
   decodeSegmentHeader,
   FRONT_BYTES,
+  fillerBytes,
   HEADER_BYTES,
   isFrontWhole,
   isZero,
@@ -69,6 +70,7 @@ class SegmentReader {
   readonly #window: FileWindow;
   readonly #size: number;
   #salt = 0;
+  #hasFillers = false;
 
   constructor(disk: Disk, window: FileWindow, size: number) {
     this.#disk = disk;
@@ -80,10 +82,17 @@ class SegmentReader {
     const start = yield* this.#window.read(0, MAX_HEADER_BYTES);
     const { header, length } = decodeSegmentHeader(start, this.#checksum);
     this.#salt = header.salt;
+    this.#hasFillers = header.version > 1;
     let at = length;
     let last = header.first - 1;
     let reason: string | undefined;
     while (at < this.#size && last < upTo && reason === undefined) {
+      const gap = this.#hasFillers ? yield* this.#gap(at) : 0;
+      if (gap > 0) {
+        if (at + gap === this.#size) break;
+        at += gap;
+        continue;
+      }
       const record = yield* this.#record(at, last + 1);
       if (typeof record === 'string') {
         reason = record;
@@ -97,6 +106,20 @@ class SegmentReader {
     if (reason === undefined) return report;
     const isTorn = !(yield* this.#wasSynced(at, last + 1));
     return { ...report, damage: { reason: `at byte ${at}: ${reason}`, isTorn } };
+  }
+
+  /** Bytes of the filler at `at`, or of the zeros from there to the end; 0: there is something else. */
+  *#gap(at: number): Task<number> {
+    const start = yield* this.#window.read(at, FRONT_BYTES);
+    const filler = fillerBytes(start, this.#salt, this.#checksum);
+    if (filler === undefined && !isZero(start, 0, start.length)) return 0;
+    const end = filler === undefined ? this.#size : at + filler;
+    if (end > this.#size) return 0;
+    for (let from = filler === undefined ? at : at + FRONT_BYTES; from < end; from += SEARCH_BYTES) {
+      const bytes = yield* this.#window.read(from, Math.min(SEARCH_BYTES, end - from));
+      if (!isZero(bytes, 0, bytes.length)) return 0;
+    }
+    return end - at;
   }
 
   readonly #checksum = (bytes: Uint8Array, previous: number): number => this.#disk.checksum(bytes, previous);

@@ -10,7 +10,7 @@ import type { JournalRecord } from '../../core/server/records.js';
 import { checkFence, type DataDirectory, temporaryPath } from './dataDirectory.js';
 import type { DiskFile } from './disk.js';
 import { segmentPath } from './names.js';
-import { type NumberedRecord, RecordBatches } from './recordBatches.js';
+import { type Batch, type NumberedRecord, RecordBatches } from './recordBatches.js';
 import { isNoRoom, NoRoom } from './room.js';
 import { encodeSegmentHeader, type SegmentHeader } from './segmentFormat.js';
 import { completion, result, runTask, type Task } from './task.js';
@@ -42,6 +42,8 @@ interface OpenSegment {
   readonly size: number;
 }
 
+/** Zeros ahead are at least so many, and as many as there are bytes before them, as far as the disk wants any. */
+const MIN_AHEAD_BYTES = 65_536;
 /** In `journal-async` what is written is synced when so much time has passed. */
 const SYNC_AFTER_MS = 500;
 /** A write that found no room is tried again when so much time has passed. */
@@ -56,6 +58,11 @@ export class JournalWriter {
   #first = 0;
   #size = 0;
   #synced = 0;
+  /** Where the zeros end that were written behind the records; less than `#size`: there are none. */
+  #aheadEnd = 0;
+  /** Zeros have found no room. */
+  #isTight = false;
+  #zeros: Uint8Array = new Uint8Array(0);
   /** Records behind these begin a new segment. */
   #boundaries: number[] = [];
   #writtenBytes = 0;
@@ -156,8 +163,8 @@ export class JournalWriter {
     while (this.#queue.length > 0) {
       yield* this.#rotateIfDue();
       const group = this.#takeGroup();
-      yield* this.#write(group);
-      if (this.#options.mode === 'journal') yield* this.#sync();
+      if (!(yield* this.#write(group))) continue;
+      if (this.#options.mode === 'journal' && this.#synced < this.#size) yield* this.#sync();
       yield* checkFence(this.#options);
       this.#persisted = (group.at(-1) as NumberedRecord).number;
       if (this.#isSyncDue) break;
@@ -182,34 +189,61 @@ export class JournalWriter {
     return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
   }
 
-  *#write(group: readonly NumberedRecord[]): Task<void> {
+  /** Writes a group, and syncs it if that takes no call of its own. False: it is to be tried again at once. */
+  *#write(group: readonly NumberedRecord[]): Task<boolean> {
     const [file, batches] = [this.#file as DiskFile, this.#batches as RecordBatches];
     const begin = this.#size;
-    batches.begin(group, this.#synced);
-    for (let batch = batches.next(); batch !== undefined; batch = batches.next()) {
-      const { parts, bytes } = batch;
+    batches.begin(group, begin, this.#synced);
+    let following = batches.next();
+    for (let batch = following; batch !== undefined; batch = following) {
+      const { parts, bytes, isLast }: Batch = batch;
+      const isSynced = this.#options.mode === 'journal' && isLast && this.#size === begin;
+      const zeros = isSynced ? this.#zerosBehind(this.#size + bytes) : undefined;
       try {
         yield* completion((done) => {
-          file.write(parts, this.#size, done);
-          // The answers to the group before are worked out while the disk works on this one.
+          if (isSynced) file.writeSynced(zeros === undefined ? parts : [...parts, zeros], this.#size, done);
+          else file.write(parts, this.#size, done);
+          // The answers to the group before are worked out while the disk works on this one, and what comes behind it.
           this.#report();
+          following = batches.next();
         });
       } catch (error) {
         if (!isNoRoom(error)) throw error;
-        // Another life may have read it, and counts on it.
-        yield* checkFence(this.#options);
-        yield* completion((done) => file.truncate(begin, done));
-        this.#writtenBytes -= this.#size - begin;
-        this.#size = begin;
-        this.#queue = [...group, ...this.#queue];
-        // What was written before is not to wait for room too.
-        if (this.#synced < begin) yield* this.#sync();
-        throw new NoRoom('the group found no room', { cause: error });
+        yield* this.#takeBack(group, begin);
+        if (zeros === undefined) throw new NoRoom('the group found no room', { cause: error });
+        this.#isTight = true;
+        return false;
       }
       this.#size += bytes;
       this.#writtenBytes += bytes;
+      if (isSynced) this.#synced = this.#size;
+      if (zeros !== undefined) this.#aheadEnd = this.#size + zeros.length;
     }
     this.#isFull = false;
+    return true;
+  }
+
+  /** Zeros to be written with records that end at `end`, so that the next ones do not make the file longer. */
+  #zerosBehind(end: number): Uint8Array | undefined {
+    const { aheadBytes } = this.#options.disk.appending;
+    if (end <= this.#aheadEnd || aheadBytes === 0 || this.#isTight) return undefined;
+    const length = Math.min(aheadBytes, Math.max(MIN_AHEAD_BYTES, end));
+    if (this.#zeros.length < length) this.#zeros = new Uint8Array(length);
+    return this.#zeros.subarray(0, length);
+  }
+
+  /** The group that begins at `begin` found no room: it stands in the queue again. */
+  *#takeBack(group: readonly NumberedRecord[], begin: number): Task<void> {
+    const file = this.#file as DiskFile;
+    // Another life may have read it, and counts on it.
+    yield* checkFence(this.#options);
+    yield* completion((done) => file.truncate(begin, done));
+    this.#writtenBytes -= this.#size - begin;
+    this.#size = begin;
+    this.#aheadEnd = begin;
+    this.#queue = [...group, ...this.#queue];
+    // What was written before is not to wait for room too.
+    if (this.#synced < begin) yield* this.#sync();
   }
 
   *#sync(): Task<void> {
@@ -232,12 +266,18 @@ export class JournalWriter {
       yield* completion((done) => old.close(done));
     }
     const { disk, lineage, newSalt } = this.#options;
-    const segment = yield* createSegment(this.#options, { lineage, first: number, salt: newSalt() });
+    const { pageBytes, aheadBytes } = disk.appending;
+    const version = pageBytes > 0 || aheadBytes > 0 ? 2 : 1;
+    const header: SegmentHeader = { lineage, first: number, salt: newSalt(), version };
+    const segment = yield* createSegment(this.#options, header);
+    const checksum = (bytes: Uint8Array, previous: number): number => disk.checksum(bytes, previous);
     this.#file = segment.file;
-    this.#batches = new RecordBatches(segment.salt, (bytes, previous) => disk.checksum(bytes, previous));
+    this.#batches = new RecordBatches({ salt: segment.salt, checksum, pageBytes });
     this.#first = segment.first;
     this.#size = segment.size;
     this.#synced = segment.size;
+    this.#aheadEnd = 0;
+    this.#isTight = false;
   }
 
   /** There is no room. Whoever waits for the end is not kept waiting for it. */

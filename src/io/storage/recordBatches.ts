@@ -1,12 +1,13 @@
 /**
  * Cuts records into batches of a few MiB to be written one behind the other. Small payloads are copied
  * beside the heads, large ones are referred to where they lie; the checksum of a large one is taken
- * batch by batch, so that no turn of the event loop is long.
+ * batch by batch, so that no turn of the event loop is long. What is very large gets a filler before it, so
+ * that its pages in memory are pages of the file: a disk can take those without a copy.
  */
 import type { EncodedRecord } from '../../core/server/recordCodec.js';
 import { encodeRecord } from '../../core/server/recordCodec.js';
 import type { JournalRecord } from '../../core/server/records.js';
-import { type Checksum, FRONT_BYTES, padded, writeFront } from './segmentFormat.js';
+import { type Checksum, FRONT_BYTES, padded, writeFiller, writeFront } from './segmentFormat.js';
 
 /** A record and its number. */
 export interface NumberedRecord {
@@ -17,14 +18,33 @@ export interface NumberedRecord {
 const BATCH_BYTES = 4_194_304;
 /** Payloads up to this are copied. */
 const COPIED_BYTES = 65_536;
+/** From here on a payload is worth a filler, of a page on average. */
+const FILLED_BYTES = 1_048_576;
 /** The area begins small and doubles: a segment of few records needs little. */
 const FIRST_AREA_BYTES = 4_096;
 const AREA_BYTES = 262_144;
 
-/** Gives the bytes of records, batch by batch. A batch is valid until the next is asked for. */
+/** Bytes to be written in one go. */
+export interface Batch {
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: number;
+  /** Nothing comes behind it. */
+  readonly isLast: boolean;
+}
+
+/** What the batches of one segment have in common. */
+export interface BatchOptions {
+  readonly salt: number;
+  readonly checksum: Checksum;
+  /** Of memory and file; 0: there are no fillers. */
+  readonly pageBytes: number;
+}
+
+/** Gives the bytes of records, batch by batch. A batch is valid until the next but one is asked for. */
 export class RecordBatches {
   readonly #salt: number;
   readonly #checksum: Checksum;
+  readonly #pageBytes: number;
   #records: readonly NumberedRecord[] = [];
   #next = 0;
   #syncedBytes = 0;
@@ -32,37 +52,50 @@ export class RecordBatches {
   #payload: Uint8Array | undefined;
   #payloadSum = 0;
   #area: Uint8Array = new Uint8Array(0);
+  /** That of the batch before. */
+  #otherArea: Uint8Array = new Uint8Array(0);
+  /** Where the batch goes in the segment. */
+  #at = 0;
   /** Bytes of the area in use, and those of them that are in `#parts` already. */
   #used = 0;
   #taken = 0;
   #parts: Uint8Array[] = [];
   #batchBytes = 0;
 
-  constructor(salt: number, checksum: Checksum) {
+  constructor({ salt, checksum, pageBytes }: BatchOptions) {
     this.#salt = salt;
     this.#checksum = checksum;
+    this.#pageBytes = pageBytes;
   }
 
-  /** Begins with `records`. `syncedBytes`: of the segment, as it is now. */
-  begin(records: readonly NumberedRecord[], syncedBytes: number): void {
+  /** Begins with `records`, at `at` in the segment. `syncedBytes`: of the segment, as it is now. */
+  begin(records: readonly NumberedRecord[], at: number, syncedBytes: number): void {
     this.#records = records;
     this.#next = 0;
+    this.#at = at;
     this.#syncedBytes = syncedBytes;
+    this.#payload = undefined;
   }
 
   /** The next bytes, or undefined when all have been given. */
-  next(): { readonly parts: readonly Uint8Array[]; readonly bytes: number } | undefined {
+  next(): Batch | undefined {
+    [this.#area, this.#otherArea] = [this.#otherArea, this.#area];
     this.#parts = [];
     this.#used = 0;
     this.#taken = 0;
     this.#batchBytes = 0;
-    while (this.#batchBytes + this.#used < BATCH_BYTES) {
+    while (this.#batchBytes + this.#used < BATCH_BYTES && !this.#isAtEnd) {
       if (this.#payload !== undefined) this.#addPayload(this.#payload);
-      else if (this.#next < this.#records.length) this.#addRecord();
-      else break;
+      else this.#addRecord();
     }
     this.#flushArea();
-    return this.#parts.length === 0 ? undefined : { parts: this.#parts, bytes: this.#batchBytes };
+    if (this.#parts.length === 0) return undefined;
+    this.#at += this.#batchBytes;
+    return { parts: this.#parts, bytes: this.#batchBytes, isLast: this.#isAtEnd };
+  }
+
+  get #isAtEnd(): boolean {
+    return this.#payload === undefined && this.#next === this.#records.length;
   }
 
   #addRecord(): void {
@@ -70,7 +103,12 @@ export class RecordBatches {
     const { head, payload }: EncodedRecord = encodeRecord(record);
     const bytes = new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
     const isCopied = bytes.length <= COPIED_BYTES;
-    this.#reserve(FRONT_BYTES + padded(head.length) + (isCopied ? padded(bytes.length + 4) : 0));
+    const filler = bytes.length < FILLED_BYTES ? 0 : this.#fillerBefore(head.length, bytes.byteOffset);
+    this.#reserve(filler + FRONT_BYTES + padded(head.length) + (isCopied ? padded(bytes.length + 4) : 0));
+    if (filler > 0) {
+      const what = { length: filler, number, syncedBytes: this.#syncedBytes };
+      this.#used = writeFiller(this.#area, this.#used, what, this.#salt, this.#checksum);
+    }
     const front = {
       head,
       headBytes: head.length,
@@ -90,9 +128,22 @@ export class RecordBatches {
     }
   }
 
+  /** Bytes of a filler that puts a payload to the place in a page that it has in memory. */
+  #fillerBefore(headBytes: number, place: number): number {
+    const page = this.#pageBytes;
+    if (page === 0) return 0;
+    const at = this.#at + this.#batchBytes + (this.#used - this.#taken) + FRONT_BYTES + padded(headBytes);
+    const missing = (((place - at) % page) + page) % page;
+    return missing === 0 || missing >= FRONT_BYTES ? missing : missing + page;
+  }
+
   #addPayload(payload: Uint8Array): void {
     this.#flushArea();
-    const part = payload.subarray(0, Math.max(COPIED_BYTES, BATCH_BYTES - this.#batchBytes));
+    // Cut between two pages, so that no page is written in two ways.
+    const page = Math.max(8, this.#pageBytes);
+    const place = this.#at + this.#batchBytes;
+    const room = Math.max(COPIED_BYTES, BATCH_BYTES - this.#batchBytes);
+    const part = payload.subarray(0, room - ((place + room) % page));
     this.#parts.push(part);
     this.#batchBytes += part.length;
     this.#payloadSum = this.#checksum(part, this.#payloadSum);

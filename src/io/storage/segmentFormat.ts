@@ -2,13 +2,17 @@
  * The bytes of a journal segment. All integers are little-endian; everything starts at a multiple of 8, so
  * that gradients can be read where they lie.
  *
- *     segment = header | record …
+ *     segment = header | ( record | filler ) … | zeros
  *     header  = "pslibjnl" | u32 format version | u32 salt | u64 first record | u32 lineage bytes
  *               | u32 CRC-32 of the header with this field 0 | lineage (UTF-8) | zeros to 8
  *     record  = u32 CRC-32 of the 28 bytes behind it and the head, begun with the salt
  *               | u32 head bytes | u64 payload bytes | u64 number | u64 synced bytes
  *               | head | zeros to 8 | ( payload | u32 CRC-32 of the payload | zeros to 8 ) if there is one
+ *     filler  = u32 CRC-32 of the 28 bytes behind it, begun with the salt | u32 0 | u64 bytes of zeros
+ *               | u64 number of the next record | u64 synced bytes | zeros
  *
+ * Version 1 has no fillers and no zeros behind its records. A filler puts the payload behind it at a place from which
+ * the disk can be written without a copy.
  * "Synced bytes" are those of this segment that were known to be durable when the record was written: a
  * record proves that what is damaged before there was not torn by a loss of power. The salt is random and
  * never leaves the machine: no gradient that a worker sends can look like a record.
@@ -23,7 +27,12 @@ export interface SegmentHeader {
   readonly first: number;
   /** 32 random bits. */
   readonly salt: number;
+  /** Of the format. */
+  readonly version: SegmentVersion;
 }
+
+/** 1: without fillers, and without zeros behind the last record. */
+export type SegmentVersion = 1 | 2;
 
 /** Where a record stands and what it announces. */
 export interface RecordFront {
@@ -35,7 +44,6 @@ export interface RecordFront {
 
 export type Checksum = (bytes: Uint8Array, previous: number) => number;
 
-const SEGMENT_VERSION = 1;
 /** Bytes of a header without its lineage. */
 export const HEADER_BYTES = 32;
 /** Bytes of a record before its head. */
@@ -56,12 +64,15 @@ export function recordBytes(headBytes: number, payloadBytes: number): number {
 }
 
 /** The bytes of `header`. */
-export function encodeSegmentHeader({ lineage, first, salt }: SegmentHeader, checksum: Checksum): Uint8Array {
+export function encodeSegmentHeader(
+  { lineage, first, salt, version }: SegmentHeader,
+  checksum: Checksum,
+): Uint8Array {
   const name = new TextEncoder().encode(lineage);
   const bytes = new Uint8Array(padded(HEADER_BYTES + name.length));
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
-  view.setUint32(8, SEGMENT_VERSION, true);
+  view.setUint32(8, version, true);
   view.setUint32(12, salt, true);
   setUint53(view, 16, first);
   view.setUint32(24, name.length, true);
@@ -110,12 +121,12 @@ export function decodeSegmentHeader(
   const first = uint53At(view, 16);
   if (checksum(copy, 0) !== view.getUint32(28, true) || first === undefined) throw damagedHeader();
   const version = view.getUint32(8, true);
-  if (version !== SEGMENT_VERSION) {
-    const text = `it has version ${version} of the format; this pslib reads version ${SEGMENT_VERSION}`;
+  if (version !== 1 && version !== 2) {
+    const text = `it has version ${version} of the format; this pslib reads versions 1 and 2`;
     throw new PsError('PS_VERSION', text);
   }
   const lineage = new TextDecoder().decode(bytes.subarray(HEADER_BYTES, HEADER_BYTES + nameBytes));
-  return { header: { lineage, first, salt: view.getUint32(12, true) }, length };
+  return { header: { lineage, first, salt: view.getUint32(12, true), version }, length };
 }
 
 /** Writes a front and a head into `bytes` at `at`; returns where the padded head ends. */
@@ -137,6 +148,33 @@ export function writeFront(
   bytes.fill(0, at + FRONT_BYTES + head.length, end);
   view.setUint32(0, checksum(bytes.subarray(at + 4, at + FRONT_BYTES + head.length), salt), true);
   return end;
+}
+
+/** Writes a filler of `length` bytes, at least a front, into `bytes` at `at`; returns where it ends. */
+export function writeFiller(
+  bytes: Uint8Array,
+  at: number,
+  { length, number, syncedBytes }: { length: number; number: number; syncedBytes: number },
+  salt: number,
+  checksum: Checksum,
+): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRONT_BYTES);
+  view.setUint32(4, 0, true);
+  setUint53(view, 8, length - FRONT_BYTES);
+  setUint53(view, 16, number);
+  setUint53(view, 24, syncedBytes);
+  view.setUint32(0, checksum(bytes.subarray(at + 4, at + FRONT_BYTES), salt), true);
+  bytes.fill(0, at + FRONT_BYTES, at + length);
+  return at + length;
+}
+
+/** Bytes of the filler whose front is `bytes`; undefined if it is none. */
+export function fillerBytes(bytes: Uint8Array, salt: number, checksum: Checksum): number | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < FRONT_BYTES || view.getUint32(4, true) !== 0) return undefined;
+  if (checksum(bytes.subarray(4, FRONT_BYTES), salt) !== view.getUint32(0, true)) return undefined;
+  const zeros = uint53At(view, 8);
+  return zeros === undefined ? undefined : FRONT_BYTES + zeros;
 }
 
 /** What the front at `at` announces, unverified; undefined if it can't be one. REQUIRES: at + 32 ≤ bytes.length. */

@@ -6,15 +6,17 @@
 import type { Random } from '../../core/base/random.js';
 import { smallBytes } from '../../core/base/smallBytes.js';
 import { crc32 } from '../../io/storage/crc32.js';
-import type {
-  Disk,
-  DiskDone,
-  DiskError,
-  DiskFile,
-  DiskLock,
-  DiskResult,
-  DiskSpace,
-  OpenMode,
+import {
+  type AppendHints,
+  type Disk,
+  type DiskDone,
+  type DiskError,
+  type DiskFile,
+  type DiskLock,
+  type DiskResult,
+  type DiskSpace,
+  type OpenMode,
+  syncFailure,
 } from '../../io/storage/disk.js';
 import type { SimProcess } from '../network/simProcess.js';
 import type { Timeline } from '../network/timeline.js';
@@ -202,6 +204,7 @@ export class SimDisk {
 
 /** The disk in the hands of one process. */
 class MountedDisk implements Disk {
+  readonly appending: AppendHints = { pageBytes: 512, aheadBytes: 1024 };
   readonly #disk: SimDisk;
   readonly #process: SimProcess;
 
@@ -278,18 +281,26 @@ class MountedFile implements DiskFile {
   }
 
   write(parts: readonly Uint8Array[], at: number, done: DiskDone): void {
-    // Read when it is carried out: memory that changes too early shows.
-    const write = (share: number): void => {
-      const bytes = joined(parts);
-      this.#disk.checkRoom(at + bytes.length - this.#body.size);
-      this.#body.write(at, bytes.subarray(0, Math.floor(bytes.length * share)));
-    };
     this.#do(
       'write',
       done,
-      () => write(1),
-      () => write(0.5),
+      () => this.#put(parts, at, 1),
+      () => this.#put(parts, at, 0.5),
     );
+  }
+
+  writeSynced(parts: readonly Uint8Array[], at: number, done: DiskDone): void {
+    this.write(parts, at, (error) => {
+      if (error !== null) done(error);
+      else this.sync((failure) => done(failure && syncFailure(failure)));
+    });
+  }
+
+  /** Read when it is carried out: memory that changes too early shows. */
+  #put(parts: readonly Uint8Array[], at: number, share: number): void {
+    const bytes = joined(parts);
+    this.#disk.checkRoom(at + bytes.length - this.#body.size);
+    this.#body.write(at, bytes.subarray(0, Math.floor(bytes.length * share)));
   }
 
   truncate(size: number, done: DiskDone): void {

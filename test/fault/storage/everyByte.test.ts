@@ -192,18 +192,18 @@ describe('a damaged checkpoint', () => {
 });
 
 describe("other files in place of pslib's", () => {
-  const version2 = (): Uint8Array => {
+  const version3 = (): Uint8Array => {
     // A header of a later version that is whole: its checksum is right.
     const bytes = original.read(lastSegment).slice();
     const view = new DataView(bytes.buffer);
-    view.setUint32(8, 2, true);
+    view.setUint32(8, 3, true);
     view.setUint32(28, 0, true);
     view.setUint32(28, original.checksum(bytes.subarray(0, 48), 0), true);
     return bytes;
   };
 
   it('an older or newer version is refused as such, and kept', () => {
-    const bytes = version2();
+    const bytes = version3();
     const { code, disk } = reopened(lastSegment, bytes);
     expect(code).toBe('PS_VERSION');
     expect(disk.read(lastSegment)).toEqual(bytes);

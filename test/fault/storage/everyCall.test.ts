@@ -85,7 +85,7 @@ describe.each(['journal', 'journal-async'] as const)(
         let failedJournals = 0;
         for (let n = 1; n <= calls; n++) {
           const code = n % 2 === 0 ? 'EIO' : 'ENOSPC';
-          const disk = new MemoryDisk();
+          const disk = new MemoryDisk(n % 4 < 2 ? 0 : 1000);
           disk.failure = (call): Failure | undefined => (call === n ? { code, effect } : undefined);
           const { server, acknowledged } = live(disk, options);
           if (server.observations.length > 0 && server.errors.length > 0) failedJournals++;
@@ -125,7 +125,7 @@ describe('a loss of power between any two calls', () => {
   it('journal: loses nothing that was answered', () => {
     const calls = callsOf(OPTIONS);
     for (let n = 1; n <= calls; n++) {
-      const disk = new MemoryDisk();
+      const disk = new MemoryDisk(n % 2 === 0 ? 0 : 1000);
       let lost: { disk: MemoryDisk; acknowledged: number[] } | undefined;
       const random = new Random(n);
       const acknowledged = [0, 0];

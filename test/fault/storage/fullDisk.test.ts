@@ -132,3 +132,25 @@ describe('a sync that finds no room', () => {
     expect(a.isOpen).toBe(false);
   });
 });
+
+describe('zeros ahead of the journal', () => {
+  it('are left out where only they have no room: pushes go on', () => {
+    const disk = new MemoryDisk(1_048_576);
+    const server = StoredServer.open(disk);
+    const a = server.join('a');
+    server.settle();
+    // A checkpoint begins a new segment, whose zeros would not fit.
+    const before = disk.usedBytes();
+    disk.capacityBytes = before + 30_000;
+    expect(server.checkpoint()).toBeNull();
+    for (let i = 1; i <= 3; i++) {
+      server.push(a, [i, i, i, i]);
+      server.settle();
+    }
+    expect(a.results).toHaveLength(3);
+    expect(server.warnings).toEqual([]);
+    expect(server.errors).toEqual([]);
+    expect(disk.usedBytes()).toBeLessThan(before + 30_000);
+    expect(textOf(StoredServer.open(disk.afterPowerLoss(() => 0)).state)).toBe(textOf(server.state));
+  });
+});

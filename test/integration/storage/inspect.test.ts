@@ -80,9 +80,11 @@ describe('pslib inspect', () => {
     expect(header.isWhole).toBe(false);
     const record = await inspectFile(damaged(segment, 100), false);
     expect(record.isWhole).toBe(false);
-    expect(record.lines.join('\n')).toMatch(/^damage +\d+ bytes behind record 0 were durable once/m);
-    const end = await inspectFile(damaged(segment, readFileSync(segment).length - 20), false);
-    expect(end.lines.join('\n')).toMatch(/^damage +a torn end: \d+ bytes behind record 4/m);
+    expect(record.lines.join('\n')).toMatch(/^damage +[\d,]+ bytes behind record 0 were durable once/m);
+    // Behind the last record there may be zeros, and its values end with a checksum.
+    const used = Buffer.from(readFileSync(segment).toString('latin1').replace(/\0+$/, ''), 'latin1').length;
+    const end = await inspectFile(damaged(segment, used - 10), false);
+    expect(end.lines.join('\n')).toMatch(/^damage +a torn end: [\d,]+ bytes behind record 4/m);
   });
 
   it.each([

@@ -55,6 +55,61 @@ describe('NodeDisk', () => {
     expect([...readFileSync(join(root, 'f'))]).toEqual([0, 0, 0, 0, 0, 1]);
   });
 
+  it.each([
+    ['that begins at a page', () => new WebAssembly.Memory({ initial: 200 }).buffer],
+    ['that may not', () => new ArrayBuffer(200 * 65_536)],
+  ])('writes large parts whose places agree from memory %s, among small ones', async (_name, memory) => {
+    const file = await given<DiskFile>((end) => disk.open(join(root, 'f'), 'create', end));
+    const bytes = new Uint8Array(memory());
+    for (let i = 0; i < bytes.length; i++) bytes[i] = i * 31 + (i >> 12);
+    const expected = Buffer.alloc(20_000_000);
+    let at = 0;
+    const add = async (...parts: Uint8Array[]): Promise<void> => {
+      const synced = at % 3 === 0;
+      await done((end) => (synced ? file.writeSynced(parts, at, end) : file.write(parts, at, end)));
+      for (const part of parts) {
+        expected.set(part, at);
+        at += part.length;
+      }
+    };
+    // The same place in a page, another, and none; longer and shorter than a call takes.
+    await add(bytes.subarray(100, 4196 + 40));
+    await add(bytes.subarray(at, at + 1_000_000), Uint8Array.of(1, 2, 3));
+    await add(bytes.subarray((at % 4096) + 8192, (at % 4096) + 9_000_000));
+    await add(bytes.subarray((at % 4096) + 1, (at % 4096) + 300_000));
+    await add(bytes.subarray(at % 4096, (at % 4096) + 4_194_304), bytes.subarray(0, 70_000));
+    await done((end) => file.sync(end));
+    await done((end) => file.close(end));
+    expect(Buffer.compare(readFileSync(join(root, 'f')), expected.subarray(0, at))).toBe(0);
+  });
+
+  it('writes and syncs in one, over zeros and behind them, also once the file has another name', async () => {
+    const path = join(root, 'f');
+    const file = await given<DiskFile>((end) => disk.open(path, 'create', end));
+    await done((end) =>
+      file.writeSynced([Uint8Array.of(1), Uint8Array.of(2, 3), new Uint8Array(5000)], 0, end),
+    );
+    await done((end) => disk.rename(path, join(root, 'g'), end));
+    await done((end) => file.writeSynced([Uint8Array.of(4)], 3, end));
+    await done((end) => file.writeSynced([], 0, end));
+    await done((end) => file.close(end));
+    expect([...readFileSync(join(root, 'g')).subarray(0, 6)]).toEqual([1, 2, 3, 4, 0, 0]);
+    expect(readFileSync(join(root, 'g'))).toHaveLength(5003);
+  });
+
+  it('looks at a file by its name, whoever has it now', async () => {
+    const path = join(root, 'owner');
+    const look = (): Promise<Uint8Array> => given((end) => disk.peek(path, end));
+    await expect(look()).rejects.toSatisfy((error) => codeOf(error) === 'ENOENT');
+    writeFileSync(path, 'a'.repeat(5000));
+    expect(Buffer.from(await look()).toString()).toBe('a'.repeat(4096));
+    writeFileSync(join(root, 'other'), 'b');
+    await done((end) => disk.rename(join(root, 'other'), path, end));
+    expect(Buffer.from(await look()).toString()).toBe('b');
+    rmSync(path);
+    await expect(look()).rejects.toSatisfy((error) => codeOf(error) === 'ENOENT');
+  });
+
   it('writes a thousand small parts in order', async () => {
     const file = await given<DiskFile>((end) => disk.open(join(root, 'f'), 'create', end));
     const parts = Array.from({ length: 2000 }, (_, i) => Uint8Array.of(i, i >> 8, 0));

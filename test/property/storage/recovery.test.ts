@@ -79,7 +79,7 @@ class Play {
   constructor(options: StoredServerOptions, seed: number) {
     this.#options = options;
     this.#random = new Random(seed);
-    this.server = StoredServer.open(new MemoryDisk(), options);
+    this.server = StoredServer.open(new MemoryDisk(seed % 2 === 0 ? 0 : 300), options);
   }
 
   act({ what, who, pick }: Act): void {
@@ -270,7 +270,7 @@ describe('recovery', () => {
       fc.property(steps, fc.nat(), (script, seed) => {
         const random = new Random(seed);
         const options = { parameters: { cells: { shape: [4] } } } as const;
-        const server = StoredServer.open(new MemoryDisk(), options);
+        const server = StoredServer.open(new MemoryDisk(seed % 2 === 0 ? 0 : 300), options);
         const acknowledged = [0, 0, 0];
         const sent = [0, 0, 0];
         server.onResult = ({ id }) => {

@@ -178,4 +178,101 @@ describe('a journal', () => {
       ).toBe(3);
     }
   });
+
+  it('puts large values to the same place of a page as in memory, and gives them back', () => {
+    const disk = new MemoryDisk();
+    disk.appending = { pageBytes: 4096, aheadBytes: 65_536 };
+    const { writer, persisted } = writerOn(disk);
+    const memory = new Float32Array(2_000_000).map((_, i) => 1 + i);
+    // Of every place in a page and length; and small ones between them, with zeros behind.
+    const places = [0, 8, 40, 4088, 4096, 12_300];
+    const records = places.flatMap((place, i): JournalRecord[] => [
+      { kind: 'load', values: memory.subarray(place / 4, place / 4 + 300_000 + 700_000 * (i % 2) + i) },
+      load(3, i),
+    ]);
+    for (const [i, record] of records.entries()) {
+      writer.append(i + 1, record);
+      if (i % 3 === 2) continue;
+      writer.flush();
+      disk.run();
+    }
+    writer.flush();
+    disk.run();
+    expect(persisted.at(-1)).toBe(records.length);
+    const { report, records: found } = read(disk, 1);
+    expect(report).toMatchObject({ last: records.length, header: { version: 2 } });
+    expect(report.damage).toBeUndefined();
+    const segment = Buffer.from(disk.read(path(1)));
+    for (const [i, { bytes }] of found.entries()) {
+      expect(bytes.equals(bytesOf(records[i] as JournalRecord))).toBe(true);
+      if (i % 2 === 1) continue;
+      const { payload } = encodeRecord(records[i] as JournalRecord);
+      const at = segment.indexOf(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
+      expect((at - payload.byteOffset) % 4096).toBe(0);
+    }
+  });
+
+  it('ends where only zeros follow, and is torn where anything else does', () => {
+    const disk = new MemoryDisk(65_536);
+    const { writer } = writerOn(disk);
+    for (let number = 1; number <= 3; number++) {
+      writer.append(number, load(2, number));
+      writer.flush();
+      disk.run();
+    }
+    const bytes = disk.read(path(1));
+    const { report } = read(disk, 1);
+    expect(report).toMatchObject({ last: 3, size: bytes.length });
+    expect(report.damage).toBeUndefined();
+    // The zeros were written once: the second and the third record took the place of some.
+    expect(bytes.length).toBeLessThan(2 * 65_536);
+    for (let at = report.goodBytes; at < bytes.length; at += 997) {
+      const damaged = bytes.slice();
+      damaged[at] = 1;
+      disk.put(path(1), damaged);
+      expect(read(disk, 1).report).toMatchObject({ last: 3, damage: { isTorn: true } });
+    }
+  });
+
+  it('finds damage in a filler', () => {
+    const disk = new MemoryDisk();
+    disk.appending = { pageBytes: 4096, aheadBytes: 0 };
+    const { writer } = writerOn(disk);
+    const memory = new Float32Array(300_000).fill(1);
+    for (let number = 1; number <= 2; number++) {
+      writer.append(number, { kind: 'load', values: memory.subarray(500) });
+      writer.flush();
+      disk.run();
+    }
+    const bytes = disk.read(path(1));
+    // The header takes 40 bytes; the filler goes on to where the values stand in a page, without front and head.
+    for (let at = 40; at < 2000 - 64; at += 61) {
+      const damaged = bytes.slice();
+      damaged[at] = (damaged[at] as number) ^ 1;
+      disk.put(path(1), damaged);
+      expect(read(disk, 1).report).toMatchObject({ last: 0, damage: { isTorn: false } });
+    }
+  });
+
+  it('begins a group anew that found no room in the middle of a large record', () => {
+    const disk = new MemoryDisk();
+    let isFull = 0;
+    const { writer, persisted } = writerOn(disk, { onFull: () => isFull++ });
+    const large = load(2_500_000);
+    let writes = 0;
+    // The header of the segment, then the three batches of the record.
+    disk.failure = (_call, name) =>
+      name === 'write' && ++writes === 3 ? { code: 'ENOSPC', effect: 'half' } : undefined;
+    writer.append(1, load(1));
+    writer.append(2, large);
+    writer.flush();
+    disk.run();
+    expect({ isFull, persisted }).toEqual({ isFull: 1, persisted: [] });
+    writer.onTick(10_000);
+    disk.run();
+    expect(persisted).toEqual([2]);
+    const { report, records } = read(disk, 1);
+    expect(report.damage).toBeUndefined();
+    expect(records[1]?.bytes.equals(bytesOf(large))).toBe(true);
+  });
 });

@@ -5,15 +5,17 @@
  */
 
 import { crc32 } from '../../../src/io/storage/crc32.js';
-import type {
-  Disk,
-  DiskDone,
-  DiskError,
-  DiskFile,
-  DiskLock,
-  DiskResult,
-  DiskSpace,
-  OpenMode,
+import {
+  type AppendHints,
+  type Disk,
+  type DiskDone,
+  type DiskError,
+  type DiskFile,
+  type DiskLock,
+  type DiskResult,
+  type DiskSpace,
+  type OpenMode,
+  syncFailure,
 } from '../../../src/io/storage/disk.js';
 
 /** How a call fails: with nothing done, half of it done, or all of it. */
@@ -38,6 +40,7 @@ export type Random = () => number;
 
 /** A disk in memory. */
 export class MemoryDisk implements Disk {
+  appending: AppendHints;
   /** Calls so far. */
   calls = 0;
   /** Called with the number (from 1) and the name of each call: what is to go wrong with it. */
@@ -52,6 +55,11 @@ export class MemoryDisk implements Disk {
   #nameChanges: NameChange[] = [];
   #directories = new Set<string>();
   readonly #callbacks: (() => void)[] = [];
+
+  /** `aheadBytes`: zeros that it wants ahead of a journal. */
+  constructor(aheadBytes: number = 0) {
+    this.appending = { pageBytes: 0, aheadBytes };
+  }
 
   /** Runs callbacks until none is left. */
   run(): void {
@@ -96,6 +104,7 @@ export class MemoryDisk implements Disk {
   /** The same files as another machine sees them, which does not see this one's locks, and works in its own time. */
   otherHost(): MemoryDisk {
     const other = new MemoryDisk();
+    other.appending = this.appending;
     other.#names = this.#names;
     other.#directories = this.#directories;
     return other;
@@ -270,6 +279,7 @@ export class MemoryDisk implements Disk {
 
   #copy(contentOf: (inode: Inode) => Uint8Array, names: ReadonlyMap<string, Inode>): MemoryDisk {
     const copy = new MemoryDisk();
+    copy.appending = this.appending;
     copy.capacityBytes = this.capacityBytes;
     for (const directory of this.#directories) copy.#directories.add(directory);
     for (const [path, inode] of names) copy.put(path, contentOf(inode));
@@ -313,6 +323,13 @@ class MemoryFile implements DiskFile {
       },
       () => put(bytes.subarray(0, bytes.length >> 1)),
     );
+  }
+
+  writeSynced(parts: readonly Uint8Array[], at: number, done: DiskDone): void {
+    this.write(parts, at, (error) => {
+      if (error !== null) done(error);
+      else this.sync((failure) => done(failure && syncFailure(failure)));
+    });
   }
 
   truncate(size: number, done: DiskDone): void {
