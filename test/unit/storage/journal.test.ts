@@ -254,15 +254,15 @@ describe('a journal', () => {
     }
   });
 
-  it('begins a group anew that found no room in the middle of a large record', () => {
+  // The first write is the segment's header, then come three batches of the record.
+  it.each([2, 3, 4])('begins a group anew whose write %i, in a large record, found no room', (failing) => {
     const disk = new MemoryDisk();
     let isFull = 0;
     const { writer, persisted } = writerOn(disk, { onFull: () => isFull++ });
     const large = load(2_500_000);
     let writes = 0;
-    // The header of the segment, then the three batches of the record.
     disk.failure = (_call, name) =>
-      name === 'write' && ++writes === 3 ? { code: 'ENOSPC', effect: 'half' } : undefined;
+      name === 'write' && ++writes === failing ? { code: 'ENOSPC', effect: 'half' } : undefined;
     writer.append(1, load(1));
     writer.append(2, large);
     writer.flush();
