@@ -77,8 +77,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'io/storage/journalWriter.ts',
-        find: "if (this.#options.mode === 'journal') yield* this.#sync();",
-        replace: '',
+        find: 'if (isSynced) file.writeSynced(',
+        replace: 'if (isSynced) file.write(',
       },
     ],
     options: JOURNAL,
