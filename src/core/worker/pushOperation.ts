@@ -73,6 +73,11 @@ export class PushOperation {
     this.#range = new TensorRange(this.command.values.map((array) => array.slice()));
   }
 
+  /** The push as one message, its bytes in one piece. */
+  whole(scratch: () => Uint8Array): { readonly message: Push; readonly payload: Uint8Array } {
+    return { message: this.#message(), payload: this.#range.read(0, this.byteLength, scratch) };
+  }
+
   /** The message that begins the push, with its first `bytes` bytes. */
   head(bytes: number, scratch: () => Uint8Array): OutgoingPart {
     return { message: this.#message(), ...this.#bytes(0, bytes, scratch) };

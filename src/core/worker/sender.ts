@@ -3,7 +3,7 @@
  * enough are unanswered; nothing behind a transfer that has not wholly left, since the server handles
  * requests in the order in which they begin. It reads no answers.
  */
-import { MessageType, type WorkerMessage } from '../protocol/messages.js';
+import { MessageType } from '../protocol/messages.js';
 import type { PullRows } from '../protocol/rowMessages.js';
 import type { VersionStamp } from '../protocol/versionStamp.js';
 import type { Catalogue } from '../tensor/catalogue.js';
@@ -200,8 +200,8 @@ export class Sender {
     push.isSent = true;
     if (push.byteLength <= Math.min(COPIED_BYTES, link.chunkBytes)) {
       // Sent when this step is over, so the memory may serve a push of a later one.
-      const { message, payload } = push.head(push.byteLength, () => this.#scratchOf(push.byteLength));
-      effects.send(message as WorkerMessage, payload);
+      const { message, payload } = push.whole(() => this.#scratchOf(push.byteLength));
+      effects.send(message, payload);
       return;
     }
     this.#streaming = ++this.#lastStream;
