@@ -68,7 +68,7 @@ export class NodeDisk implements Disk {
     const isLocal = this.#isLocal.get(directory);
     if (isLocal === true) {
       // Nothing of it waits: a turn of the thread pool would take twenty times as long.
-      const found = lookAt(() => fs.openSync(path, FLAGS.read));
+      const found = lookAt(() => openToLook(path));
       process.nextTick(() => done(found.error, found.bytes));
       return;
     }
@@ -122,6 +122,17 @@ export class NodeDisk implements Disk {
 
   checksum(bytes: Uint8Array, previous: number): number {
     return crc32(bytes, previous);
+  }
+}
+
+/** Opens without a note of when it was read, which might wait for others who write. */
+function openToLook(path: string): number {
+  try {
+    return fs.openSync(path, FLAGS.read | (constants.O_NOATIME ?? 0));
+  } catch (error) {
+    // Only the owner of a file may.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    return fs.openSync(path, FLAGS.read);
   }
 }
 

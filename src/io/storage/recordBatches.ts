@@ -131,7 +131,8 @@ export class RecordBatches {
   /** Bytes of a filler that puts a payload to the place in a page that it has in memory. */
   #fillerBefore(headBytes: number, place: number): number {
     const page = this.#pageBytes;
-    if (page === 0) return 0;
+    // Records stand at multiples of 8 whatever is before them.
+    if (page === 0 || place % 8 !== 0) return 0;
     const at = this.#at + this.#batchBytes + (this.#used - this.#taken) + FRONT_BYTES + padded(headBytes);
     const missing = (((place - at) % page) + page) % page;
     return missing === 0 || missing >= FRONT_BYTES ? missing : missing + page;

@@ -17,7 +17,9 @@
  * record proves that what is damaged before there was not torn by a loss of power. The salt is random and
  * never leaves the machine: no gradient that a worker sends can look like a record.
  */
+
 import { PsError } from '../../core/base/errors.js';
+import { invariant } from '../../core/base/invariant.js';
 
 /** What a journal segment begins with. */
 export interface SegmentHeader {
@@ -158,6 +160,7 @@ export function writeFiller(
   salt: number,
   checksum: Checksum,
 ): number {
+  invariant(length % 8 === 0, 'a filler leaves what follows it at a multiple of 8');
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRONT_BYTES);
   view.setUint32(4, 0, true);
   setUint53(view, 8, length - FRONT_BYTES);

@@ -124,24 +124,27 @@ test('serves a JSON model, keeps what was pushed, and ends in good order', async
 });
 
 /** A model whose first update breaks what the server writes with. */
-function breaking(call: 'fdatasync' | 'rename', durability: string): string {
+function breaking(calls: readonly string[], durability: string): string {
   return write(
-    `${call}.mjs`,
+    `${calls[0]}.mjs`,
     `import fs from 'node:fs';
     import { syncBuiltinESMExports } from 'node:module';
     const fail = (...args) => setImmediate(args.at(-1), Object.assign(new Error('broken'), { code: 'EIO' }));
-    const apply = () => { fs.${call} = fail; syncBuiltinESMExports(); };
+    const apply = () => {
+      for (const call of ${JSON.stringify(calls)}) fs[call] = fail;
+      syncBuiltinESMExports();
+    };
     export default {
       parameters: { w: { shape: [2] } },
       optimizer: { name: 'mine', slots: [], apply },
-      dataDir: ${JSON.stringify(join(folder, call))},
+      dataDir: ${JSON.stringify(join(folder, calls[0] as string))},
       durability: '${durability}',
     };`,
   );
 }
 
 test('ends with a code when it has failed for good, so that it can be started again', async () => {
-  const child = pslib(['serve', breaking('fdatasync', 'journal'), '--port', '0']);
+  const child = pslib(['serve', breaking(['write', 'writev', 'fdatasync'], 'journal'), '--port', '0']);
   const ended = once(child, 'exit');
   const errors = text(child.stderr);
   const [serving] = (await once(createInterface(child.stdout), 'line')) as [string];
@@ -156,7 +159,7 @@ test('ends with a code when it has failed for good, so that it can be started ag
 });
 
 test('closes, and ends with a code, when it can not drain', async () => {
-  const child = pslib(['serve', breaking('rename', 'checkpoint'), '--port', '0']);
+  const child = pslib(['serve', breaking(['rename'], 'checkpoint'), '--port', '0']);
   const ended = once(child, 'exit');
   const errors = text(child.stderr);
   const [serving] = (await once(createInterface(child.stdout), 'line')) as [string];
