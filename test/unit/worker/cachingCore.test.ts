@@ -95,6 +95,39 @@ describe('a core with a cache', () => {
     expect(c.answerOf(c.pull())).toBeUndefined();
   });
 
+  it('serves nobody whose clock is not known again', () => {
+    const c = new Cached();
+    c.pull();
+    c.answer(1, 0);
+    c.command({ kind: 'clock', operation: 'leave' });
+    const [first, second] = [c.pull({ tensors: [0] }), c.pull()];
+    expect([c.answerOf(first), c.answerOf(second)]).toEqual([undefined, undefined]);
+    expect(c.pulls).toBe(3);
+    // Asked for before it waited for a data shard: that says nothing of the clock after it.
+    const d = new Cached();
+    const [, asked] = [d.pull(), d.pull()];
+    d.answer(1, 0);
+    d.command({
+      kind: 'lease',
+      of: 'data',
+      held: [],
+      want: 1,
+      concurrency: 1,
+      maxBytes: 1_000,
+      into: undefined,
+    });
+    d.answer(2, 0);
+    expect(d.answerOf(asked)).toBeDefined();
+    expect(d.answerOf(d.pull())).toBeUndefined();
+  });
+
+  it('asks for no parameters, too, since the answer says the clock', () => {
+    const c = new Cached();
+    c.pull();
+    c.answer(1, 0);
+    expect(c.answerOf(c.pull({ tensors: [] }))).toBeUndefined();
+  });
+
   it('leaves pulls of readers alone', () => {
     const c = new Cached();
     c.pull();

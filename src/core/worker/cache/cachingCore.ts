@@ -44,6 +44,8 @@ interface Asked {
   readonly wanted: readonly Wanted[];
   /** Undefined: all of it is asked for. */
   readonly part: PartOfRows | undefined;
+  /** How often the worker had been away when it was asked for. */
+  readonly absences: number;
 }
 
 /** The pure core of a worker with a cache. */
@@ -54,8 +56,10 @@ export class CachingCore implements WorkerMachine {
   /** The keys of pushes that are not answered. */
   readonly #pushes = new Map<number, readonly string[]>();
   #incarnations = '';
-  /** The server may have taken the worker out of the clock table: it is to enter with its next pull. */
-  #isAway = false;
+  /** How often the worker may have come out of the clock table: then its clock may be another when it is in again. */
+  #absences = 0;
+  /** What that was when a pull was asked for that has been answered since: its clock is known again. */
+  #answeredSince: number | undefined;
 
   constructor(inner: WorkerMachine, cache: CacheStore) {
     this.#inner = inner;
@@ -116,8 +120,7 @@ export class CachingCore implements WorkerMachine {
       return this.#pull(event, catalogue);
     }
     if (catalogue !== undefined && event.kind === 'push') this.#passBy(event, catalogue);
-    // Whoever waits for a data shard is out.
-    if (event.kind === 'lease' && event.of === 'data' && event.want > 0) this.#isAway = true;
+    if (mayEndMembership(event)) this.#absences++;
     return this.#ask(event);
   }
 
@@ -162,7 +165,7 @@ export class CachingCore implements WorkerMachine {
   #keep(asked: Asked, fetched: PullAnswer, now: number): readonly WorkerEffect[] {
     const { command, pull, wanted, part } = asked;
     const { arrays = [] } = fetched;
-    this.#isAway = false;
+    this.#answeredSince = asked.absences;
     let at = 0;
     wanted.forEach(({ key, length, server }, i) => {
       // Rows come in one array, tensors in one each.
@@ -183,7 +186,7 @@ export class CachingCore implements WorkerMachine {
   }
 
   get #mayServe(): boolean {
-    return this.#inner.isInTable && !this.#isAway;
+    return this.#inner.isInTable && this.#answeredSince === this.#absences;
   }
 
   #boundOf({ ahead = 0 }: PullCommand, atLeast = 0): CacheBound {
@@ -196,7 +199,7 @@ export class CachingCore implements WorkerMachine {
     if (event.rows !== undefined) return this.#pullRows(event, bound);
     const { entries } = catalogue.select(event.tensors);
     const wanted = entries.map(({ index, length }) => ({ key: tensorKey(index), length, server: undefined }));
-    if (!this.#mayServe) return this.#fetchAll(event, bound, wanted);
+    if (wanted.length === 0 || !this.#mayServe) return this.#fetchAll(event, bound, wanted);
     const copies = wanted.map(({ key }) => this.#cache.find(key, bound));
     if (!copies.every((copy) => copy !== undefined)) return this.#fetch(event, bound, wanted, undefined);
     const arrays = copies.map(({ values }, i) => {
@@ -262,7 +265,13 @@ export class CachingCore implements WorkerMachine {
     part: PartOfRows | undefined,
     rows: PullCommand['rows'] = event.rows,
   ): readonly WorkerEffect[] {
-    this.#pulls.set(event.request, { command: event, pull: this.#cache.open(bound), wanted, part });
+    this.#pulls.set(event.request, {
+      command: event,
+      pull: this.#cache.open(bound),
+      wanted,
+      part,
+      absences: this.#absences,
+    });
     return this.#ask(part === undefined ? event : { ...event, rows, into: undefined });
   }
 
@@ -296,6 +305,13 @@ export class CachingCore implements WorkerMachine {
     };
     return { kind: 'settle', request, value };
   }
+}
+
+/** Whether the worker may be out of the clock table after `event`. Whoever waits for a data shard is. */
+function mayEndMembership(event: WorkerEvent): boolean {
+  if (event.kind === 'clock') return event.operation === 'leave';
+  if (event.kind === 'lease') return event.of === 'data' && event.want > 0;
+  return event.kind === 'closed' || event.kind === 'sleep';
 }
 
 /** `answer`, as far as it is of one server: of the others a copy from it has nothing. */
