@@ -31,6 +31,8 @@ export interface Transport {
   ): void;
   /** What `place` named for the payload under way is no longer written to: that payload goes to memory of its own. */
   displace?(): void;
+  /** Nothing of a frame that `onFrame` was given is needed any more. Only where such memory would be garbage for long. */
+  release?(frame: Uint8Array): void;
   /** Stops `onFrame` until `resume`; what the system has buffered waits. */
   pause(): void;
   resume(): void;

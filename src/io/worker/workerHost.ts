@@ -5,7 +5,7 @@
  */
 import { PsError } from '../../core/base/errors.js';
 import { decodeFrame } from '../../core/protocol/codec.js';
-import type { Message } from '../../core/protocol/messages.js';
+import { type Message, MessageType } from '../../core/protocol/messages.js';
 import { RowBuffers } from '../../core/tensor/rowBuffers.js';
 import type {
   NetworkEvent,
@@ -277,7 +277,12 @@ export class WorkerHost {
       this.#onMalformed(link, error as PsError);
       return;
     }
-    this.#onMessage(link, decoded.message, decoded.payload);
+    const { message, payload } = decoded;
+    // What is pulled is copied to its place; of other messages somebody may keep views, as of those that are taken later.
+    const isCopied = message.t === MessageType.pullResult || message.t === MessageType.pullChunk;
+    const isNow = !this.#isStepping;
+    this.#onMessage(link, message, payload);
+    if (isCopied && isNow) link.transport?.release?.(frame);
   }
 
   #onMessage(link: Link, message: Message, payload: Uint8Array): void {

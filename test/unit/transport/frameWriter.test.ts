@@ -79,6 +79,22 @@ describe('FrameWriter', () => {
     }
   });
 
+  it('keeps no more than their bytes of messages that wait', async () => {
+    const sink = new Sink();
+    sink.isHolding = true;
+    const writer = new FrameWriter(sink, true);
+    for (let i = 0; i < 20; i++) {
+      writer.control(10, new Uint8Array(i));
+      await turn();
+    }
+    sink.release();
+    await turn();
+    const kept = new Set(sink.writes.map(({ buffer }) => buffer));
+    const bytes = [...kept].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(sink.writes).toHaveLength(20);
+    expect(bytes).toBeLessThan(10_000);
+  });
+
   it('does not touch what the system has not taken', async () => {
     const sink = new Sink();
     const writer = new FrameWriter(sink, true);

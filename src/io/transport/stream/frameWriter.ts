@@ -3,6 +3,7 @@
  * of the turn, all of one turn by one call of the system, which costs more than everything else about them. That
  * memory is used again as soon as the system has it: mostly at once. Large payloads are sent from where they are.
  */
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { bytesOfPieces, encodeHead } from '../../../core/protocol/codec.js';
 import { MAX_HEADER_BYTES } from '../../../core/protocol/limits.js';
@@ -28,6 +29,8 @@ const MAX_SPARE = 16;
 export class FrameWriter {
   readonly #socket: Duplex;
   readonly #isServer: boolean;
+  /** Whether the system has taken what is written as soon as nothing of it waits: not so through TLS, or a stream of somebody's. */
+  readonly #isPlain: boolean;
   /** Lent for a turn, so that a connection that says nothing has none. */
   #out: Uint8Array = NO_BYTES;
   /** So much of `#out` is waiting for the end of the turn. */
@@ -38,6 +41,7 @@ export class FrameWriter {
   constructor(socket: Duplex, isServer: boolean) {
     this.#socket = socket;
     this.#isServer = isServer;
+    this.#isPlain = Object.getPrototypeOf(socket) === Socket.prototype;
   }
 
   /** Bytes that the system has not taken. */
@@ -100,7 +104,10 @@ export class FrameWriter {
       giveBack(out);
       return;
     }
-    const bytes = out.subarray(0, this.#pending);
+    // Where it will wait it is not to keep more than itself.
+    const isInPlace = this.#isPlain && this.#socket.writableLength === 0;
+    const bytes = isInPlace ? out.subarray(0, this.#pending) : out.slice(0, this.#pending);
+    if (!isInPlace) giveBack(out);
     const whenTaken = this.#whenTaken;
     this.#pending = 0;
     this.#whenTaken = [];
@@ -110,7 +117,7 @@ export class FrameWriter {
     if (isOpen && socket.writableLength > 0) {
       if (whenTaken.length > 0) socket.write(NO_BYTES, () => callAll(whenTaken));
     } else {
-      giveBack(out);
+      if (isInPlace) giveBack(out);
       callAll(whenTaken);
     }
   }
