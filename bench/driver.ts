@@ -198,11 +198,15 @@ function nodeWords(command: readonly string[], flags: readonly string[], plan: C
   return [node, ...flags, ...rest, JSON.stringify(plan)];
 }
 
-/** Servers to the first CPU, workers to the others. */
 function pinning(ground: Ground, { model, workers }: Arrangement, kind: 'server' | 'worker'): string[] {
-  const cpus = availableParallelism();
   const isSmall = model.bytes < SMALL_MODEL_BYTES && workers.length === 1;
-  if (cpus < 2 || ground.pin === 'never' || (ground.pin === 'auto' && !isSmall)) return [];
+  return ground.pin === 'auto' && !isSmall ? [] : onItsCpu(ground, kind);
+}
+
+/** What puts a command on its CPU: servers on the first, workers on the others; nothing where that can't be, or must not. */
+export function onItsCpu({ pin }: Ground, kind: 'server' | 'worker'): string[] {
+  const cpus = availableParallelism();
+  if (cpus < 2 || pin === 'never') return [];
   return ['taskset', '-c', kind === 'server' ? '0' : `1-${cpus - 1}`];
 }
 

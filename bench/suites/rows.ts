@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { Child } from '../childProcess.js';
-import type { Ground } from '../driver.js';
+import { type Ground, onItsCpu } from '../driver.js';
 import { numberIn } from '../lines.js';
 import type { Row } from '../report.js';
 import { spreadOf } from '../statistics.js';
@@ -31,19 +31,23 @@ interface Case {
 /** The processes of one case. */
 class Bench {
   readonly server: Child;
-  readonly #command: (words: string[]) => string[];
+  readonly #command: (kind: 'server' | 'worker', words: string[]) => string[];
   readonly #workers: Child[] = [];
   #url = '';
 
-  constructor(ground: Ground, dim: number) {
+  /** `isPinned`: the server and its workers on CPUs of their own. */
+  constructor(ground: Ground, dim: number, isPinned: boolean) {
     const program = join(ground.buildDir, 'rowsChild.js');
-    this.#command = (words) => [process.execPath, program, ...words];
-    this.server = new Child('server of rows', this.#command(['server', String(dim)]));
+    this.#command = (kind, words) => [
+      ...(isPinned ? onItsCpu(ground, kind) : []),
+      ...[process.execPath, program, kind, ...words],
+    ];
+    this.server = new Child('server of rows', this.#command('server', [String(dim)]));
   }
 
   async worker(): Promise<Child> {
     if (this.#url === '') this.#url = String((await this.server.next()).url);
-    const worker = new Child('worker of rows', this.#command(['worker', this.#url]));
+    const worker = new Child('worker of rows', this.#command('worker', [this.#url]));
     this.#workers.push(worker);
     await worker.next();
     return worker;
@@ -72,7 +76,7 @@ export const rows: Suite = {
 
 async function measured({ ground, timing }: Context, each: Case): Promise<Row[]> {
   const { title, dim, batch, order } = each;
-  const bench = new Bench(ground, dim);
+  const bench = new Bench(ground, dim, true);
   const rates = { push: [] as number[], pull: [] as number[] };
   try {
     const worker = await bench.worker();
@@ -117,7 +121,7 @@ async function measured({ ground, timing }: Context, each: Case): Promise<Row[]>
 }
 
 async function besideWriters({ ground, timing, isQuick }: Context, size: number): Promise<Row[]> {
-  const bench = new Bench(ground, 16);
+  const bench = new Bench(ground, 16, false);
   const times: number[] = [];
   const more = { 'p50 ms': 0, 'max ms': 0 };
   const alone: number[] = [];
