@@ -47,6 +47,11 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
         find: "if (effect.observation.kind === 'rollback') this.#cache.clear();",
         replace: '',
       },
+      {
+        file: cachingCore,
+        find: "return event.kind === 'closed' || event.kind === 'sleep';",
+        replace: "return event.kind === 'sleep';",
+      },
     ],
     options: {
       hasCache: true,
