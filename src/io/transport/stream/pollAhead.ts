@@ -26,7 +26,7 @@ const ROUND_MS = 10;
 const MAX_WAITING = 0.2;
 const LONG_REST_MESSAGES = 2048;
 /** and twice as many each time that it finds them again, up to so many. */
-const LONGEST_REST_MESSAGES = 65_536;
+const LONGEST_REST_MESSAGES = 16_384;
 
 /** Keeps an event loop awake between messages that follow each other closely. */
 export class PollAhead {
@@ -46,7 +46,7 @@ export class PollAhead {
   #roundAt: number | undefined;
   #waitedBefore = 0;
 
-  /** `waited`: how long in all this thread was ready to run and others had its processor, in milliseconds. */
+  /** `waited`: how long in all this thread was ready to run and other processes had its processor, in milliseconds. */
   constructor(now: () => number, nextTurn: (look: () => void) => void, waited: () => number) {
     this.#now = now;
     this.#nextTurn = nextTurn;
@@ -104,7 +104,9 @@ export class PollAhead {
     const elapsed = now - (this.#roundAt ?? Number.NEGATIVE_INFINITY);
     if (elapsed < ROUND_MS) return false;
     const waited = this.#waited();
-    const isContended = this.#roundAt !== undefined && waited - this.#waitedBefore > MAX_WAITING * elapsed;
+    const isMeasured = this.#roundAt !== undefined;
+    const isContended = isMeasured && waited - this.#waitedBefore > MAX_WAITING * elapsed;
+    if (isMeasured && !isContended) this.#longRest = LONG_REST_MESSAGES;
     this.#waitedBefore = waited;
     // What happens during a rest says nothing about looking.
     this.#roundAt = isContended ? undefined : now;
