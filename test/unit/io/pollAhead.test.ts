@@ -123,7 +123,7 @@ describe('looking for the next message', () => {
     expect(turn()).toBe(true);
     let messages = 0;
     for (; messages < 2000 && isTurning(); messages++) {
-      system.waited += 0.02;
+      system.waited += 0.03;
       message(0.05);
       turn();
     }
@@ -138,7 +138,7 @@ describe('looking for the next message', () => {
     const { system, message, turn, isTurning } = loop();
     const rests: number[] = [];
     for (let k = 0, rest = 0; k < 500_000; k++) {
-      system.waited += 0.02;
+      system.waited += 0.03;
       message(0.05);
       turn();
       if (!isTurning()) rest++;
@@ -156,7 +156,7 @@ describe('looking for the next message', () => {
     const { system, message, turn, isTurning } = loop();
     const restAfter = (): number => {
       for (let k = 0; k < 100_000 && isTurning(); k++) {
-        system.waited += 0.02;
+        system.waited += 0.03;
         message(0.05);
         turn();
       }

@@ -21,9 +21,9 @@ const MAX_CREDIT = 8;
 /** When the credit is used up, so many messages go by before it is tried again, with the credit for one window. */
 const REST_MESSAGES = 256;
 /** After so long a time it is asked whether other processes wanted the processor, */
-const ROUND_MS = 10;
+const ROUND_MS = 20;
 /** and whether this one waited for it longer than this share of the time; then it rests for so many messages, */
-const MAX_WAITING = 0.2;
+const MAX_WAITING = 0.4;
 const LONG_REST_MESSAGES = 2048;
 /** and twice as many each time that it finds them again, up to so many. */
 const LONGEST_REST_MESSAGES = 16_384;
