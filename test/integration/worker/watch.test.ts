@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LocalCopy } from '../../../src/io/worker/localCopy.js';
 import type { WatchResult } from '../../../src/io/worker/watch.js';
 import { startGroup, urlsOf } from '../group/groups.js';
+import { AskedWorker } from './askedWorker.js';
 import { type CuttableWorker, startServer, startWorker, temporaryDirectory } from './bench.js';
 
 /** Several blocks of changes, and several chunks. */
@@ -125,11 +126,12 @@ it('a local copy replaces only what has changed', async () => {
   const server = await startServer({ parameters });
   const worker = startWorker<Model>(server.url);
   const reader = startWorker<Model>(server.url, { readOnly: true });
-  const copy = new LocalCopy(reader, { withinMs: 1 });
+  const asked = new AskedWorker(reader);
+  const copy = new LocalCopy(asked, { withinMs: 1 });
   await copy.ready;
   const before = copy.tensors;
   await worker.push(gradientOf(['other']));
-  while (copy.version < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  await asked.until(() => copy.version >= 1);
   expect(copy.tensors.large).toBe(before.large);
   expect([...(copy.tensors.other?.data ?? [])]).toEqual([1, 1, 1]);
   expect([...(before.other?.data ?? [])]).toEqual([0, 0, 0]);
