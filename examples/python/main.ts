@@ -7,6 +7,7 @@
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { adam, ParameterServer } from 'pslib';
@@ -49,7 +50,7 @@ server.on('clock', ({ minClock }) => {
 
 try {
   const workers = Array.from({ length: WORKERS }, (_, rank) => startWorker(rank));
-  const ends = await Promise.all(workers.map((worker) => once(worker, 'exit')));
+  const ends = await Promise.all(workers.map((worker) => once(worker, 'close')));
   if (ends.some(([code]) => code !== 0)) throw new Error('a worker failed');
   const { version, tensors } = await server.parameters();
   console.log(`${version} updates`);
@@ -75,8 +76,11 @@ function startWorker(rank: number) {
   };
   if (rank < NODE_WORKERS) return fork(new URL('../digits/worker.ts', import.meta.url), { env });
   const program = fileURLToPath(new URL('train.py', import.meta.url));
-  return spawn(values.python, [program, '--steps', `${steps}`], {
+  const worker = spawn(values.python, [program, '--steps', `${steps}`], {
     env,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
+  // By lines: Python may write the end of one by itself, and two of them at once would come as one line.
+  createInterface(worker.stdout).on('line', (line) => console.log(line));
+  return worker;
 }

@@ -259,7 +259,7 @@ describe.each(SUBPROTOCOLS)('over %s', (subprotocol) => {
   });
 
   it('one that says nothing is closed after helloTimeoutMs', async () => {
-    const { server } = await newScene({ limits: { helloTimeoutMs: 100 } });
+    const { server } = await newScene({ limits: { helloTimeoutMs: 2000 } });
     expect(await endOf(await openRaw(server.url, { subprotocol }))).toBe('4308');
   });
 
@@ -440,7 +440,7 @@ describe('requests of HTTP', () => {
   });
 
   it('that are never whole are answered 408 when helloTimeoutMs is over', async () => {
-    const { server, finish } = await newScene({ limits: { helloTimeoutMs: 300 } });
+    const { server, finish } = await newScene({ limits: { helloTimeoutMs: 2000 } });
     const answers = Promise.all(
       Array.from({ length: 10 }, () => answerTo(server, 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ')),
     );

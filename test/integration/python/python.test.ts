@@ -59,10 +59,14 @@ async function outputOf(child: ReturnType<typeof python>): Promise<string> {
 describe.skipIf(!isThere())('a worker in Python', () => {
   test('trains the digits with workers in Node', async () => {
     const program = ['--import', 'tsx', 'examples/python/main.ts', '--steps', '100'];
-    const env = { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') };
+    // Unbuffered, Python writes a line in pieces.
+    const env = { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'), PYTHONUNBUFFERED: '1' };
     const { stdout } = await promisify(execFile)(process.execPath, program, { cwd: root, env });
     const lines = stdout.trim().split('\n');
-    expect(lines.filter((line) => /^python-[23]: 100 steps with 359 digits/.test(line))).toHaveLength(2);
+    expect(
+      lines.filter((line) => /^python-[23]: 100 steps with 359 digits/.test(line)),
+      stdout,
+    ).toHaveLength(2);
     expect(lines.at(-2)).toBe('400 updates');
     expect(Number(lines.at(-1)?.replace('accuracy ', ''))).toBeGreaterThan(0.85);
   });

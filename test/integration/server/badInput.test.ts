@@ -66,7 +66,8 @@ describe('before hello', () => {
   });
 
   it('silence ends the connection', async () => {
-    const quick = await listeningServer({ limits: { helloTimeoutMs: 1 } });
+    // The request itself must be there within as much.
+    const quick = await listeningServer({ limits: { helloTimeoutMs: 2000 } });
     const client = await RawClient.open(quick.url);
     expect(await client.nextText()).toBe('PS_LEASE_EXPIRED');
     await client.closed;

@@ -242,7 +242,7 @@ describe('the user’s function', () => {
   it('that never answers is given up after helloTimeoutMs', async () => {
     const server = await listeningServer({
       auth: () => new Promise(() => {}),
-      limits: { helloTimeoutMs: 20 },
+      limits: { helloTimeoutMs: 2000 },
     });
     expect(await outcomeOf({ url: server.url, subprotocols: ['pslib.v1'] })).toBe('HTTP 503');
   });
