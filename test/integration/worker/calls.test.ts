@@ -256,7 +256,7 @@ describe('connecting', () => {
     const server = await startServer({ parameters: PARAMETERS });
     await server.close();
     const url = `ws://127.0.0.1:${new URL('http://127.0.0.1:9').port}`;
-    const worker = startWorker(url, { connectTimeoutMs: 60 });
+    const worker = startWorker(url, { connectTimeoutMs: 1000 });
     const error = (await worker.connect().catch((reason: unknown) => reason)) as PsError;
     expect(error.code).toBe('PS_CONNECT_TIMEOUT');
     expect(error.cause).toMatchObject({ code: 'PS_CONNECT_FAILED' });
