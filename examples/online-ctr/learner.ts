@@ -13,6 +13,8 @@ const GATHER_MS = 20;
 /** A worker that learns from examples, one after the other. */
 export class Learner {
   #waiting: Example[] = [];
+  /** Examples of the batch whose gradient is still to be computed. */
+  #begun = 0;
   #dropped = 0;
   #learned = 0;
   #wake: () => void = () => {};
@@ -23,6 +25,7 @@ export class Learner {
       ({ bias, weights, factors }, batch) => {
         const { gradients, loss } = gradientOf(bias.data[0] as number, weights.data, factors.data, batch);
         this.#learned += batch.length;
+        this.#begun = 0;
         return { gradients, metrics: { loss } };
       },
       {
@@ -35,7 +38,7 @@ export class Learner {
   }
 
   get counts(): { readonly learned: number; readonly waiting: number; readonly dropped: number } {
-    return { learned: this.#learned, waiting: this.#waiting.length, dropped: this.#dropped };
+    return { learned: this.#learned, waiting: this.#waiting.length + this.#begun, dropped: this.#dropped };
   }
 
   learn(example: Example): void {
@@ -55,7 +58,9 @@ export class Learner {
         });
       }
       await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
-      yield this.#waiting.splice(0, MAX_BATCH);
+      const batch = this.#waiting.splice(0, MAX_BATCH);
+      this.#begun = batch.length;
+      yield batch;
     }
   }
 }
