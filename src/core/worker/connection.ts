@@ -237,7 +237,7 @@ export class Connection {
     try {
       if (message.t === MessageType.fault && message.request === undefined && message.seq === undefined) {
         const error = errorOfFault(message);
-        this.#effects.add({ kind: 'close', code: 1000, reason: '' });
+        this.#hangUp(1000, '');
         this.#lose(error, !error.retryable, now, error.details.retryAfterMs);
       } else if (this.#phase === 'open') {
         // Only a connection that is of use makes the next loss begin with the smallest delay.
@@ -269,8 +269,13 @@ export class Connection {
 
   /** The server sent what it may not send, or is not the right one. */
   #reject(error: PsError, now: number): void {
-    this.#effects.add({ kind: 'close', code: 1008, reason: error.message });
+    this.#hangUp(1008, error.message);
     this.#lose(error, error.code === 'PS_VERSION' || error.code === 'PS_MODEL_MISMATCH', now);
+  }
+
+  /** Ends a connection on which nothing is to be said any more; as in `close`, not a byte more of a transfer may leave. */
+  #hangUp(code: number, reason: string): void {
+    this.#effects.add(this.#owner.isTransferring() ? { kind: 'terminate' } : { kind: 'close', code, reason });
   }
 
   #abandon(error: PsError, now: number): void {
@@ -285,11 +290,8 @@ export class Connection {
     }
     const { code, reason, cause } = event;
     // The shell found that no attempt can succeed, for instance with a url that is none.
-    if (cause instanceof PsError && !cause.retryable) {
-      this.#lose(cause, true, now);
-      return;
-    }
-    this.#lose(errorOfClose(code, reason, this.#phase === 'open', cause), isFatalClose(code), now);
+    if (cause instanceof PsError && !cause.retryable) this.#lose(cause, true, now);
+    else this.#lose(errorOfClose(code, reason, this.#phase === 'open', cause), isFatalClose(code), now);
   }
 
   #lose(error: PsError, isFinal: boolean, now: number, withinMs?: number): void {

@@ -282,6 +282,21 @@ describe('giving up a push', () => {
     expect(h.code(request)).toBe('PS_OUTCOME_UNKNOWN');
     expect(h.outcome(close)).toEqual({ value: undefined });
   });
+
+  it.each<[string, (h: Harness) => void]>([
+    ['a fault that is final', (h) => h.refuse('PS_EVICTED')],
+    ['one that is not', (h) => h.refuse('PS_REAUTHENTICATE')],
+    ['bytes that are no message', (h) => void h.step({ kind: 'malformed', connection: 1, error })],
+  ])('ends with its connection, and not a byte more of it leaves: %s', (_what, end) => {
+    const h = opened({ chunkBytes: 16 });
+    h.push(1);
+    h.streams[0]?.next();
+    end(h);
+    expect([h.count('terminate'), h.count('close')]).toEqual([1, 0]);
+    const idle = opened();
+    end(idle);
+    expect([idle.count('terminate'), idle.count('close')]).toEqual([0, 1]);
+  });
 });
 
 describe('a push of several arrays', () => {
