@@ -166,15 +166,27 @@ export function invalidArgument(option: string, given: unknown, expected: string
   });
 }
 
+/** Of longer arrays only the length is shown. */
+const MAX_SHOWN = 8;
+
 /** A short, safe rendering of a value for a message: never longer than about 60 characters. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return value.length > 40 ? `"${value.slice(0, 40)}…"` : `"${value}"`;
   if (value === null || typeof value !== 'object') {
     return typeof value === 'function' ? 'a function' : String(value);
   }
-  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (Array.isArray(value)) return describeArray(value);
   if (ArrayBuffer.isView(value)) {
     return `${value.constructor.name}(${'length' in value ? String(value.length) : value.byteLength})`;
   }
   return `an object with keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
+}
+
+/** The elements of a short array; of others how many there are. */
+function describeArray(values: readonly unknown[]): string {
+  const isSimple = (each: unknown): boolean => each === null || !/^(object|function)$/.test(typeof each);
+  const ofMany = `an array of ${values.length}`;
+  if (values.length > MAX_SHOWN) return ofMany;
+  const text = `[${values.map((each) => (isSimple(each) ? describe(each) : '…')).join(', ')}]`;
+  return text.length <= 60 ? text : ofMany;
 }

@@ -61,7 +61,7 @@ export class ConnectCalls {
 
   /** What the callers are told at the deadline. `cause`: why the last attempt failed. */
   timeoutError(cause: PsError | undefined): PsError {
-    const text = `no connection within ${this.#timeoutMs} ms: ${cause?.message ?? 'no answer'}`;
+    const text = `no connection within ${this.#timeoutMs} ms: ${cause?.message ?? 'no answer: is a server at this path?'}`;
     return new PsError('PS_CONNECT_TIMEOUT', text, { cause });
   }
 }

@@ -44,7 +44,7 @@ export function authenticateBy(auth: Auth): Authenticate {
     throw invalidArgument('auth', typeof auth, EXPECTED);
   }
   const entries = auth instanceof Map ? [...auth.entries()] : Object.entries(auth);
-  if (entries.length === 0) throw invalidArgument('auth', 'no token', 'at least one');
+  if (entries.length === 0) throw invalidArgument('auth', {}, EXPECTED);
   return byTokens(entries as [string, unknown][]);
 }
 
@@ -72,7 +72,12 @@ function byTokens(entries: readonly (readonly [string, unknown])[]): Authenticat
   const digest = (token: string): Buffer => createHmac('sha256', key).update(token).digest();
   const known = entries.map(([token, principal]) => {
     if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token)) {
-      throw invalidArgument('auth', 'a token', 'made of printable ASCII characters, at least one');
+      // The token itself is not shown.
+      throw invalidArgument(
+        'auth',
+        'other ones',
+        'made of tokens of printable ASCII characters, without spaces',
+      );
     }
     return { digest: digest(token), principal: checkPrincipal('auth', principal) };
   });
@@ -99,7 +104,8 @@ function byFunction(auth: AuthFunction): Authenticate {
 function checkPrincipal(option: string, given: unknown): Principal {
   const { role, id } = (given ?? {}) as Partial<Principal>;
   const isRole = ROLES.some((each) => each === role);
-  if (!isRole) throw invalidArgument(`${option}.role`, role, ROLES.map((each) => `'${each}'`).join(', '));
+  if (!isRole)
+    throw invalidArgument(`${option}.role`, role, `one of ${ROLES.map((each) => `'${each}'`).join(', ')}`);
   if (id !== undefined && !isWorkerId(id)) {
     throw invalidArgument(`${option}.id`, id, WORKER_ID);
   }

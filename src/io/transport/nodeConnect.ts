@@ -3,6 +3,7 @@
  * a network that the user trusts) and the server speaks it; with `ws` otherwise.
  */
 import { primeMalloc } from '../primeMalloc.js';
+import { refusalOf } from './refusal.js';
 import { streamConnect } from './stream/streamConnect.js';
 import type { Connect } from './transport.js';
 import { mayUseZeroMask, wsConnect } from './wsConnect.js';
@@ -38,8 +39,8 @@ const open: Connect = (url, options, handlers) => {
         attempt = wsConnect(url, options, handlers);
         return;
       }
-      const code = status === 401 || status === 403 ? 4000 + status : 1006;
-      handlers.onClose(code, `the server answered HTTP ${status} to the upgrade`);
+      const { code, reason } = refusalOf(status);
+      handlers.onClose(code, reason);
     },
     onError: (error) =>
       handlers.onClose(1006, error.message || String((error as NodeJS.ErrnoException).code), error),

@@ -5,6 +5,7 @@
  */
 import { type ClientOptions, WebSocket } from 'ws';
 import { SUBPROTOCOL } from '../../core/protocol/messages.js';
+import { refusalOf } from './refusal.js';
 import type { Connect } from './transport.js';
 import { WsTransport } from './wsTransport.js';
 
@@ -39,10 +40,9 @@ export const wsConnect: Connect = (url, options, handlers) => {
   const onEarlyClose = () => end(1006, failure, cause);
   socket.once('close', onEarlyClose);
   socket.once('unexpected-response', (request, response) => {
-    const status = response.statusCode ?? 0;
+    const { code, reason } = refusalOf(response.statusCode ?? 0);
     request.destroy();
-    const code = status === 401 ? 4401 : status === 403 ? 4403 : 1006;
-    end(code, `the server answered HTTP ${status} to the upgrade`);
+    end(code, reason);
   });
   socket.once('open', () => {
     if (isOver) return;

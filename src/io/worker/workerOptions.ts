@@ -141,6 +141,7 @@ export function checkWorkerOptions(url: WorkerUrl, options: WorkerOptions): Chec
   if (token !== undefined && typeof token !== 'string' && typeof token !== 'function') {
     throw invalidArgument('token', typeof token, 'a string or a function');
   }
+  if (typeof token === 'string') checkToken(token);
   if (onRollback !== 'reject' && onRollback !== 'continue') {
     throw invalidArgument('onRollback', onRollback, "'reject' or 'continue'");
   }
@@ -228,14 +229,15 @@ function checkLimits(given: WorkerLimits = {}): Required<WorkerLimits> {
 function tokenSource(token: WorkerToken | undefined): () => Promise<string | undefined> {
   return async () => {
     const given: unknown = typeof token === 'function' ? await token() : token;
-    // Never in a message: it is a secret.
-    if (given !== undefined && (typeof given !== 'string' || !/^[\x21-\x7e]+$/.test(given))) {
-      throw new PsError('PS_INVALID_ARGUMENT', 'token must be a string of printable ASCII characters', {
-        details: { option: 'token' },
-      });
-    }
-    return given;
+    return given === undefined ? undefined : checkToken(given);
   };
+}
+
+/** It is in no message: it is a secret. */
+function checkToken(given: unknown): string {
+  if (typeof given === 'string' && /^[\x21-\x7e]+$/.test(given)) return given;
+  const message = 'token must be a string of printable ASCII characters, without spaces';
+  throw new PsError('PS_INVALID_ARGUMENT', message, { details: { option: 'token' } });
 }
 
 function checkTls(tls: WorkerTls | undefined, WebSocket: unknown): WorkerTls | undefined {

@@ -219,7 +219,7 @@ test('asks for the token in PSLIB_TOKEN', async () => {
 test.each<[string, string, readonly string[], RegExp]>([
   ['none.json', '', [], /none\.json can't be read: ENOENT/],
   ['text.json', 'hello', [], /text\.json is no JSON: /],
-  ['list.json', '[]', [], /must hold an object of options, holds an array of 0/],
+  ['list.json', '[]', [], /must hold an object of options, holds \[\]/],
   ['option.json', '{ "parameter": {} }', [], /parameter must be a known option/],
   [
     'optimizer.json',

@@ -110,10 +110,12 @@ describe('the options of a worker', () => {
   });
 
   it('never put a token into a message', async () => {
-    const worker = new Worker(URL_OK, { token: 'se cret' });
-    const error = (await worker.connect().catch((thrown: unknown) => thrown)) as PsError;
-    expect(error.code).toBe('PS_INVALID_ARGUMENT');
-    expect(JSON.stringify([error.message, error.details, String(error.cause)])).not.toContain('cret');
+    const worker = new Worker(URL_OK, { token: () => 'se cret' });
+    const late = (await worker.connect().catch((thrown: unknown) => thrown)) as PsError;
+    for (const error of [late, refusal(URL_OK, { token: 'se cret' })]) {
+      expect(error.code).toBe('PS_INVALID_ARGUMENT');
+      expect(JSON.stringify([error.message, error.details, String(error.cause)])).not.toContain('cret');
+    }
     expect(refusal(URL_OK, { token: 123_456 }).message).not.toContain('123');
   });
 });
