@@ -13,9 +13,10 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PsError } from '../../core/base/errors.js';
+import { attached, detached, isNobodys } from './attached.js';
 import { answerPlain, type Health } from './httpAnswers.js';
 import type { CheckedServerOptions } from './serverOptions.js';
-import { refuse } from './upgrade.js';
+import { pathOf, refuse } from './upgrade.js';
 
 type HandleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
 /** Answers a request, if it is one that it knows; returns whether it was. */
@@ -29,7 +30,9 @@ export class HttpPlace {
   readonly #handleRequest: HandleRequest;
   #own: HttpServer | undefined;
   readonly #onAttached = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    this.#handle(request, socket, head);
+    const { place } = this.#options;
+    if (this.#handle(request, socket, head) || place.kind !== 'server' || socket.writableEnded) return;
+    if (isNobodys(place.server, pathOf(request))) refuse(socket, '404 Not Found');
   };
 
   constructor(
@@ -47,7 +50,10 @@ export class HttpPlace {
   /** Listens or attaches. Rejects with `PS_CONNECT_FAILED` when the port can't be had. */
   async open(): Promise<void> {
     const { place } = this.#options;
-    if (place.kind === 'server') place.server.on('upgrade', this.#onAttached);
+    if (place.kind === 'server') {
+      attached(place.server, this.#options.path);
+      place.server.on('upgrade', this.#onAttached);
+    }
     if (place.kind !== 'port') return;
     const answer: RequestListener = (request, response) => {
       request.socket.setTimeout(0);
@@ -111,7 +117,10 @@ export class HttpPlace {
   /** Takes no more requests. A server of the user's goes on. */
   detach(): void {
     const { place } = this.#options;
-    if (place.kind === 'server') place.server.off('upgrade', this.#onAttached);
+    if (place.kind === 'server' && place.server.listeners('upgrade').includes(this.#onAttached)) {
+      detached(place.server, this.#options.path);
+      place.server.off('upgrade', this.#onAttached);
+    }
     this.#own?.close();
   }
 

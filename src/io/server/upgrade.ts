@@ -215,7 +215,7 @@ export class UpgradeDesk {
       onOpen(entrant, streamAccept(request, socket, head, maxMessageBytes), wireOf(socket));
     else {
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-        onOpen(entrant, (handlers) => new WsTransport(webSocket, handlers), wireOf(socket));
+        onOpen(entrant, (handlers) => new WsTransport(webSocket, handlers, socket), wireOf(socket));
       });
     }
   }
@@ -291,7 +291,8 @@ export function refuse(socket: Duplex, status: string, headers = ''): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n${headers}Content-Length: 0\r\n\r\n`);
 }
 
-function pathOf(request: IncomingMessage): string {
+/** The path that `request` asks for. */
+export function pathOf(request: IncomingMessage): string {
   const target = request.url ?? '/';
   const query = target.indexOf('?');
   return query < 0 ? target : target.slice(0, query);

@@ -50,6 +50,11 @@ export interface TransportHandlers {
   onText(): void;
   /** A ping or pong of WebSocket's own has come: bytes that are no message. */
   onControl?(): void;
+  /**
+   * So many bytes have been read, of messages that may not be whole; returns whether it wants to hear of more. Only from
+   * transports that have no message to show before it is whole.
+   */
+  onRead?(bytes: number): boolean;
   /** `cause`: the system's error, where a connection could not be made and it is known. */
   onClose(code: number, reason: string, cause?: unknown): void;
 }

@@ -2,6 +2,7 @@
  * A connection of the `ws` package as a `Transport`: the server's ends and Node workers' ends. It
  * copies nothing: what is sent is the caller's memory until the system has taken it.
  */
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { truncateReason } from './closeReason.js';
 import { FrameGate } from './frameGate.js';
@@ -18,8 +19,8 @@ export class WsTransport implements Transport {
   /** The system's reason for an end that no close frame explains. */
   #failure = '';
 
-  /** `socket` must be open, and belongs to the transport from now on. */
-  constructor(socket: WebSocket, handlers: TransportHandlers) {
+  /** `socket` must be open, and belongs to the transport from now on; `raw`: the one under it, for `onRead`. */
+  constructor(socket: WebSocket, handlers: TransportHandlers, raw?: Duplex) {
     this.#socket = socket;
     this.#frames = new FrameGate((frame) => handlers.onFrame(frame));
     // Large messages then are whole buffers of their own: aligned, and without another copy.
@@ -36,10 +37,21 @@ export class WsTransport implements Transport {
     socket.on('error', (error) => {
       this.#failure = error.message;
     });
+    if (raw !== undefined) this.#tellReads(raw, handlers);
     socket.once('close', (code, reason) => {
       this.#frames.clear();
       handlers.onClose(code, reason.length > 0 ? reason.toString() : this.#failure);
     });
+  }
+
+  #tellReads(raw: Duplex, handlers: TransportHandlers): void {
+    const look = (bytes: Uint8Array): void => {
+      if (handlers.onRead?.(bytes.length)) return;
+      raw.off('data', look);
+      // It was closed for what it sends: no more of it.
+      if (this.#socket.readyState !== OPEN) this.#socket.pause();
+    };
+    raw.on('data', look);
   }
 
   get bufferedBytes(): number {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type Server as HttpServer } from 'node:http';
+import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2, createSecureServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -85,7 +85,7 @@ describe('beside', () => {
       const client = io(`http://127.0.0.1:${port}`, { transports: ['websocket'] });
       atEnd(() => client.close());
       atEnd(() => sockets.close());
-      const ask = (): Promise<unknown> => client.timeout(5000).emitWithAck('ask', 'hi');
+      const ask = (): Promise<unknown> => client.timeout(60_000).emitWithAck('ask', 'hi');
       expect(await ask()).toBe('heard hi');
       await train(server);
       await server.close();
@@ -154,4 +154,35 @@ it('several parameter servers on one port train apart, and end apart', async () 
   await servers[0]?.close();
   await train(servers[1] as ParameterServer);
   expect(http.listenerCount('upgrade')).toBe(2);
+});
+
+describe('an upgrade of a path that nobody has', () => {
+  /** A server with parameter servers on two paths, and what it answers an upgrade of another. */
+  async function unknownPath(http: HttpServer): Promise<WebSocket> {
+    for (const path of ['/a', '/b']) await newServer({ server: http, path }).listen();
+    const client = new WebSocket(`ws://127.0.0.1:${await listen(http)}/c`);
+    client.on('error', () => {});
+    atEnd(() => client.terminate());
+    return client;
+  }
+
+  it('is answered 404 where only parameter servers listen, and the user’s server can end', async () => {
+    const http = createServer();
+    const client = await unknownPath(http);
+    const [, answer] = (await once(client, 'unexpected-response')) as [unknown, IncomingMessage];
+    expect(answer.statusCode).toBe(404);
+    answer.resume();
+    await Promise.all([once(http, 'close'), http.close()]);
+  });
+
+  it('is left to others, who may answer it later', async () => {
+    const http = createServer();
+    atEnd(() => http.close());
+    const others = new WebSocketServer({ noServer: true });
+    http.on('upgrade', (request, socket, head) =>
+      setImmediate(() => others.handleUpgrade(request, socket, head, (open) => open.send('welcome'))),
+    );
+    const client = await unknownPath(http);
+    expect(String((await once(client, 'message'))[0])).toBe('welcome');
+  });
 });
