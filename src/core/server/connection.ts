@@ -23,6 +23,8 @@ export interface Connection {
 
 /** What is under way on a connection. */
 export interface ConnectionStatus {
+  /** Its Hello was welcomed. */
+  readonly isGreeted: boolean;
   /** A push or ids of rows arrive, and the server reads. */
   readonly isReceiving: boolean;
   /** Its worker computes: it can neither read nor send now. */

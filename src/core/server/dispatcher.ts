@@ -134,6 +134,7 @@ export class Dispatcher {
   statusOf(id: number): ConnectionStatus {
     const connection = this.#connections.get(id) ?? newConnection(id, { role: 'monitor' }, 0);
     return {
+      isGreeted: connection.session !== undefined,
       isReceiving: isReceiving(connection),
       isComputing: connection.session !== undefined && this.membership.isExcused(connection.session),
       isHoldingUp: this.pulls.isOverdue(id) || this.#reception.isOverdue(connection),

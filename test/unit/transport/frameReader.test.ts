@@ -17,9 +17,12 @@ class Recorder implements FrameSink {
   placed: Uint8Array | undefined;
   /** The counts of bytes that stood there, as they were told. */
   readonly filled: number[] = [];
+  lateBytes = 0;
   onMessage: () => void = () => {};
+  onPlace: () => void = () => {};
 
   place(): PayloadPlace | undefined {
+    this.onPlace();
     return this.placed && { bytes: this.placed, onFilled: (count) => this.filled.push(count) };
   }
   message(message: Message, payload: Uint8Array): void {
@@ -31,6 +34,9 @@ class Recorder implements FrameSink {
   }
   control(opcode: number, data: Uint8Array): void {
     this.controls.push({ opcode, data: [...data] });
+  }
+  late(bytes: number): void {
+    this.lateBytes += bytes;
   }
   fail(code: number, reason: string): void {
     this.failure = { code, reason };
@@ -65,6 +71,28 @@ function read(bytes: Uint8Array, isMasked = true, recorder = new Recorder()): Re
 }
 
 describe('FrameReader', () => {
+  it('takes no more of a message whose owner stops it where its payload begins; later bytes are only counted', () => {
+    const recorder = new Recorder();
+    const reader = new FrameReader(false, LIMIT, recorder);
+    recorder.onPlace = () => reader.stop();
+    const bytes = frame(chunk(0, new Uint8Array(2000)));
+    const begin = bytes.length - 2000;
+    reader.feed(bytes.subarray(0, begin + 100));
+    reader.feed(bytes.subarray(begin + 100));
+    reader.feed(frame(chunk(0, new Uint8Array(8))));
+    expect([recorder.messages, recorder.filled]).toEqual([[], []]);
+    expect(recorder.lateBytes).toBe(2000 + frame(chunk(0, new Uint8Array(8))).length);
+  });
+
+  it('that is stopped while it is paused keeps nothing of what comes', () => {
+    const recorder = new Recorder();
+    const reader = new FrameReader(false, LIMIT, recorder);
+    reader.pause();
+    reader.stop();
+    reader.feed(new Uint8Array(1000));
+    expect(recorder.lateBytes).toBe(1000);
+  });
+
   it('writes no more to a place that is taken back, and loses nothing', () => {
     const payload = Uint8Array.from({ length: 2000 }, (_, i) => i % 251);
     const recorder = new Recorder();

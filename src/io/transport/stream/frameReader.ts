@@ -30,6 +30,8 @@ export interface FrameSink {
   malformed(error: PsError): void;
   /** A close, ping or pong frame; the data is valid during the call. */
   control(opcode: number, data: Uint8Array): void;
+  /** So many bytes came after `stop`; they were not looked at. */
+  late?(bytes: number): void;
   /** The stream is broken for good; `code` is the close code. */
   fail(code: number, reason: string): void;
 }
@@ -95,7 +97,7 @@ export class FrameReader {
 
   /** Takes the next bytes of the stream; what it keeps of them it copies. */
   feed(bytes: Uint8Array): void {
-    if (this.#isPaused) this.#rest.push(bytes.slice());
+    if (this.#isPaused && this.#state !== 'failed') this.#rest.push(bytes.slice());
     else this.#take(bytes, false);
   }
 
@@ -103,7 +105,10 @@ export class FrameReader {
   #take(bytes: Uint8Array, isKept: boolean): void {
     let at = 0;
     while (at < bytes.length) {
-      if (this.#state === 'failed') return;
+      if (this.#state === 'failed') {
+        this.#sink.late?.(bytes.length - at);
+        return;
+      }
       if (this.#isPaused) {
         this.#rest.unshift(isKept ? bytes.subarray(at) : bytes.slice(at));
         return;
@@ -267,6 +272,7 @@ export class FrameReader {
     }
     this.#message = message;
     this.#place = this.#sink.place(message, this.#payloadBytes);
+    if (this.#state === 'failed') return;
     this.#target = this.#place?.bytes ?? new Uint8Array(this.#payloadBytes);
     this.#filled = 0;
     this.#state = 'payload';

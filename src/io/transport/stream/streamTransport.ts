@@ -15,6 +15,8 @@ import { readInto } from './socketReads.js';
 
 /** How long the other end may take to answer a close frame. */
 const CLOSE_TIMEOUT_MS = 2000;
+/** What may come after a close was sent, so that the other end gets to read it: more than two systems and its sender hold. */
+const MAX_LATE_BYTES = 16_777_216;
 /** With more to be read by the other end, its pings are not answered: one that does not read gets no more. */
 const MAX_PONG_BACKLOG = 65_536;
 
@@ -33,6 +35,7 @@ export class StreamTransport implements Transport {
   #closeCode = 1006;
   #closeReason = '';
   #hasSentClose = false;
+  #lateBytes = 0;
   #isOver = false;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -52,6 +55,7 @@ export class StreamTransport implements Transport {
       progress: () => handlers.onProgress?.(),
       malformed: (error) => handlers.onMalformed(error),
       control: (opcode, data) => this.#control(opcode, data),
+      late: (bytes) => this.#late(bytes),
       fail: (code, reason) => this.close(code, reason),
     };
     this.#reader = new FrameReader(end.isServer, end.maxMessageBytes, sink);
@@ -120,6 +124,11 @@ export class StreamTransport implements Transport {
   terminate(): void {
     this.#reader.stop();
     this.#socket.destroy();
+  }
+
+  #late(bytes: number): void {
+    this.#lateBytes += bytes;
+    if (this.#lateBytes > MAX_LATE_BYTES) this.#socket.destroy();
   }
 
   #control(opcode: number, data: Uint8Array): void {
