@@ -17,6 +17,10 @@ export interface ServerLimits {
   readonly progressTimeoutMs: number;
   /** The longest wait of a pull. */
   readonly pullTimeoutMs: number;
+  /** How long `close` waits for connections to end, before it cuts them off. */
+  readonly closeTimeoutMs: number;
+  /** How long `drain` waits for pushes that are under way. */
+  readonly drainTimeoutMs: number;
   /** A connection must say hello within this time. */
   readonly helloTimeoutMs: number;
   /** How often the right of each open connection is judged again by `auth`; Infinity: never. */
@@ -66,6 +70,8 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   maxStepMs: 600_000,
   progressTimeoutMs: Number.POSITIVE_INFINITY,
   pullTimeoutMs: 60_000,
+  closeTimeoutMs: 5_000,
+  drainTimeoutMs: 30_000,
   helloTimeoutMs: 5_000,
   reauthenticateMs: 300_000,
   maxConnections: 1024,

@@ -18,19 +18,18 @@ import type { ServerCore } from '../../core/server/serverCore.js';
 import { monotonicNow } from '../time.js';
 import { Outbox } from '../transport/outbox.js';
 import type { StreamHandlers, Transport } from '../transport/transport.js';
+import { Company } from './company.js';
 import { type Begin, Ending } from './ending.js';
 import { LinkWatch, type RateLimits, type Wire } from './linkWatch.js';
 import { Reading } from './reading.js';
+import { untilHello } from './untilHello.js';
 
 /** Transfers to one connection that the system has not taken: about so many bytes at a time. */
 const WINDOW_BYTES = 2_097_152;
 /** Time-outs are looked at in steps of this, or of a quarter of a lease: longer ones would look like a pause. */
 const TICK_MS = 50;
-
 /** How often minimum rates are looked at. */
 const WATCH_MS = 500;
-
-type AskEffect = Extract<ServerEffect, { kind: 'ask' }>;
 
 interface Link {
   readonly transport: Transport;
@@ -71,10 +70,11 @@ export class CoreRunner {
   /** Where records go; undefined: nowhere. */
   records: RecordSink | undefined;
   /** Answers what the core can't. */
-  onAsk: ((effect: AskEffect) => void) | undefined;
+  onAsk: ((effect: Extract<ServerEffect, { kind: 'ask' }>) => void) | undefined;
   readonly #awaited = new Set<{ readonly holds: () => boolean; done(): void; giveUp(): void }>();
   #isRunning = false;
   readonly #ending = new Ending();
+  readonly #company = new Company();
   #nextConnection = 1;
   /** Bytes written to sockets that have closed. */
   #sentBytes = 0;
@@ -137,7 +137,7 @@ export class CoreRunner {
     onClosed: (connection: number) => void = () => {},
   ): number {
     const connection = this.#nextConnection++;
-    const transport = open({
+    const handlers: StreamHandlers = {
       onFrame: (frame) => this.#onFrame(connection, frame),
       onMessage: (message, payload) => this.#onMessage(connection, message, payload),
       onMalformed: (error) => this.#onMalformed(connection, error),
@@ -148,13 +148,14 @@ export class CoreRunner {
         this.#onMalformed(connection, new PsError('PS_PROTOCOL', 'text messages are not spoken here')),
       onControl: () => this.#links.get(connection)?.reading.messageEnded(monotonicNow()),
       onClose: () => this.#onClose(connection),
-    });
+    };
+    const transport = open(untilHello(handlers, () => this.#core.statusOf(connection).isGreeted));
     const outbox = new Outbox(transport, WINDOW_BYTES, (stream) => {
       this.dispatch({ kind: 'streamEnded', stream, now: monotonicNow() });
       this.#links.get(connection)?.reading.look();
     });
     const watch = new LinkWatch(wire, this.#rates);
-    const reading = new Reading(transport, outbox, wire, this.#rates.pauseOutboundBytes);
+    const reading = new Reading(transport, outbox, wire, this.#rates.pauseOutboundBytes, this.#company);
     this.#links.set(connection, { transport, outbox, watch, onClosed, wire, reading });
     if (this.failure !== undefined) transport.terminate();
     this.dispatch({ kind: 'connected', connection, principal, now: monotonicNow() });

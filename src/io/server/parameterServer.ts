@@ -40,11 +40,6 @@ import { copyJob, flatValues, loadRecord, type Snapshot } from './snapshot.js';
 import { ServerTasks } from './tasks/serverTasks.js';
 import { workerInfos } from './workerInfo.js';
 
-/** How long `drain` waits for pushes. */
-const DRAIN_TIMEOUT_MS = 30_000;
-/** How long `close` waits for connections to end. */
-const CLOSE_TIMEOUT_MS = 5_000;
-
 /**
  * Holds a model's parameters; workers pull them, and it applies what they push, within the bounds of
  * its consistency model.
@@ -281,11 +276,12 @@ export class ParameterServer<
 
   /**
    * Prepares to close without losing work: tells every worker to come back after `retryAfterMs` (default
-   * 1,000) and refuses new ones, finishes the pushes that are under way, for `timeoutMs` (default 30,000) at
+   * 1,000) and refuses new ones, finishes the pushes that are under way, for `timeoutMs` (`limits.drainTimeoutMs`) at
    * most, ends all connections, and takes a checkpoint if there is a `dataDir`. Call `close` afterwards.
    */
   drain(options: { retryAfterMs?: number; timeoutMs?: number } = {}): Promise<void> {
-    this.#draining ??= this.#drain(options.retryAfterMs ?? 1000, options.timeoutMs ?? DRAIN_TIMEOUT_MS);
+    const { drainTimeoutMs } = this.#options.core.limits;
+    this.#draining ??= this.#drain(options.retryAfterMs ?? 1000, options.timeoutMs ?? drainTimeoutMs);
     return this.#draining;
   }
 
@@ -299,10 +295,10 @@ export class ParameterServer<
 
   /**
    * Ends all connections and stops listening. A server of yours that it was attached to goes on. Connections
-   * that do not close within `timeoutMs` (default 5,000) are cut off. Repeating it waits for the same end.
+   * that do not close within `timeoutMs` (`limits.closeTimeoutMs`) are cut off. Repeating it waits for the same end.
    */
   close(options: { timeoutMs?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.timeoutMs ?? CLOSE_TIMEOUT_MS);
+    this.#closing ??= this.#close(options.timeoutMs ?? this.#options.core.limits.closeTimeoutMs);
     return this.#closing;
   }
 

@@ -1,19 +1,23 @@
 /**
  * Whether one connection is read from: not while the core has no room for what it sends, not while it asks without
- * reading the answers, and not while it is the others' turn. Also knows whether a message of it has begun and not ended.
+ * reading the answers, and not while it is the others' turn, if there are others. Also knows whether a message of it has
+ * begun and not ended.
  */
 import { monotonicNow } from '../time.js';
 import type { Outbox } from '../transport/outbox.js';
 import type { Transport } from '../transport/transport.js';
+import type { Company } from './company.js';
 import type { Wire } from './linkWatch.js';
 
 /** Answers in several chunks that may wait for one another; with more the connection is not read from. */
 const MAX_WAITING_STREAMS = 16;
 /** Messages in one read of the socket. Who waits for answers sends fewer at once, and large ones don't fit. */
 const MAX_MESSAGES_AT_ONCE = 16;
-/** Who sends more has this share of the server's time: one of so many. */
+/** Who sends more has this share of the server's time beside others: one of so many. */
 const SHARE = 5;
 const MAX_PAUSE_MS = 100;
+/** Others from whom nothing came for so long don't want the time. */
+const COMPANY_MS = 1000;
 
 /** Why a connection is not read from. */
 type Stop = 'room' | 'answers' | 'turn';
@@ -24,6 +28,7 @@ export class Reading {
   readonly #outbox: Outbox;
   readonly #wire: Wire;
   readonly #pauseOutboundBytes: number;
+  readonly #company: Company;
   readonly #stops = new Set<Stop>();
   /** Bytes that had been read when the last message was whole: with more, one is under way. */
   #mark: number;
@@ -31,11 +36,18 @@ export class Reading {
   #atOnce = 0;
   #since = 0;
 
-  constructor(transport: Transport, outbox: Outbox, wire: Wire, pauseOutboundBytes: number) {
+  constructor(
+    transport: Transport,
+    outbox: Outbox,
+    wire: Wire,
+    pauseOutboundBytes: number,
+    company: Company,
+  ) {
     this.#transport = transport;
     this.#outbox = outbox;
     this.#wire = wire;
     this.#pauseOutboundBytes = pauseOutboundBytes;
+    this.#company = company;
     this.#mark = wire.bytesRead;
   }
 
@@ -47,6 +59,7 @@ export class Reading {
   /** A message has come whole. */
   messageEnded(now: number): void {
     const { bytesRead } = this.#wire;
+    this.#company.heard(this, now);
     // Where nothing is counted, every message may be of another read.
     if (bytesRead === this.#mark && Number.isFinite(bytesRead)) this.#atOnce++;
     else [this.#atOnce, this.#since] = [1, now];
@@ -54,15 +67,17 @@ export class Reading {
     if (this.#atOnce > MAX_MESSAGES_AT_ONCE) this.#yield(now);
   }
 
-  /** The others come first, for as long as leaves this one its share. */
+  /** The others come first: for as long as leaves this one its share, or for one turn of the event loop where there are none. */
   #yield(now: number): void {
     this.#atOnce = 0;
     this.#stop('turn');
-    const pauseMs = Math.min(MAX_PAUSE_MS, (SHARE - 1) * (now - this.#since));
-    setTimeout(() => {
+    const goOn = (): void => {
       this.#since = monotonicNow();
       this.#goOn('turn');
-    }, pauseMs).unref?.();
+    };
+    const pauseMs = Math.min(MAX_PAUSE_MS, (SHARE - 1) * (now - this.#since));
+    if (now - this.#company.heardBeside(this) > COMPANY_MS) setImmediate(goOn);
+    else setTimeout(goOn, pauseMs).unref?.();
   }
 
   /** The core has no room for more, or has again. */

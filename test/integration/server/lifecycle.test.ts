@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { asp } from '../../../src/core/consistency/consistency.js';
 import { MessageType } from '../../../src/core/protocol/messages.js';
 import { atEnd, eventOf, listeningServer, newServer, RawClient } from './rawClient.js';
+
+/** Everything that is ready has happened. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('listen', () => {
   it('twice is an error; the server goes on', async () => {
@@ -64,7 +66,6 @@ describe('listen', () => {
 describe('close', () => {
   it('ends every connection with PS_DRAINING, frees the port, and is told', async () => {
     const server = await listeningServer();
-    const { port } = server.address() as AddressInfo;
     const clients = await Promise.all(['a', 'b'].map((id) => RawClient.join(server.url, id)));
     const stranger = await RawClient.open(server.url);
     const told = eventOf(server, 'close');
@@ -76,7 +77,7 @@ describe('close', () => {
     await closing;
     await told;
     expect(server.stats().connections).toBe(0);
-    await (await listeningServer({ port })).close();
+    expect(server.address()).toBeNull();
   });
 
   it('while a pull waits ends that pull', async () => {
@@ -104,6 +105,33 @@ describe('close', () => {
     client.socket.pause();
     await server.close({ timeoutMs: 1 });
     expect(server.stats().connections).toBe(0);
+  });
+
+  it.each<[string, object, (server: ReturnType<typeof newServer>) => Promise<void>]>([
+    ['close waits for', { closeTimeoutMs: 50 }, (server) => server.close()],
+    ['drain waits for', { drainTimeoutMs: 50 }, (server) => server.drain()],
+  ])('%s as long as the limits say', async (_what, limits, end) => {
+    const server = await listeningServer({ limits });
+    const client = await RawClient.join(server.url, 'a');
+    // A push that never ends, of a worker that never reads.
+    client.send({ t: MessageType.push, seq: 1, clock: 0, bytes: 16 }, new Uint8Array(8));
+    expect(await client.ping()).toBe('pong');
+    client.socket.pause();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      let hasEnded = false;
+      const ended = end(server).then(() => {
+        hasEnded = true;
+      });
+      await turn();
+      vi.advanceTimersByTime(49);
+      await turn();
+      expect(hasEnded).toBe(false);
+      vi.advanceTimersByTime(1);
+      await ended;
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('finishes what was begun: a copy and a change of settings', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { Company } from '../../../src/io/server/company.js';
 import { Reading } from '../../../src/io/server/reading.js';
 import type { Outbox } from '../../../src/io/transport/outbox.js';
 import type { Transport } from '../../../src/io/transport/transport.js';
@@ -10,10 +11,16 @@ function setUp() {
   const transport = { pause: () => calls.push('pause'), resume: () => calls.push('resume') };
   const outbox = { bufferedBytes: 0, pendingStreams: 0 };
   const wire = { bytesRead: 0, bytesWritten: 0 };
-  const reading = new Reading(transport as unknown as Transport, outbox as unknown as Outbox, wire, 1000);
+  const company = new Company();
+  const reading = new Reading(
+    ...([transport as unknown as Transport, outbox as unknown as Outbox] as const),
+    ...([wire, 1000, company] as const),
+  );
   const told = (): string => calls.splice(0).join(' ');
-  return { reading, outbox, wire, told };
+  return { reading, outbox, wire, company, told };
 }
+
+const another = {};
 
 describe('a connection is read from', () => {
   it('unless the core has no room, or it does not read its answers; each reason by itself', () => {
@@ -45,11 +52,12 @@ describe('a connection is read from', () => {
     expect(told()).toBe('');
   });
 
-  it('a fifth of the time, if it sends many at once', () => {
+  it('a fifth of the time, if it sends many at once and others send too', () => {
     vi.useFakeTimers({ toFake: ['setTimeout'] });
     try {
-      const { reading, wire, told } = setUp();
+      const { reading, wire, company, told } = setUp();
       wire.bytesRead = 65_536;
+      company.heard(another, 500);
       for (let i = 0; i < 16; i++) reading.messageEnded(1000);
       expect(told()).toBe('');
       // They have taken 5 ms.
@@ -72,4 +80,25 @@ describe('a connection is read from', () => {
       vi.useRealTimers();
     }
   });
+
+  it('all of the time but for a turn of the event loop now and then, if it sends many at once and is alone', async () => {
+    const { reading, wire, company, told } = setUp();
+    wire.bytesRead = 65_536;
+    company.heard(another, 10);
+    for (let i = 0; i < 17; i++) reading.messageEnded(1011);
+    expect(told()).toBe('pause');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(told()).toBe('resume');
+  });
+});
+
+it('who is alone is known however many have come before', () => {
+  const company = new Company();
+  const [a, b, c] = [{}, {}, {}];
+  expect(company.heardBeside(a)).toBe(Number.NEGATIVE_INFINITY);
+  company.heard(a, 1);
+  company.heard(b, 2);
+  company.heard(a, 3);
+  company.heard(a, 4);
+  expect([a, b, c].map((each) => company.heardBeside(each))).toEqual([2, 4, 4]);
 });
