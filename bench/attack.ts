@@ -12,6 +12,8 @@ export interface AttackPlan {
   readonly connections: number;
   /** Lines of the request that are added to those of an upgrade; undefined: `first` comes without a request. */
   readonly headers?: readonly string[];
+  /** What the request asks for; default pslib's own stream. */
+  readonly subprotocol?: string;
   /** Sent once, when the connection is upgraded; then so many zeros. */
   readonly first?: string;
   readonly zeros?: number;
@@ -41,7 +43,7 @@ const request = [
   'Connection: Upgrade',
   'Sec-WebSocket-Version: 13',
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-  'Sec-WebSocket-Protocol: pslib.v1.stream',
+  `Sec-WebSocket-Protocol: ${plan.subprotocol ?? 'pslib.v1.stream'}`,
   ...(plan.headers ?? []),
   '\r\n',
 ].join('\r\n');

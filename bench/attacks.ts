@@ -54,12 +54,13 @@ function bomb(): Buffer {
   return frame(bytes);
 }
 
-const fragmented = (): Buffer =>
-  Buffer.concat([
-    frame(new Uint8Array(1), 0x02),
-    ...times(31, frame(new Uint8Array(1), 0x00)),
-    frame(new Uint8Array(1), 0x80),
-  ]);
+/** A message whose bytes come in a frame each: binary, continued, and FIN with the last. */
+function inFragments(bytes: Uint8Array): Buffer {
+  const last = bytes.length - 1;
+  return Buffer.concat(
+    [...bytes].map((byte, i) => frame(Uint8Array.of(byte), i === 0 ? 0x02 : i === last ? 0x80 : 0x00)),
+  );
+}
 
 /** The floods, the mildest first. */
 export const ATTACKS: readonly Attack[] = [
@@ -107,7 +108,8 @@ export const ATTACKS: readonly Attack[] = [
   },
   {
     name: 'messages in fragments of a byte',
-    ...{ connections: 1, headers: [], first: base64(hello), again: base64(...times(8, fragmented())) },
+    ...{ connections: 1, headers: [], subprotocol: 'pslib.v1', first: base64(hello) },
+    again: base64(...times(8, inFragments(encodeFrame({ t: MessageType.ping })))),
   },
   {
     name: 'frames of 1 MiB before Hello',

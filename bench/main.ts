@@ -52,6 +52,7 @@ const OPTIONS = {
   sizes: { type: 'string' },
   workers: { type: 'string' },
   peers: { type: 'string' },
+  attacks: { type: 'string' },
   seconds: { type: 'string' },
   repetitions: { type: 'string' },
   json: { type: 'string' },
@@ -70,6 +71,7 @@ ${SUITES.map(({ name, about }) => `  ${name.padEnd(14)}${about}`).join('\n')}
   --sizes 4KB,1MB,16MB,100MB    models to move (powers of 1,024)
   --workers 1,2,4,8             worker processes
   --peers rawC,pslib            peers: rawC rawNet bareWs naive grpc redis pslib pslibPushPull
+  --attacks Stats,pings         floods whose names have one of these words in them; all
   --seconds N                   measured time of a repetition; 0.6
   --repetitions R               3
   --quick                       all benchmarks in about a minute, one repetition, roughly
@@ -125,6 +127,7 @@ function contextOf(values: Values, ground: Ground, report: Context['report']): C
     sizes: list(values.sizes)?.map(bytesIn),
     workers: list(values.workers)?.map((text) => positive('workers', text)),
     peers: list(values.peers),
+    attacks: list(values.attacks),
     isQuick: values.quick ?? false,
     peer(name) {
       const peer = loaded.get(name) ?? loadPeer(name);

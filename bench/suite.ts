@@ -13,6 +13,8 @@ export interface Context {
   readonly workers: readonly number[] | undefined;
   /** Names of peers that were asked for; undefined: the benchmark's own. */
   readonly peers: readonly string[] | undefined;
+  /** Parts of names of floods that were asked for; undefined: all. */
+  readonly attacks: readonly string[] | undefined;
   /** Shorter and rougher. */
   readonly isQuick: boolean;
   /** A peer that can run here, or undefined and a note. */

@@ -35,7 +35,7 @@ export const floods: Suite = {
   async run(context) {
     const rows: Row[] = [];
     const wanted = context.isQuick ? 1 : context.timing.repetitions;
-    for (const attack of ATTACKS) {
+    for (const attack of attacksNamed(context.attacks)) {
       const found: Flood[] = [];
       let failure: string | undefined;
       try {
@@ -48,6 +48,14 @@ export const floods: Suite = {
     context.report(rows);
   },
 };
+
+function attacksNamed(words: readonly string[] | undefined): readonly Attack[] {
+  if (words === undefined) return ATTACKS;
+  const chosen = ATTACKS.filter(({ name }) => words.some((word) => name.includes(word)));
+  if (chosen.length === 0)
+    throw new Error(`--attacks is ${words}; there are: ${ATTACKS.map(({ name }) => name).join('; ')}`);
+  return chosen;
+}
 
 function rowOf(subject: string, found: readonly Flood[], failure: string | undefined): Row {
   const row = { suite: 'floods', case: `${WORKERS} workers, rounds of 4 KB`, subject, unit: 'rounds/s' };
