@@ -26,6 +26,8 @@ const config: ViteUserConfig = defineConfig({
     maxWorkers: '100%',
     reporters: isCi ? ['default', 'json'] : ['default'],
     outputFile: { json: 'reports/test.json' },
+    // What is awaited comes in its time, however busy the machine: the time of the test is the bound.
+    expect: { poll: { timeout: 60_000 } },
     projects: [
       {
         extends: true,

@@ -25,9 +25,12 @@ async function newScene(options: Partial<ParameterServerOptions> = {}) {
   const server = await listeningServer(options);
   server.on('error', (error: unknown) => errors.push(error));
   server.on('warning', ({ message }) => warnings.push(message));
-  const workers = ['a', 'b'].map((id) => new Worker(server.url, { id, reconnect: false }));
+  // They may come a second time if they were too slow for their Hello; later they lose nothing.
+  const reconnect = { minDelayMs: 1, maxDelayMs: 10 };
+  const workers = ['a', 'b'].map((id) => new Worker(server.url, { id, reconnect }));
   for (const worker of workers) atEnd(() => worker.close());
   await Promise.all(workers.map((worker) => worker.connect()));
+  for (const worker of workers) worker.on('reconnecting', ({ error }) => errors.push(error));
   const finish = async (): Promise<void> => {
     const ones = () => ({ w: Float32Array.of(-1, -1, -1, -1) });
     await Promise.all(workers.map((worker) => worker.run(() => ({ gradients: ones() }), { steps: STEPS })));
@@ -59,10 +62,11 @@ async function joinRaw(url: string, id: string, subprotocol: string, readOnly = 
 /** The close code in what comes on `socket`, or what else ended it. */
 async function endOf(socket: Socket): Promise<string> {
   let bytes: Buffer = Buffer.alloc(0);
+  let end = 'cut off';
   try {
     for await (const part of socket) bytes = Buffer.concat([bytes, part as Buffer]);
   } catch {
-    return 'reset';
+    end = 'reset';
   }
   for (let at = 0; at + 4 <= bytes.length; ) {
     const short = (bytes[at + 1] as number) & 127;
@@ -76,11 +80,11 @@ async function endOf(socket: Socket): Promise<string> {
     if (((bytes[at] as number) & 15) === 8) return String(bytes.readUInt16BE(at + head));
     at += head + length;
   }
-  return 'cut off';
+  return end;
 }
 
 const connectionsOf = (server: ParameterServer, count: number) =>
-  expect.poll(() => server.stats().connections, { timeout: 30_000 }).toBe(count);
+  expect.poll(() => server.stats().connections).toBe(count);
 
 describe('readers that do not read', () => {
   it('fifty of them: two versions are held, all are cut off, the workers finish', async () => {
@@ -115,7 +119,7 @@ it('readers that hold every version for ever hold up nobody who pulls a message 
   for (let version = 1; version <= 2; version++) {
     const socket = await joinRaw(server.url, `reader-${version}`, 'pslib.v1', true);
     socket.write(message(pull(1)));
-    await expect.poll(() => server.stats().pinnedVersions, { timeout: 30_000 }).toBe(version);
+    await expect.poll(() => server.stats().pinnedVersions).toBe(version);
     await push(workers[0]);
   }
   for (let step = 0; step < STEPS; step++) {
@@ -137,7 +141,7 @@ it('readers that take what they asked for too slowly are cut off when the worker
   for (let version = 1; version <= 2; version++) {
     const socket = await joinRaw(server.url, `reader-${version}`, 'pslib.v1', true);
     socket.write(message(pull(1)));
-    await expect.poll(() => server.stats().pinnedVersions, { timeout: 30_000 }).toBe(version);
+    await expect.poll(() => server.stats().pinnedVersions).toBe(version);
     await pusher.push([0, 0, 0, 0], { tensors: [0] });
   }
   pusher.send({ t: MessageType.goodbye, reason: '' });
@@ -218,9 +222,9 @@ describe.each(SUBPROTOCOLS)('over %s', (subprotocol) => {
       }
       return server.stats().receivedMessages - before - others;
     };
-    await expect.poll(moreThanOthers, { timeout: 80_000 }).toBeLessThan(10);
+    await expect.poll(moreThanOthers).toBeLessThan(10);
     socket.write(questions);
-    await expect.poll(moreThanOthers, { timeout: 80_000 }).toBeLessThan(10);
+    await expect.poll(moreThanOthers).toBeLessThan(10);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * MIB);
   });
 
@@ -245,16 +249,16 @@ describe.each(SUBPROTOCOLS)('over %s', (subprotocol) => {
   });
 
   it('large frames before Hello are refused, and hold nothing', async () => {
-    const { server, finish } = await newScene({ limits: { helloTimeoutMs: 2000 } });
+    const { server, finish } = await newScene();
     const big = message({ t: MessageType.push, seq: 1, clock: 0, bytes: MIB }, new Uint8Array(MIB));
-    const ends = Array.from({ length: 20 }, async (_, i) => {
+    const ends = Array.from({ length: 100 }, async (_, i) => {
       const socket = await openRaw(server.url, { subprotocol });
-      // Half of them never finish.
+      // Half of them never finish, and are not waited for.
       socket.write(i % 2 === 0 ? big : big.subarray(0, MIB / 2));
       return endOf(socket);
     });
     await finish();
-    expect(new Set(await Promise.all(ends))).toEqual(new Set(['1008', '4308']));
+    expect(new Set(await Promise.all(ends))).toEqual(new Set(['1008']));
     expect(server.stats().stagingBytes).toBe(0);
   });
 
@@ -341,8 +345,8 @@ describe('connections', () => {
     const ends: Promise<unknown>[] = [];
     atEnd(() => sockets.forEach((each) => void each.destroy()));
     // In batches that the queue of the listening socket has room for: who is dropped there and says nothing is never told.
-    for (let batch = 0; batch < 10; batch++) {
-      const opened = Array.from({ length: 100 }, () => connect({ host: hostname, port: Number(port) }));
+    for (let batch = 0; batch < 50; batch++) {
+      const opened = Array.from({ length: 20 }, () => connect({ host: hostname, port: Number(port) }));
       for (const socket of opened) {
         socket.on('error', () => {});
         socket.resume();
@@ -350,7 +354,7 @@ describe('connections', () => {
         sockets.push(socket);
       }
       await Promise.all(opened.map((socket) => once(socket, 'connect')));
-      const upgraded = await Promise.all(Array.from({ length: 100 }, () => openRaw(server.url)));
+      const upgraded = await Promise.all(Array.from({ length: 20 }, () => openRaw(server.url)));
       for (const socket of upgraded) socket.resume();
     }
     await finish();
@@ -372,7 +376,7 @@ describe('connections', () => {
     };
     const crowd = Array.from({ length: 16 }, open);
     const isWaiting = () => warnings.some((each) => each.includes('new connections wait'));
-    await expect.poll(isWaiting, { timeout: 60_000 }).toBe(true);
+    await expect.poll(isWaiting).toBe(true);
     await finish();
     const late = new Worker(server.url, { connectTimeoutMs: 120_000 });
     atEnd(() => late.close());

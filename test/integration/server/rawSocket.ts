@@ -5,6 +5,8 @@ import { encodeFrame } from '../../../src/core/protocol/codec.js';
 import { MessageType, PROTOCOL_VERSION } from '../../../src/core/protocol/messages.js';
 import { atEnd } from './rawClient.js';
 
+const HEAD_END = '\r\n\r\n';
+
 /** What to ask for. */
 export interface RawSocketOptions {
   readonly subprotocol?: string;
@@ -12,7 +14,7 @@ export interface RawSocketOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** An upgraded socket; reading is up to the test. Rejects with the HTTP status if it is refused. */
+/** An upgraded socket, paused: reading is up to the test. Rejects with the HTTP status if it is refused. */
 export async function openRaw(url: string, options: RawSocketOptions = {}): Promise<Socket> {
   const { hostname, port, pathname } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port) });
@@ -34,11 +36,27 @@ export async function openRaw(url: string, options: RawSocketOptions = {}): Prom
       '\r\n',
     ].join('\r\n'),
   );
-  const [answer] = (await Promise.race([once(socket, 'data'), once(socket, 'close')])) as [Buffer | boolean];
-  const [, status = 'closed'] = /^HTTP\/1\.1 (\d+)/.exec(String(answer)) ?? [];
+  const answer = await answerOn(socket);
+  const [, status = 'closed'] = /^HTTP\/1\.1 (\d+)/.exec(answer) ?? [];
   if (status === '101') return socket;
   socket.destroy();
   throw new Error(`HTTP ${status}`);
+}
+
+/** The head of the answer; what has come behind it is read next. */
+async function answerOn(socket: Socket): Promise<string> {
+  const ended = once(socket, 'close');
+  let bytes: Buffer = Buffer.alloc(0);
+  for (;;) {
+    const [part] = (await Promise.race([once(socket, 'data'), ended])) as [Buffer | boolean];
+    socket.pause();
+    if (typeof part === 'boolean') return '';
+    bytes = Buffer.concat([bytes, part]);
+    const end = bytes.indexOf(HEAD_END) + HEAD_END.length;
+    if (end < HEAD_END.length) continue;
+    if (end < bytes.length) socket.unshift(bytes.subarray(end));
+    return bytes.toString('latin1', 0, end);
+  }
 }
 
 /** One WebSocket frame of a client, with a mask of zeros. `first`: FIN and opcode. */

@@ -94,6 +94,31 @@ describe('client certificates', () => {
     );
   });
 
+  it('let in exactly those that the rules let in: certificate × origin × subprotocol', async () => {
+    const server = await listeningServer({ tls: mutual, auth, allowedOrigins: ['https://good.example'] });
+    const certificates = { right: shown, 'of another authority': stranger, none: {} };
+    const origins = { none: {}, listed: 'https://good.example', 'not listed': 'https://bad.example' };
+    for (const [certificate, own] of Object.entries(certificates)) {
+      for (const [origin, Origin] of Object.entries(origins)) {
+        for (const subprotocol of ['pslib.v1', 'pslib.v1.stream']) {
+          const outcome = await outcomeOf({
+            url: server.url,
+            subprotocols: [subprotocol],
+            headers: typeof Origin === 'string' ? { Origin } : {},
+            hello: { worker: 'w1', readOnly: true },
+            tls: { ca, ...own },
+          });
+          const seesNoStatus = origin === 'listed' && subprotocol === 'pslib.v1';
+          const refusal = seesNoStatus ? 'closed 4401' : 'HTTP 401';
+          const judged = certificate === 'right' ? 'welcome' : refusal;
+          const expected = origin === 'not listed' ? 'HTTP 403' : judged;
+          const row = { certificate, origin, subprotocol };
+          expect({ ...row, outcome }).toEqual({ ...row, outcome: expected });
+        }
+      }
+    }
+  });
+
   it('are asked for in vain on a plain port', async () => {
     const server = await listeningServer({ auth });
     expect(await outcomeOf({ url: server.url, subprotocols: ['pslib.v1'] })).toBe('HTTP 401');
