@@ -5,14 +5,15 @@
 export class FrameGate<T> {
   readonly #deliver: (item: T) => void;
   #isPaused = false;
-  #kept: T[] = [];
+  readonly #kept: T[] = [];
 
   constructor(deliver: (item: T) => void) {
     this.#deliver = deliver;
   }
 
   push(item: T): void {
-    if (this.#isPaused) this.#kept.push(item);
+    // Behind those that are being delivered, if there are any.
+    if (this.#isPaused || this.#kept.length > 0) this.#kept.push(item);
     else this.#deliver(item);
   }
 
@@ -20,17 +21,15 @@ export class FrameGate<T> {
     this.#isPaused = true;
   }
 
-  /** Delivers what was kept, in order, until it is paused again. */
-  resume(): void {
-    if (!this.#isPaused) return;
-    const kept = this.#kept;
-    this.#kept = [];
+  /** Delivers what was kept, in order, until it is paused again. Returns false if it was. */
+  resume(): boolean {
     this.#isPaused = false;
-    for (const item of kept) this.push(item);
+    while (this.#kept.length > 0 && !this.#isPaused) this.#deliver(this.#kept.shift() as T);
+    return !this.#isPaused;
   }
 
   /** Nothing that is kept will be delivered. */
   clear(): void {
-    this.#kept = [];
+    this.#kept.length = 0;
   }
 }

@@ -72,8 +72,7 @@ export class WsTransport implements Transport {
   }
 
   resume(): void {
-    this.#frames.resume();
-    this.#socket.resume();
+    if (this.#frames.resume()) this.#socket.resume();
   }
 
   close(code: number, reason: string): void {
