@@ -29,12 +29,15 @@ export class Reading {
   readonly #wire: Wire;
   readonly #pauseOutboundBytes: number;
   readonly #company: Company;
+  readonly #now: () => number;
   readonly #stops = new Set<Stop>();
   /** Bytes that had been read when the last message was whole: with more, one is under way. */
   #mark: number;
   /** Messages of the last read so far, and when the first of them came. */
   #atOnce = 0;
   #since = 0;
+  /** How much longer the others should have come first: timers count whole milliseconds. */
+  #owedMs = 0;
 
   constructor(
     transport: Transport,
@@ -42,12 +45,14 @@ export class Reading {
     wire: Wire,
     pauseOutboundBytes: number,
     company: Company,
+    now: () => number = monotonicNow,
   ) {
     this.#transport = transport;
     this.#outbox = outbox;
     this.#wire = wire;
     this.#pauseOutboundBytes = pauseOutboundBytes;
     this.#company = company;
+    this.#now = now;
     this.#mark = wire.bytesRead;
   }
 
@@ -64,20 +69,28 @@ export class Reading {
     if (bytesRead === this.#mark && Number.isFinite(bytesRead)) this.#atOnce++;
     else [this.#atOnce, this.#since] = [1, now];
     this.#mark = bytesRead;
-    if (this.#atOnce > MAX_MESSAGES_AT_ONCE) this.#yield(now);
+    if (this.#atOnce > MAX_MESSAGES_AT_ONCE) this.#yield();
   }
 
   /** The others come first: for as long as leaves this one its share, or for one turn of the event loop where there are none. */
-  #yield(now: number): void {
+  #yield(): void {
     this.#atOnce = 0;
     this.#stop('turn');
+    // Answers are written in a microtask, and that is a part of what they take.
+    queueMicrotask(() => this.#rest(this.#now()));
+  }
+
+  #rest(now: number): void {
+    const isAlone = now - this.#company.heardBeside(this) > COMPANY_MS;
+    const owedMs = this.#owedMs + (SHARE - 1) * (now - this.#since);
+    this.#owedMs = isAlone ? 0 : Math.min(MAX_PAUSE_MS, owedMs);
     const goOn = (): void => {
-      this.#since = monotonicNow();
+      this.#since = this.#now();
+      this.#owedMs = Math.max(0, this.#owedMs - (this.#since - now));
       this.#goOn('turn');
     };
-    const pauseMs = Math.min(MAX_PAUSE_MS, (SHARE - 1) * (now - this.#since));
-    if (now - this.#company.heardBeside(this) > COMPANY_MS) setImmediate(goOn);
-    else setTimeout(goOn, pauseMs).unref?.();
+    if (this.#owedMs < 1) setImmediate(goOn);
+    else setTimeout(goOn, this.#owedMs).unref?.();
   }
 
   /** The core has no room for more, or has again. */

@@ -12,12 +12,17 @@ function setUp() {
   const outbox = { bufferedBytes: 0, pendingStreams: 0 };
   const wire = { bytesRead: 0, bytesWritten: 0 };
   const company = new Company();
+  const time = { now: 0 };
   const reading = new Reading(
     ...([transport as unknown as Transport, outbox as unknown as Outbox] as const),
-    ...([wire, 1000, company] as const),
+    ...([wire, 1000, company, () => time.now] as const),
   );
   const told = (): string => calls.splice(0).join(' ');
-  return { reading, outbox, wire, company, told };
+  /** So many messages of one read. */
+  const receive = (count: number): void => {
+    for (let i = 0; i < count; i++) reading.messageEnded(time.now);
+  };
+  return { reading, outbox, wire, company, time, told, receive };
 }
 
 const another = {};
@@ -52,24 +57,40 @@ describe('a connection is read from', () => {
     expect(told()).toBe('');
   });
 
-  it('a fifth of the time, if it sends many at once and others send too', () => {
+  it('a fifth of the time, if it sends many at once and others send too', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout'] });
     try {
-      const { reading, wire, company, told } = setUp();
+      const { reading, wire, company, time, told, receive } = setUp();
       wire.bytesRead = 65_536;
+      time.now = 1000;
       company.heard(another, 500);
-      for (let i = 0; i < 16; i++) reading.messageEnded(1000);
+      receive(16);
       expect(told()).toBe('');
-      // They have taken 5 ms.
-      reading.messageEnded(1005);
+      receive(1);
       expect(told()).toBe('pause');
       expect(reading.isInMessage).toBe(false);
+      // They have taken 5 ms, with the writing of the answers.
+      time.now = 1005;
+      await Promise.resolve();
       vi.advanceTimersByTime(19);
       expect(told()).toBe('');
+      // The timer came half a millisecond early.
+      time.now = 1024.5;
       vi.advanceTimersByTime(1);
       expect(told()).toBe('resume');
       // The rest of the same read.
-      for (let i = 0; i < 17; i++) reading.messageEnded(1025);
+      receive(17);
+      expect(told()).toBe('pause');
+      time.now = 1025.5;
+      await Promise.resolve();
+      vi.advanceTimersByTime(3);
+      expect(told()).toBe('');
+      time.now = 1029;
+      vi.advanceTimersByTime(1);
+      expect(told()).toBe('resume');
+      receive(17);
+      time.now = 1030;
+      await Promise.resolve();
       expect(told()).toBe('pause');
       reading.hold(true);
       vi.advanceTimersByTime(100);
@@ -82,11 +103,13 @@ describe('a connection is read from', () => {
   });
 
   it('all of the time but for a turn of the event loop now and then, if it sends many at once and is alone', async () => {
-    const { reading, wire, company, told } = setUp();
+    const { wire, company, time, told, receive } = setUp();
     wire.bytesRead = 65_536;
     company.heard(another, 10);
-    for (let i = 0; i < 17; i++) reading.messageEnded(1011);
+    time.now = 1011;
+    receive(17);
     expect(told()).toBe('pause');
+    await Promise.resolve();
     await new Promise((resolve) => setImmediate(resolve));
     expect(told()).toBe('resume');
   });
