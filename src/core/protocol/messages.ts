@@ -6,7 +6,17 @@ import type { DataRange } from '../tasks/dataProgress.js';
 import type { RowCount } from '../tensor/rowLayout.js';
 import type { Ask, AskResult } from './askMessages.js';
 import type { RowChanges, RowWorkerMessage, WatchRows } from './rowMessages.js';
-import type { Computing, Drain, Finish, Goodbye, Hello, Ping, Pong, Welcome } from './sessionMessages.js';
+import type {
+  Computing,
+  Drain,
+  Finish,
+  Goodbye,
+  Hello,
+  Ping,
+  Pong,
+  Staleness,
+  Welcome,
+} from './sessionMessages.js';
 import type { TaskServerMessage, TaskWorkerMessage } from './taskMessages.js';
 import type { VersionStamp } from './versionStamp.js';
 
@@ -53,6 +63,7 @@ export const MessageType = {
   revoke: 83,
   taskAck: 84,
   rowChanges: 98,
+  staleness: 99,
   statsResult: 110,
   controlResult: 111,
 } as const;
@@ -257,6 +268,7 @@ export type ServerMessage =
   | Fault
   | Finish
   | Drain
+  | Staleness
   | ClockResult
   | PullResult
   | PullChunk

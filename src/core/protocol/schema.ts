@@ -41,7 +41,10 @@ function schema(name: string, layout: string, hasPayload = false): MessageSchema
 
 /** The schema of every message type. */
 export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, MessageSchema>([
-  [MessageType.hello, schema('Hello', 'protocol:uint worker:id session:id readOnly:boolean lineage?:id')],
+  [
+    MessageType.hello,
+    schema('Hello', 'protocol:uint worker:id session:id readOnly:boolean lineage?:id takes?:uints'),
+  ],
   [MessageType.goodbye, schema('Goodbye', 'reason:text')],
   [MessageType.ping, schema('Ping', '')],
   [MessageType.computing, schema('Computing', 'stepMs:uint')],
@@ -152,6 +155,7 @@ export const SCHEMAS: ReadonlyMap<number, MessageSchema> = new Map<number, Messa
       true,
     ),
   ],
+  [MessageType.staleness, schema('Staleness', 'staleness?:uint')],
   [MessageType.statsResult, schema('StatsResult', 'request:uint', true)],
   [MessageType.controlResult, schema('ControlResult', 'request:uint', true)],
 ]);

@@ -20,6 +20,8 @@ export interface Hello {
   readonly readOnly: boolean;
   /** The lineage of the last Welcome, when this is a reconnect. */
   readonly lineage?: string | undefined;
+  /** Types of messages that it knows, of those that come only to who does. */
+  readonly takes?: readonly number[] | undefined;
 }
 
 /** The worker leaves for good. */
@@ -92,4 +94,11 @@ export interface Finish {
 export interface Drain {
   readonly t: 68;
   readonly retryAfterMs: number;
+}
+
+/** The consistency model is another one now. Comes only to who has said in Hello that it takes it. */
+export interface Staleness {
+  readonly t: 99;
+  /** Clocks by which a worker that pulls may be ahead of the slowest; undefined: any. */
+  readonly staleness?: number | undefined;
 }

@@ -19,6 +19,8 @@ export interface Connection {
   reserved: Float32Array | undefined;
   protocolErrors: number;
   isPaused: boolean;
+  /** Its worker has its Welcome, and takes Staleness. */
+  hearsStaleness: boolean;
 }
 
 /** What is under way on a connection. */
@@ -48,5 +50,6 @@ export function newConnection(id: number, principal: Principal, helloBy: number)
     reserved: undefined,
     protocolErrors: 0,
     isPaused: false,
+    hearsStaleness: false,
   };
 }

@@ -219,7 +219,7 @@ export class Dispatcher {
         throw new PsError('PS_PROTOCOL', 'the first message must be Hello');
       if (this.announcements.farewell !== undefined) throw this.announcements.farewell;
       connection.session = this.#handshake.admit(connection.id, connection.principal, message);
-      this.announcements.admitted(connection.id);
+      this.announcements.admitted(connection, message);
     });
   }
 

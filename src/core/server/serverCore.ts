@@ -233,6 +233,7 @@ export class ServerCore {
       this.#dispatcher.pulls.reconsider();
       this.#dispatcher.tasks.reconsider();
     }
+    this.#dispatcher.announcements.tellStaleness();
     this.#observeClock();
     const effects = this.#effects;
     this.#effects = [];

@@ -97,7 +97,7 @@ export class WorkerCore implements WorkerMachine {
     return 0;
   }
 
-  /** By how many clocks a worker that pulls may be ahead of the slowest, as the server said at the last connection. */
+  /** By how many clocks a worker that pulls may be ahead of the slowest, as the server said last. */
   get staleness(): number {
     return this.#staleness;
   }
@@ -249,6 +249,9 @@ export class WorkerCore implements WorkerMachine {
         return;
       case MessageType.fault:
         answers.onFault(message);
+        return;
+      case MessageType.staleness:
+        this.#staleness = message.staleness ?? Number.POSITIVE_INFINITY;
         return;
       case MessageType.finish:
         this.#effects.observe({ kind: 'finish', reason: message.reason });

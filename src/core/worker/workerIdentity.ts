@@ -17,5 +17,6 @@ export interface WorkerIdentity {
 
 /** The first message of a connection. `lineage`: of the last Welcome, if there was one. */
 export function helloOf({ id, session, readOnly }: WorkerIdentity, lineage: string | undefined): Hello {
-  return { t: MessageType.hello, protocol: PROTOCOL_VERSION, worker: id, session, readOnly, lineage };
+  const hello = { t: MessageType.hello, protocol: PROTOCOL_VERSION, worker: id, session, readOnly, lineage };
+  return readOnly ? hello : { ...hello, takes: [MessageType.staleness] };
 }

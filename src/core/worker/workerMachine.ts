@@ -15,7 +15,7 @@ export interface WorkerMachine {
   readonly clockWhenDone: number;
   /** Whether it is in the clock table, or will be with what it has asked for. */
   readonly isInTable: boolean;
-  /** By how many clocks a worker that pulls may be ahead of the slowest, as the servers said at the last connection. */
+  /** By how many clocks a worker that pulls may be ahead of the slowest, as the servers said last. */
   readonly staleness: number;
   /** Names of the lives of the servers, as of the last connection of each. */
   readonly incarnations: string;

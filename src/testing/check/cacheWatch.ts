@@ -16,12 +16,15 @@ export interface CacheUser {
   readonly id: string;
   readonly number: number;
   readonly clock: number;
+  /** The models by one of which it may go. */
+  readonly models: readonly Consistency[];
 }
 
 /** What is known of the run. */
 export interface CacheWatchParts {
   readonly model: CheckModel;
-  readonly consistency: Consistency;
+  /** Under BSP: what is added is a mean of gradients. */
+  readonly hasMeans: boolean;
   readonly ledger: PushLedger;
   readonly pulls: PullWatch;
   readonly violations: Violations;
@@ -48,7 +51,7 @@ export class CacheWatch {
     const shared = arrayOf(workers)?.[0];
     // Half of an update that is scaled counts as one. Under BSP they are means.
     const least = (due.length * this.#parts.model.unit) / 2;
-    if (shared === undefined || shared >= least || this.#parts.consistency.name === 'bsp') return;
+    if (shared === undefined || shared >= least || this.#parts.hasMeans) return;
     const text = `${user.id} at clock ${user.clock} uses ${shared} for the sum of ${due.length} updates that it is to see`;
     this.#parts.violations.add('older updates are seen', text);
   }
@@ -72,12 +75,13 @@ export class CacheWatch {
     );
   }
 
-  #due({ number, clock }: CacheUser): LoggedPush[] {
-    const { ledger, pulls, consistency } = this.#parts;
+  /** What it must see by any of the models. */
+  #due({ number, clock, models }: CacheUser): LoggedPush[] {
+    const { ledger, pulls } = this.#parts;
     return ledger.absences.flatMap((_, worker) => {
       const pushes = ledger.of(worker).filter(({ history }) => history === ledger.history);
       return pushes.filter((push) =>
-        pulls.isDue(push, worker === number, { clock, asked: clock }, consistency),
+        models.every((model) => pulls.isDue(push, worker === number, { clock, asked: clock }, model)),
       );
     });
   }

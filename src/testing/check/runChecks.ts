@@ -1,4 +1,5 @@
 /** All checks of one run, as one onlooker: it hands what it sees to those whom it concerns. */
+import type { Consistency } from '../../core/consistency/consistency.js';
 import { type Message, MessageType, type WorkerMessage } from '../../core/protocol/messages.js';
 import type { ServerEffect, ServerEvent } from '../../core/server/events.js';
 import type { PullAnswer, WorkerObservation } from '../../core/worker/events.js';
@@ -6,6 +7,7 @@ import { type ClusterObserver, Observers } from '../cluster/observer.js';
 import type { SimCluster } from '../cluster/simCluster.js';
 import type { SimWorker } from '../cluster/simWorker.js';
 import { type Schedule, trainersOf } from '../search/schedule.js';
+import { BoundWatch } from './boundWatch.js';
 import { type CacheUser, CacheWatch } from './cacheWatch.js';
 import type { Check, CheckContext } from './check.js';
 import type { CheckModel } from './checkModel.js';
@@ -34,6 +36,7 @@ export class RunChecks implements ClusterObserver {
   readonly table: TableWatch;
   readonly rows: RowWatch;
   readonly caches: CacheWatch;
+  readonly bounds: BoundWatch = new BoundWatch();
   readonly #cluster: SimCluster;
   readonly #schedule: Schedule;
   readonly #model: CheckModel;
@@ -69,6 +72,7 @@ export class RunChecks implements ClusterObserver {
     );
     const isSteady = switches.length === 0;
     const models = [consistency, ...switches.map((each) => each.model)];
+    const isBsp = ({ name }: Consistency): boolean => name === 'bsp';
     const movesUp = models.some((each) => each.name === 'bsp' && each.backupWorkers > 0);
     const dropsLate = consistency.name === 'bsp' || maxDelay < Number.POSITIVE_INFINITY;
     const neverDrops = isSteady && !dropsLate && schedule.data === undefined;
@@ -91,7 +95,13 @@ export class RunChecks implements ClusterObserver {
     const { violations, ledger, history } = this;
     const context = { cluster, schedule, model, violations, ledger, history, numberOf };
     this.rows = new RowWatch(context);
-    this.caches = new CacheWatch({ model, consistency, ledger, pulls: this.pulls, violations });
+    this.caches = new CacheWatch({
+      model,
+      ledger,
+      pulls: this.pulls,
+      violations,
+      hasMeans: models.some(isBsp),
+    });
     this.#further = [...FURTHER_CHECKS.map((Each) => new Each(context)), this.rows];
     this.#onlookers = new Observers(this.#further);
   }
@@ -126,6 +136,7 @@ export class RunChecks implements ClusterObserver {
     this.#lives[server.lives] = this.history.snapshots;
     this.pulls.started(server.core);
     this.table.started(server.core);
+    this.bounds.started(server.core);
     this.#onlookers.serverStarted();
   }
 
@@ -154,10 +165,12 @@ export class RunChecks implements ClusterObserver {
     this.history.stepped(core, effects);
     this.table.stepped(core, effects);
     this.pulls.stepped(core, effects);
+    this.bounds.stepped(core, effects, (connection) => this.#names.get(connection)?.join('#'));
     this.#onlookers.serverStepped(event, effects);
   }
 
   workerReceives(worker: string, process: number, message: Message, payload: Uint8Array): void {
+    this.bounds.receives(`${worker}#${process}`, message);
     this.#onlookers.workerReceives(worker, process, message, payload);
   }
 

@@ -8,6 +8,7 @@ import { CachingCore } from '../../core/worker/cache/cachingCore.js';
 import { oldestOf } from '../../core/worker/computedFrom.js';
 import type { PullAnswer, PulledFrom as PulledStamps } from '../../core/worker/events.js';
 import { WorkerCore, type WorkerCoreOptions } from '../../core/worker/workerCore.js';
+import type { BoundWatch } from '../check/boundWatch.js';
 import type { CacheUser } from '../check/cacheWatch.js';
 import type { Cell } from '../check/checkRows.js';
 import type { PulledFrom } from '../check/pushLedger.js';
@@ -42,11 +43,14 @@ export class StepUses {
   readonly #used: PulledStamps[] = [];
   /** The clock that the step is for. */
   clock = 0;
+  /** The last model that the worker had to know of then. */
+  bounds = 0;
 
-  /** A step begins to pull. */
-  begin(clock: number): void {
+  /** A step begins to pull; `bounds`: see `BoundWatch.lastKnown`. */
+  begin(clock: number, bounds: number): void {
     this.#used.length = 0;
     this.clock = clock;
+    this.bounds = bounds;
   }
 
   add({ pulled }: PullAnswer): void {
@@ -54,8 +58,8 @@ export class StepUses {
   }
 
   /** Who uses what came; `clockNow`: of its worker, which a rollback may have set back. */
-  user(id: string, number: number, clockNow: number): CacheUser {
-    return { id, number, clock: Math.min(this.clock, clockNow) };
+  user(id: string, number: number, clockNow: number, bounds: BoundWatch): CacheUser {
+    return { id, number, clock: Math.min(this.clock, clockNow), models: bounds.since(this.bounds) };
   }
 
   /** What a push is computed from, as the worker says it and as its life and version. */

@@ -12,6 +12,7 @@ import { decodeValue } from '../../core/protocol/valueCodec.js';
 import type { DataRange } from '../../core/tasks/dataProgress.js';
 import { examplesAt } from '../../core/tasks/shuffledOrder.js';
 import type { PullAnswer } from '../../core/worker/events.js';
+import type { CacheUser } from '../check/cacheWatch.js';
 import type { CheckModel } from '../check/checkModel.js';
 import { CELLS, idsOfCells } from '../check/checkRows.js';
 import type { RunChecks } from '../check/runChecks.js';
@@ -119,8 +120,7 @@ function pushing({ worker, plan, random, model, checks, isCached, isCurrent, onE
     pulled(answer, tensors) {
       const life = checks.lifeOf(worker);
       uses.add(answer);
-      if (isCached)
-        checks.usesTensors(worker, uses.user(plan.id, number, worker.core.clockWhenDone), answer, tensors);
+      if (isCached) checks.usesTensors(worker, userOf(worker, uses, number, checks), answer, tensors);
       if (!isCached || answer.bytes > 0) checks.pulled(plan.id, answer, tensors, life);
       stamps.add({ version: answer.version, life });
       return computedStep(plan, random, shares);
@@ -166,7 +166,10 @@ function trainerOwner(context: ProgramContext): ProgramOwner {
     impatienceMs: () => (shares(plan.impatientShare) ? random.nextInt(30) : undefined),
     pulls: () => (plan.pullsWhole ? undefined : [number, model.sizes.workers]),
     rows: () => (model.sizes.hasRows === true ? rowsAsked(context, stamps, uses) : undefined),
-    onPullAsked: () => uses.begin(context.worker.core.clockWhenDone),
+    onPullAsked: () => {
+      const { core, id, number: process } = context.worker;
+      uses.begin(core.clockWhenDone, checks.bounds.lastKnown(`${id}#${process}`));
+    },
     onPulled: pulled,
     pushes: () => (shares(plan.skipShare) ? 0 : plan.pushes),
     push,
@@ -219,12 +222,16 @@ function rowsAsked(
       const life = checks.lifeOf(worker);
       uses.add(answer);
       const number = checks.numberOf(plan.id) as number;
-      if (isCached)
-        checks.usesRows(worker, uses.user(plan.id, number, worker.core.clockWhenDone), answer, asked);
+      if (isCached) checks.usesRows(worker, userOf(worker, uses, number, checks), answer, asked);
       else checks.pulledRows(plan.id, answer, asked, life);
       stamps.addRows({ version: answer.version, life });
     },
   };
+}
+
+/** Who uses what came, and by which models it may go. */
+function userOf(worker: SimWorker, uses: StepUses, number: number, { bounds }: RunChecks): CacheUser {
+  return uses.user(worker.id, number, worker.core.clockWhenDone, bounds);
 }
 
 function computedStep(plan: WorkerPlan, random: Random, shares: (share: number) => boolean): ComputedStep {

@@ -123,10 +123,10 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
     }),
   );
   const others = isChanging ? drawOthers(random.fork('others'), trainers) : [];
+  // Those of runs with caches are drawn apart, which leaves the rest of such a run as it was without them.
+  const switching = options.hasCache === true ? random.fork('switches') : random;
   const switches =
-    isChanging && options.consistency === undefined && options.hasCache !== true
-      ? drawSwitches(random, count, clocks * stepMs)
-      : [];
+    isChanging && options.consistency === undefined ? drawSwitches(switching, count, clocks * stepMs) : [];
   const durability = options.durability ?? pick(random, DURABILITIES);
   const spanMs = clocks * stepMs * 1.5;
   const kinds = (options.faults ?? []).filter((kind) => kind !== 'secondProcess' || remembers(durability));

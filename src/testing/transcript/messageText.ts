@@ -50,6 +50,8 @@ function answerText(message: Message, payloadBytes: number): string {
       return `finish: ${message.reason}`;
     case MessageType.drain:
       return `drain, come back in ${message.retryAfterMs} ms`;
+    case MessageType.staleness:
+      return `staleness ${message.staleness ?? 'without bound'}`;
     case MessageType.clockResult:
       return `clock ${message.clock}, minClock ${message.minClock}`;
     case MessageType.pullResult: {

@@ -61,6 +61,18 @@ export const CACHE_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'a cache does not hear of a lower bound',
+    bug: 'a worker goes by the staleness bound of its Welcome, whatever the server tells later',
+    patches: [
+      {
+        file: 'core/worker/workerCore.ts',
+        find: 'this.#staleness = message.staleness ?? Number.POSITIVE_INFINITY;',
+        replace: '',
+      },
+    ],
+    options: { hasRows: true, hasCache: true, membership: 'changing' },
+  },
+  {
     name: 'a copy misses a change',
     bug: 'a reader that keeps a copy is not sent what the version after its own has changed',
     patches: [

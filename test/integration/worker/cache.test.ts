@@ -135,6 +135,25 @@ describe('a cache', () => {
     expect(cache.stats).toMatchObject({ hits: 2, misses: 3 });
   });
 
+  it.each([1, 3])('hears of a lower staleness from each of %d servers', async (count) => {
+    const shards = Array.from({ length: count }, (_, index) => ({ shard: { index, count } }));
+    const consistency = ssp({ staleness: 5 });
+    const servers = await Promise.all(shards.map((shard) => serve(consistency, shard)));
+    const cache = new ParameterCache();
+    const worker = workerOf(servers, 'a', cache);
+    await worker.pull();
+    await worker.tick();
+    await worker.pull();
+    expect(cache.stats).toMatchObject({ hits: 1, misses: 1 });
+    for (const server of servers) await server.setConsistency(ssp({ staleness: 0 }));
+    // An answer that was given after the change: whoever has it knows the bound.
+    await worker.tick();
+    await worker.pull();
+    expect(cache.stats).toMatchObject({ hits: 1, misses: 2 });
+    await worker.pull();
+    expect(cache.stats).toMatchObject({ hits: 2, misses: 2 });
+  });
+
   it('keeps to its bound of memory, the least lately used going first', async () => {
     const server = await serve(ssp({ staleness: 3 }));
     const cache = new ParameterCache({ maxBytes: 1_000 });

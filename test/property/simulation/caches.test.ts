@@ -1,6 +1,7 @@
 /**
  * Workers with caches: whatever they use, tensors or rows, from the cache or from the server, holds the updates that the
- * staleness bound demands and all of their own; and every other rule holds as without.
+ * staleness bound demands and all of their own, the bound being one that was in force since the server gave the last answer
+ * that the worker has; and every other rule holds as without.
  */
 import { describe, it } from 'vitest';
 import { bsp, ssp } from '../../../src/core/consistency/consistency.js';
@@ -15,6 +16,10 @@ describe('every rule holds for workers with caches', () => {
     ['bsp', bsp()],
   ])('under %s, without faults', { timeout: guardMs(200) }, (_name, consistency) => {
     expectAllHold('none', 210_000, 20, { consistency, membership: 'changing', ...CACHED });
+  });
+
+  it('while the model is changed', { timeout: guardMs(250) }, () => {
+    expectAllHold('none', 215_000, 50, { membership: 'changing', ...CACHED });
   });
 
   it('while anything goes wrong', { timeout: guardMs(400) }, () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { asp, bsp, ssp } from '../../../src/core/consistency/consistency.js';
 import type { UserOptimizer } from '../../../src/core/optim/optimizer.js';
+import { MessageType } from '../../../src/core/protocol/messages.js';
 import type { PushRecord } from '../../../src/core/server/records.js';
 import { TestServer } from './kit.js';
 import { hashOf } from './stateHash.js';
@@ -194,5 +196,38 @@ describe('finish', () => {
     server.persist();
     const told = ['welcome epoch 1, clock 0, committed 0', 'finish: enough'];
     expect([a.lines(), b.lines()]).toEqual([told, told]);
+  });
+});
+
+describe('a changed staleness bound', () => {
+  const takes = [MessageType.staleness];
+
+  it('is told in the same turn to those who take it, behind what was decided before', () => {
+    const server = new TestServer({ consistency: ssp({ staleness: 3 }) });
+    const [a, b] = [server.worker('a', { takes }), server.worker('b')];
+    a.tick();
+    for (const model of [ssp({ staleness: 1 }), ssp({ staleness: 1 }), bsp(), asp()]) {
+      server.setConsistency(model);
+    }
+    a.tick();
+    expect(a.lines()).toEqual([
+      'clock 1, min 1',
+      ...['staleness 1', 'staleness 0', 'staleness without bound'],
+      'clock 2, min 2',
+    ]);
+    expect(b.lines()).toEqual([]);
+  });
+
+  it('stands in the welcome of who is not welcomed yet, and is told once it is', () => {
+    const server = new TestServer({ isDurable: true, consistency: ssp({ staleness: 3 }) });
+    const a = server.stranger('a', { takes });
+    a.hello();
+    server.setConsistency(ssp({ staleness: 1 }));
+    expect(a.lines()).toEqual([]);
+    server.persist();
+    expect(a.lines()).toEqual(['welcome epoch 1, clock 0, committed 0']);
+    expect(a.welcome?.staleness).toBe(1);
+    server.setConsistency(ssp({ staleness: 2 }));
+    expect(a.lines()).toEqual(['staleness 2']);
   });
 });

@@ -25,6 +25,8 @@ export interface FakeWorkerOptions {
   readonly principal?: Principal;
   /** The lineage that its Hello names. */
   readonly lineage?: string;
+  /** What its Hello says that it takes; default nothing. */
+  readonly takes?: readonly number[];
 }
 
 /** What may differ from an ordinary push. */
@@ -122,6 +124,7 @@ export class FakeWorker {
       session: change.session ?? this.#options.key ?? this.id,
       readOnly: this.#options.readOnly ?? false,
       ...(lineage === undefined ? {} : { lineage }),
+      ...(this.#options.takes === undefined ? {} : { takes: this.#options.takes }),
     });
   }
 
@@ -298,6 +301,8 @@ export class FakeWorker {
         return `finish: ${message.reason}`;
       case MessageType.drain:
         return `drain: ${message.retryAfterMs} ms`;
+      case MessageType.staleness:
+        return `staleness ${message.staleness ?? 'without bound'}`;
       case MessageType.clockResult:
         this.clock = message.clock;
         return `clock ${message.clock}, min ${message.minClock}`;

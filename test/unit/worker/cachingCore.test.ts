@@ -35,12 +35,28 @@ class Cached {
     return this.command({ kind: 'push', tensors: [0, 1], values, tick: true, ...rest });
   }
 
+  get #here(): { readonly connection: number; readonly now: number } {
+    return { connection: this.h.connection, now: 0 };
+  }
+
   /** The server answers pull `wire`. */
   answer(wire: number, minClock: number, version = 1): void {
-    const { connection } = this.h;
     const payload = new Uint8Array(Float32Array.from(MODEL).buffer);
     const message = pullResultOf(wire, { minClock, version, clock: this.core.clock });
-    this.effects.push(...this.core.step({ kind: 'message', connection, message, payload, now: 0 }));
+    this.effects.push(...this.core.step({ kind: 'message', ...this.#here, message, payload }));
+  }
+
+  /** The server answers pull `wire` of tensor 0. */
+  answerTensor(wire: number, minClock: number): void {
+    const payload = new Uint8Array(Float32Array.from(MODEL.slice(0, 6)).buffer);
+    const message = pullResultOf(wire, { minClock, bytes: payload.byteLength });
+    this.effects.push(...this.core.step({ kind: 'message', ...this.#here, message, payload }));
+  }
+
+  hearStaleness(staleness: number | undefined): void {
+    const message = { t: MessageType.staleness, staleness };
+    const payload = new Uint8Array(0);
+    this.effects.push(...this.core.step({ kind: 'message', ...this.#here, message, payload }));
   }
 
   answerOf(request: number): PullAnswer | undefined {
@@ -67,7 +83,46 @@ describe('a core with a cache', () => {
     expect(c.answerOf(c.pull())?.bytes).toBe(0);
     c.command({ kind: 'clock', operation: 'tick' });
     expect(c.answerOf(c.pull())).toBeUndefined();
+    c.answer(4, 1);
     expect(c.store.stats).toMatchObject({ hits: 6, misses: 6 });
+  });
+
+  it('counts what is asked for as a miss, also where some of it was here', () => {
+    const c = new Cached();
+    c.pull({ tensors: [0] });
+    c.answerTensor(1, 0);
+    const whole = c.pull();
+    expect(c.store.stats).toMatchObject({ hits: 0, misses: 1 });
+    c.answer(2, 0);
+    expect(c.answerOf(whole)).toBeDefined();
+    expect(c.store.stats).toMatchObject({ hits: 0, misses: 4 });
+    c.pull();
+    expect(c.store.stats).toMatchObject({ hits: 3, misses: 4 });
+  });
+
+  it('obeys a bound that is changed while it is connected', () => {
+    const c = new Cached();
+    c.pull();
+    c.answer(1, 0);
+    c.command({ kind: 'clock', operation: 'tick' });
+    expect(c.answerOf(c.pull())?.bytes).toBe(0);
+    c.hearStaleness(0);
+    const asked = c.pull();
+    expect(c.answerOf(asked)).toBeUndefined();
+    c.answer(3, 1);
+    // Without a bound it serves within a clock.
+    c.hearStaleness(undefined);
+    expect(c.answerOf(c.pull())?.bytes).toBe(0);
+    c.command({ kind: 'clock', operation: 'tick' });
+    expect(c.answerOf(c.pull())).toBeUndefined();
+  });
+
+  it('serves nobody who asks for something newer', () => {
+    const c = new Cached();
+    c.pull();
+    c.answer(1, 0, 7);
+    expect(c.answerOf(c.pull({ ifNewerThan: 7 }))).toBeUndefined();
+    expect(c.pulls).toBe(2);
   });
 
   it('keeps nothing that was asked for before a push to it', () => {

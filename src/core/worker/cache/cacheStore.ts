@@ -25,9 +25,9 @@ export interface ParameterCacheOptions {
 
 /** How often the cache has served. */
 export interface ParameterCacheStats {
-  /** Rows and tensors that were served without asking. */
+  /** Rows and tensors of answered pulls that came from the cache. */
   readonly hits: number;
-  /** Those that were asked for. */
+  /** Those that came from a server. */
   readonly misses: number;
   /** hits / (hits + misses); NaN before the first. */
   readonly hitRate: number;
@@ -107,22 +107,19 @@ export class CacheStore {
     this.#bytes = 0;
   }
 
-  /** The copy of `key` if it may serve a pull with this bound; counted. */
+  /** The copy of `key` if it may serve a pull with this bound. */
   find(key: string, bound: CacheBound): CachedCopy | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined || !this.#mayServe(entry, bound)) {
-      this.#misses++;
-      return undefined;
-    }
-    this.#hits++;
+    if (entry === undefined || !this.#mayServe(entry, bound)) return undefined;
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     return entry;
   }
 
-  /** So many rows or tensors are asked for without looking. */
-  missed(count: number): void {
-    this.#misses += count;
+  /** A pull has been answered: so many of its rows or tensors from here, and so many by a server. */
+  count(served: number, asked: number): void {
+    this.#hits += served;
+    this.#misses += asked;
   }
 
   /** A pull leaves. `close` it. */

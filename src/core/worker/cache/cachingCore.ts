@@ -1,7 +1,8 @@
 /**
  * A worker's core with a cache before it: training pulls are answered from it as far as they may be, and the rest is asked
  * for; pushes go by it on their way. Around the core of one server or of a group: a copy counts by the lowest minClock
- * of the shards that it came from. Only who is in the clock table is served, so that its clock is its own.
+ * of the shards that it came from. Only who is in the clock table is served, so that its clock is its own. The bound is
+ * the one that the servers said last: they tell of a change.
  */
 
 import type { Message } from '../../protocol/messages.js';
@@ -116,7 +117,7 @@ export class CachingCore implements WorkerMachine {
 
   step(event: WorkerEvent): readonly WorkerEffect[] {
     const { catalogue } = this.#inner;
-    if (catalogue !== undefined && event.kind === 'pull' && event.training) {
+    if (catalogue !== undefined && event.kind === 'pull' && mayBeServed(event)) {
       return this.#pull(event, catalogue);
     }
     if (catalogue !== undefined && event.kind === 'push') this.#passBy(event, catalogue);
@@ -173,11 +174,15 @@ export class CachingCore implements WorkerMachine {
       at += length;
       if (values !== undefined) this.#cache.put(pull, key, values, fromServer(fetched, server));
     });
-    if (part === undefined) return [{ kind: 'settle', request: command.request, value: fetched }];
+    if (part === undefined) {
+      this.#cache.count(0, wanted.length);
+      return [{ kind: 'settle', request: command.request, value: fetched }];
+    }
     const bound = this.#boundOf(command, pull.clock);
     // What was here need not do any more: the worker is further on, or its server is another.
     const areGood = this.#cache.mayStillServe(pull, part.copies, bound);
-    if (!areGood) return this.#fetch({ ...command, now }, bound, this.#wantedRows(command), undefined);
+    if (!areGood) return this.#fetch({ ...command, now }, bound, this.#wantedRows(command));
+    this.#cache.count(0, wanted.length);
     const [rows] = arrays as readonly [Float32Array];
     part.missing.forEach((i, k) => {
       part.data.set(rows.subarray(k * part.dim, (k + 1) * part.dim), i * part.dim);
@@ -199,21 +204,21 @@ export class CachingCore implements WorkerMachine {
     if (event.rows !== undefined) return this.#pullRows(event, bound);
     const { entries } = catalogue.select(event.tensors);
     const wanted = entries.map(({ index, length }) => ({ key: tensorKey(index), length, server: undefined }));
-    if (wanted.length === 0 || !this.#mayServe) return this.#fetchAll(event, bound, wanted);
+    if (wanted.length === 0 || !this.#mayServe) return this.#fetch(event, bound, wanted);
     const copies = wanted.map(({ key }) => this.#cache.find(key, bound));
-    if (!copies.every((copy) => copy !== undefined)) return this.#fetch(event, bound, wanted, undefined);
+    if (!copies.every((copy) => copy !== undefined)) return this.#fetch(event, bound, wanted);
     const arrays = copies.map(({ values }, i) => {
       const target = event.into?.[i] ?? new Float32Array(values.length);
       target.set(values);
       return target;
     });
-    return [this.#answer(event.request, arrays, copies, undefined)];
+    return [this.#answer(event.request, arrays, copies)];
   }
 
   /** Rows: those that are not here are asked for. */
   #pullRows(event: PullCommand & { readonly now: number }, bound: CacheBound): readonly WorkerEffect[] {
     const wanted = this.#wantedRows(event);
-    if (wanted.length === 0 || !this.#mayServe) return this.#fetchAll(event, bound, wanted);
+    if (wanted.length === 0 || !this.#mayServe) return this.#fetch(event, bound, wanted);
     const { words, table } = event.rows as NonNullable<PullCommand['rows']>;
     const dim = wanted[0]?.length as number;
     const data = new Float32Array(wanted.length * dim);
@@ -227,8 +232,8 @@ export class CachingCore implements WorkerMachine {
         data.set(copy.values, i * dim);
       }
     });
-    if (missing.length === 0) return [this.#answer(event.request, [data], copies, undefined)];
-    if (copies.length === 0) return this.#fetch(event, bound, wanted, undefined);
+    if (missing.length === 0) return [this.#answer(event.request, [data], copies)];
+    if (copies.length === 0) return this.#fetch(event, bound, wanted);
     const rest = new Uint32Array(2 * missing.length);
     missing.forEach((i, k) => {
       rest.set(words.subarray(2 * i, 2 * i + 2), 2 * k);
@@ -247,22 +252,12 @@ export class CachingCore implements WorkerMachine {
     });
   }
 
-  /** Asks the server for everything, whatever is here. */
-  #fetchAll(
-    event: PullCommand & { readonly now: number },
-    bound: CacheBound,
-    wanted: readonly Wanted[],
-  ): readonly WorkerEffect[] {
-    this.#cache.missed(wanted.length);
-    return this.#fetch(event, bound, wanted, undefined);
-  }
-
   /** Asks the server; of rows, for `rows` only. */
   #fetch(
     event: PullCommand & { readonly now: number },
     bound: CacheBound,
     wanted: readonly Wanted[],
-    part: PartOfRows | undefined,
+    part?: PartOfRows,
     rows: PullCommand['rows'] = event.rows,
   ): readonly WorkerEffect[] {
     this.#pulls.set(event.request, {
@@ -290,9 +285,10 @@ export class CachingCore implements WorkerMachine {
     request: number,
     arrays: readonly Float32Array[],
     copies: readonly CachedCopy[],
-    fetched: PullAnswer | undefined,
+    fetched?: PullAnswer,
   ): WorkerEffect {
     const parts = fetched === undefined ? copies : [...copies, fetched];
+    this.#cache.count(copies.length, 0);
     const least = (of: (part: CachedCopy | PullAnswer) => number): number =>
       parts.reduce((found, part) => Math.min(found, of(part)), Number.POSITIVE_INFINITY);
     const value: PullAnswer = {
@@ -305,6 +301,11 @@ export class CachingCore implements WorkerMachine {
     };
     return { kind: 'settle', request, value };
   }
+}
+
+/** Whether a copy may be the answer. Who asks for something newer than what it has wants no older copy. */
+function mayBeServed({ training, ifNewerThan }: PullCommand): boolean {
+  return training && ifNewerThan === undefined;
 }
 
 /** Whether the worker may be out of the clock table after `event`. Whoever waits for a data shard is. */
