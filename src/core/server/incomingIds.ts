@@ -10,6 +10,8 @@ import { faultOfIds } from './elementCheck.js';
 
 /** A pull of more than this share of the memory is a large one. */
 const LARGE_SHARE = 1 / 16;
+/** When so much of the ids has come, there is memory for all: untouched, the rest costs nothing yet. */
+const PROVEN_SHARE = 1 / 8;
 /** Ids up to so many bytes are taken without asking: they are as much as a message. */
 const FREE_IDS_BYTES = 65_536;
 
@@ -110,7 +112,9 @@ export class IncomingIds {
   #grow(length: number): void {
     if (length <= this.#bytes.length) return;
     const before = this.#bytes;
-    this.#bytes = new Uint8Array(Math.min(this.message.bytes, Math.max(length, 2 * before.length)));
+    const { bytes } = this.message;
+    const isProven = length >= bytes * PROVEN_SHARE;
+    this.#bytes = new Uint8Array(isProven ? bytes : Math.min(bytes, Math.max(length, 2 * before.length)));
     this.#bytes.set(before);
   }
 

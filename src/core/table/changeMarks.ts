@@ -13,6 +13,8 @@ import type { Catalogue, CatalogueEntry, Selection } from '../tensor/catalogue.j
 
 /** Elements of a block at most: 64 KiB. */
 export const BLOCK_ELEMENTS = 16_384;
+/** Elements that are compared before it is asked whether any differed. */
+const RUN_ELEMENTS = 256;
 
 /** The marks of one server's tensors. */
 export class ChangeMarks {
@@ -23,7 +25,7 @@ export class ChangeMarks {
   #firstBlocks: number[] = [];
   /** By block. */
   #marks: Float64Array | undefined;
-  /** Blocks in which the update under way was found to change something; undefined: nobody looks. */
+  /** Blocks in which the update under way was found to change something; undefined: nobody looked when it began. */
   #found: Uint8Array | undefined;
 
   constructor({ entries }: Pick<Catalogue, 'entries'>) {
@@ -53,14 +55,21 @@ export class ChangeMarks {
     this.#found = isCompared && this.#marks !== undefined ? new Uint8Array(this.#marks.length) : undefined;
   }
 
-  /** The update has written the elements [begin, end) of `target`, which were those of `source`. */
-  compare(source: Float32Array, target: Float32Array, begin: number, end: number): void {
+  /** Whether what `compare` is told matters. */
+  get isComparing(): boolean {
+    return this.#found !== undefined;
+  }
+
+  /** The update has written the elements [begin, end) of `target`; `before`: what they were, from element `base` on. */
+  compare(before: Float32Array, target: Float32Array, begin: number, end: number, base: number = 0): void {
     if (this.#found === undefined) return;
     for (let block = this.#blockAt(begin); (this.#starts[block] as number) < end; block++) {
       if (this.#found[block] === 1) continue;
       const from = Math.max(begin, this.#starts[block] as number);
       const to = Math.min(end, this.#starts[block + 1] as number);
-      if (to > from && differs(source, target, from, to)) this.#found[block] = 1;
+      if (to > from && differs(before.subarray(from - base, to - base), target.subarray(from, to))) {
+        this.#found[block] = 1;
+      }
     }
   }
 
@@ -128,10 +137,16 @@ export class ChangeMarks {
 }
 
 /** Whether any bit differs: a zero has two signs, and no NaN equals itself. */
-function differs(a: Float32Array, b: Float32Array, begin: number, end: number): boolean {
-  const bitsOfA = new Uint32Array(a.buffer, a.byteOffset + 4 * begin, end - begin);
-  const bitsOfB = new Uint32Array(b.buffer, b.byteOffset + 4 * begin, end - begin);
-  for (let i = 0; i < bitsOfA.length; i++) if (bitsOfA[i] !== bitsOfB[i]) return true;
+function differs(a: Float32Array, b: Float32Array): boolean {
+  const bitsOfA = new Uint32Array(a.buffer, a.byteOffset, a.length);
+  const bitsOfB = new Uint32Array(b.buffer, b.byteOffset, b.length);
+  for (let at = 0; at < bitsOfA.length; ) {
+    // Without a branch for each element it takes two thirds of the time.
+    const end = Math.min(bitsOfA.length, at + RUN_ELEMENTS);
+    let found = 0;
+    for (; at < end; at++) found |= (bitsOfA[at] as number) ^ (bitsOfB[at] as number);
+    if (found !== 0) return true;
+  }
   return false;
 }
 

@@ -57,6 +57,8 @@ export class DenseTable {
   readonly scalars: ScalarState[];
   /** A small area for gradients that are scaled or clipped; nothing stays in it. */
   readonly scratch: Float32Array;
+  /** The same for parameters as they were before an update in place. */
+  readonly before: Float32Array;
   readonly #allocate: (length: number) => Float32Array;
   /** Once there is an optimizer that may throw. */
   #undo: UpdateUndo | undefined;
@@ -66,6 +68,7 @@ export class DenseTable {
     this.kernels = options.kernels;
     this.#allocate = options.allocate;
     this.scratch = options.allocate(SCRATCH_ELEMENTS);
+    this.before = options.allocate(SCRATCH_ELEMENTS);
     const { values, pinnedVersions, allocate } = options;
     this.changes = new ChangeMarks(this.catalogue);
     this.versions = new VersionStore(values, pinnedVersions, allocate, this.changes);
@@ -136,8 +139,7 @@ export class DenseTable {
     if (mayThrow) this.#undo ??= new UpdateUndo(this.kernels, this.#allocate);
     else this.#undo = undefined;
     const { current: source, missing } = versions;
-    // Elsewhere than in place the values before are there to compare with.
-    this.changes.begin(source !== target);
+    this.changes.begin(true);
     return new UpdateJob(this, update, { source, target, missing, undo: this.#undo });
   }
 

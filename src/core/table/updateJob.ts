@@ -39,6 +39,8 @@ export interface UpdatedTable {
   readonly scalars: readonly ScalarState[];
   /** A small area for gradients that are scaled or clipped. */
   readonly scratch: Float32Array;
+  /** A small area for parameters as they were before an update in place. */
+  readonly before: Float32Array;
   readonly changes: ChangeMarks;
   ruleOf(entry: CatalogueEntry): UpdateRule;
 }
@@ -154,6 +156,23 @@ export class UpdateJob implements Job {
   }
 
   #apply(piece: Piece, from: number, gradient: Float32Array): void {
+    const { changes, kernels, before } = this.#table;
+    if (this.#source !== this.#target || !changes.isComparing) {
+      this.#write(piece, from, gradient);
+      changes.compare(this.#source, this.#target, from, from + gradient.length);
+      return;
+    }
+    // In place: a copy of a part that is in cache is what it is compared with.
+    for (let done = 0; done < gradient.length; done += before.length) {
+      const length = Math.min(before.length, gradient.length - done);
+      const at = from + done;
+      kernels.copy(before.subarray(0, length), this.#source.subarray(at, at + length));
+      this.#write(piece, at, gradient.subarray(done, done + length));
+      changes.compare(before, this.#target, at, at + length, at);
+    }
+  }
+
+  #write(piece: Piece, from: number, gradient: Float32Array): void {
     const table = this.#table;
     const end = from + gradient.length;
     // Any of them: rule, scalars and rate are the same for all.
@@ -170,7 +189,6 @@ export class UpdateJob implements Job {
       scalars: table.scalars[entry.index] as number[],
       learningRate: this.#rateOf(entry),
     });
-    table.changes.compare(this.#source, this.#target, from, end);
   }
 }
 

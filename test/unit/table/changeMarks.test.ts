@@ -21,7 +21,7 @@ function watched(version = 0): ChangeMarks {
   return marks;
 }
 
-/** An update elsewhere than in place that changes the elements `at`, of the tensors `changed`. */
+/** An update that changes the elements `at`, of the tensors `changed`. */
 function update(
   marks: ChangeMarks,
   version: number,
@@ -32,10 +32,10 @@ function update(
   const target = source.slice();
   for (const i of at) target[i] = 1;
   marks.begin(true);
-  // In two slices that are cut within a block.
+  // In two slices that are cut within a block; the second as in place, where a part of what was is kept.
   const cut = 3 + BLOCK_ELEMENTS + 7;
   marks.compare(source, target, 0, cut);
-  marks.compare(source, target, cut, source.length);
+  marks.compare(source.slice(cut), target, cut, source.length, cut);
   marks.published(version, changed);
 }
 
@@ -53,7 +53,7 @@ describe('change marks', () => {
     expect(marks.since(1, all, 9)).toEqual([LARGE + 3, LARGE + 5]);
   });
 
-  it('say which tensors an update in place had, and all blocks of them', () => {
+  it('say which tensors a change had that nobody compared, and all blocks of them', () => {
     const marks = watched();
     marks.begin(false);
     marks.published(1, [0, 1]);
