@@ -9,7 +9,7 @@ import type { Tensor } from '../../core/tensor/tensor.js';
 import { monotonicNow } from '../time.js';
 import { quiet, sleep } from './abort.js';
 import { RowCopies, RowCopy } from './rowCopy.js';
-import type { WatchOptions, WatchResult } from './watch.js';
+import type { WatchOptions } from './watch.js';
 import type { RowChanges, WatchRowsOptions } from './watchRows.js';
 
 /** What to copy, and how fresh it is to be. */
@@ -22,13 +22,13 @@ export interface LocalCopyOptions {
   readonly withinMs?: number;
 }
 
-/** The worker that a copy asks. */
-export interface CopiedFrom {
+/** The worker that a copy asks; `T`: its tensors, by name. */
+export interface CopiedFrom<T = Readonly<Record<string, Tensor>>> {
   readonly readOnly: boolean;
   watch(
     names: readonly string[] | undefined,
     options: WatchOptions,
-  ): AsyncGenerator<Pick<WatchResult<unknown>, 'tensors' | 'version'>, void, undefined>;
+  ): AsyncGenerator<{ readonly tensors: T; readonly version: number }, void, undefined>;
   watchRows(table: string, options: WatchRowsOptions): AsyncGenerator<RowChanges, void, undefined>;
 }
 
@@ -40,23 +40,23 @@ interface Part {
 }
 
 /** A local copy of a model. */
-export class LocalCopy implements AsyncDisposable {
+export class LocalCopy<T = Readonly<Record<string, Tensor>>> implements AsyncDisposable {
   /** Resolves when all of it is here for the first time; rejects if it can't be had, or is closed before. */
   readonly ready: Promise<void>;
-  readonly #worker: CopiedFrom;
+  readonly #worker: CopiedFrom<T>;
   readonly #withinMs: number;
   readonly #end = new AbortController();
   readonly #parts: Part[] = [];
   readonly #tables = new Map<string, RowCopies>();
   readonly #running: Promise<void>;
-  #tensors: Readonly<Record<string, Tensor>> = {};
+  #tensors = {} as Readonly<Partial<T>>;
   #becomeReady: () => void = () => {};
   #failure: unknown;
 
   /**
    * Begins to copy. `worker`: one that is `readOnly`; it is not closed with the copy. Throws `PS_INVALID_ARGUMENT`.
    */
-  constructor(worker: CopiedFrom, options: LocalCopyOptions = {}) {
+  constructor(worker: CopiedFrom<T>, options: LocalCopyOptions = {}) {
     const { parameters, tables = [], withinMs = 100 } = options;
     if (worker?.readOnly !== true) throw invalidArgument('worker', worker, 'a worker that is readOnly');
     if (!(typeof withinMs === 'number' && withinMs >= 1)) {
@@ -82,8 +82,8 @@ export class LocalCopy implements AsyncDisposable {
     if (loops.length === 0) this.#becomeReady();
   }
 
-  /** The parameters, by name; replaced, never changed, when there are newer ones. */
-  get tensors(): Readonly<Record<string, Tensor>> {
+  /** The parameters that are copied, by name; none before `ready`. Replaced, never changed, when there are newer ones. */
+  get tensors(): Readonly<Partial<T>> {
     return this.#tensors;
   }
 
@@ -147,7 +147,7 @@ export class LocalCopy implements AsyncDisposable {
   async #copyTensors(part: Part, names: readonly string[] | undefined): Promise<void> {
     const options = { withinMs: this.#withinMs, signal: this.#end.signal };
     for await (const { tensors, version } of this.#worker.watch(names, options)) {
-      this.#tensors = tensors as Readonly<Record<string, Tensor>>;
+      this.#tensors = tensors;
       part.version = version;
       this.#isFresh(part, monotonicNow());
     }

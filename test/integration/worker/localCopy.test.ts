@@ -9,6 +9,7 @@ import {
   type PsError,
   type RowChanges,
   sgd,
+  type Tensor,
   Worker,
 } from '../../../src/index.js';
 import { AskedWorker } from './askedWorker.js';
@@ -170,6 +171,16 @@ describe('a local copy', () => {
     expect([...copy.rows('words').ids()].sort()).toEqual([1, 2, 9]);
     expect([...(copy.rows('words').get(2) ?? [])]).toEqual([2, 2]);
     expect(copy.failure).toBeUndefined();
+  });
+
+  it('knows the tensors of its worker by name', async () => {
+    const server = await serve();
+    await using copy = new LocalCopy(readerOf(server.url));
+    await copy.ready;
+    const bias: Tensor | undefined = copy.tensors.bias;
+    expect(bias?.data).toEqual(Float32Array.of(0));
+    // @ts-expect-error: the model has no such tensor.
+    expect(copy.tensors.other).toBeUndefined();
   });
 
   it('is told of what it can’t copy', async () => {
