@@ -22,6 +22,9 @@ export interface MsgpackBounds {
   readonly fromExtension?: (type: number, data: Uint8Array) => unknown;
 }
 
+/** Ids and names come again and again: the last string of each length from here on is compared with before one is made. */
+const REPEATED_STRING = 4;
+const repeated: (string | undefined)[] = new Array(SHORT_STRING + 1).fill(undefined);
 /** What a TextDecoder takes away by default belongs to the text. */
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -125,6 +128,8 @@ export class MsgpackReader {
     const begin = this.#at;
     this.#skip(length);
     if (length <= SHORT_STRING) {
+      const known = length >= REPEATED_STRING ? repeated[length] : undefined;
+      if (known !== undefined && this.#isAt(begin, known)) return known;
       let text = '';
       let i = begin;
       for (let code = 0; i < this.#at; i++) {
@@ -132,9 +137,19 @@ export class MsgpackReader {
         if (code > 127) break;
         text += String.fromCharCode(code);
       }
-      if (i === this.#at) return text;
+      if (i === this.#at) {
+        repeated[length] = text;
+        return text;
+      }
     }
     return utf8.decode(this.#bytes.subarray(begin, this.#at));
+  }
+
+  #isAt(begin: number, text: string): boolean {
+    for (let i = 0; i < text.length; i++) {
+      if (this.#bytes[begin + i] !== text.charCodeAt(i)) return false;
+    }
+    return true;
   }
 
   #float(length: number): number {

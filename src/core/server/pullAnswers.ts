@@ -75,7 +75,8 @@ export class PullAnswers {
     const pin = current ?? versions.pinOld(suits, now, isGuest);
     if (pin === undefined) return false;
     const release = (): void => versions.release(pin, isGuest);
-    this.#send(pull, { ...this.#partOf(pull), pin, holds: 'version', release });
+    const { selection, spans } = this.#partOf(pull);
+    this.#send(pull, { selection, spans, pin, holds: 'version', release });
     return true;
   }
 
@@ -265,15 +266,20 @@ export class PullAnswers {
     what: Pick<PullAnswer, 'selection' | 'spans' | 'pin' | 'holds' | 'release'>,
   ): void {
     const { state, options } = this.#context;
+    const { selection, spans, pin, holds, release } = what;
     // A long read may end when the connection is gone: what is sent to it goes nowhere.
-    const answer = {
+    const answer: PullAnswer = {
       request: message.request,
       trainer: message.training ? session : undefined,
       clock: session.clock,
       // An older version has the updates below what minClock was then: who keeps it must know.
-      minClock: what.pin?.minClock ?? state.clocks.minClock,
+      minClock: pin?.minClock ?? state.clocks.minClock,
       since: this.#context.now,
-      ...what,
+      selection,
+      spans,
+      pin,
+      holds,
+      release,
     };
     const id = this.#context.nextStream();
     const stream = new PullStream(id, connection, answer, state.table.versions, options.limits.chunkBytes);

@@ -75,12 +75,12 @@ export class PullDesk {
   /** Answers `message` now or keeps it. Throws the typed error that refuses it. */
   ask(session: Session, connection: number, message: Pull): void {
     const selection = this.#context.state.table.catalogue.select(message.tensors);
-    this.#take({ session, connection, message, selection, ...this.#newWait(message.withinMs) });
+    this.#take({ ...this.#newWait(message.withinMs), session, connection, message, selection });
   }
 
   /** Answers a pull of rows now or keeps it. */
   askRows(session: Session, connection: number, rows: IncomingIds): void {
-    this.#take({ session, connection, message: rows.message, rows, ...this.#newWait() });
+    this.#take({ ...this.#newWait(), session, connection, message: rows.message, rows });
   }
 
   #newWait(withinMs = Number.POSITIVE_INFINITY): Waiting {

@@ -67,26 +67,30 @@ export class PushDesk {
     const { state, commits, now } = this.#context;
     const { message } = push;
     session.lastProgress = now;
-    const { isDuplicate = false, ...verdict } = this.#judge(session, push);
-    if (verdict.outcome !== 'refused' && !state.clocks.has(session.id)) {
+    const { outcome, fault, delay, rates, factor, isDuplicate = false } = this.#judge(session, push);
+    const isRefused = outcome === 'refused';
+    if (!isRefused && !state.clocks.has(session.id)) {
       decide(this.#context, { kind: 'enter', worker: session.id });
     }
-    const isUsed = verdict.outcome !== 'refused' && verdict.outcome !== 'dropped';
+    const isUsed = !isRefused && outcome !== 'dropped';
+    const { data } = message;
     const decided: PushRecord = {
       kind: 'push',
       worker: session.id,
       epoch: session.epoch,
       seq: message.seq,
       clock: message.clock,
-      ...verdict,
-      tick: verdict.outcome !== 'refused' && message.tick === session.clock + 1 ? message.tick : undefined,
+      outcome,
+      fault,
+      delay,
+      rates,
+      factor,
+      tick: !isRefused && message.tick === session.clock + 1 ? message.tick : undefined,
       tensors: message.tensors,
       rows: isUsed ? message.rows : undefined,
       gradient: isUsed ? (push.gradient as Float32Array) : NO_GRADIENT,
       clipValue: this.#context.options.clip.value,
-      ...(message.data === undefined
-        ? {}
-        : { data: { range: message.data, metrics: message.metrics, isDuplicate } }),
+      data: data === undefined ? undefined : { range: data, metrics: message.metrics, isDuplicate },
     };
     const timed = new TimedJob(state.apply(decided, now), this.#context.stopwatch);
     return new JobThen(timed, () => {

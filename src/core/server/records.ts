@@ -51,11 +51,13 @@ export interface PushRecord {
   readonly clock: number;
   readonly outcome: Outcome | 'refused';
   /** Refused: why. */
-  readonly fault?: {
-    readonly code: PsErrorCode;
-    readonly message: string;
-    readonly tensor?: string | undefined;
-  };
+  readonly fault?:
+    | {
+        readonly code: PsErrorCode;
+        readonly message: string;
+        readonly tensor?: string | undefined;
+      }
+    | undefined;
   readonly delay: number;
   /** Raises the clock after the push. */
   readonly tick?: number | undefined;

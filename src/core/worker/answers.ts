@@ -113,9 +113,8 @@ export class Answers {
     const push = this.#endPush(result.seq);
     if (push === undefined) return;
     const { outcome, duplicate, version, delay, clock, minClock, progress } = result;
-    this.#parts.effects.settle(push.request, {
-      ...{ outcome, duplicate, version, delay, clock, minClock, progress },
-    });
+    const answer = { outcome, duplicate, version, delay, clock, minClock, progress };
+    this.#parts.effects.settle(push.request, answer);
   }
 
   /** The server refuses the request or the push that `fault` names. */

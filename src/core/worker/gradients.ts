@@ -110,6 +110,7 @@ function checkGradient(entry: CatalogueEntry, value: unknown): Float32Array {
 
 /** Whether `value` is a Float32Array, of this realm or another. */
 export function isFloat32Array(value: unknown): value is Float32Array {
+  if (value instanceof Float32Array) return true;
   return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === '[object Float32Array]';
 }
 

@@ -79,15 +79,18 @@ export interface ParameterServerEvents {
   close: () => void;
 }
 
-/** Hands `observation` to `emit` as an event. */
+/** Hands `observation` to `emit` as an event, if it `hears` what most observations are about. */
 export function emitObservation(
   observation: Observation,
+  hears: (name: keyof ParameterServerEvents) => boolean,
   emit: <K extends keyof ParameterServerEvents>(
     name: K,
     ...args: Parameters<ParameterServerEvents[K]>
   ) => void,
 ): void {
   if (observation.kind === 'pull') return;
+  // One for each push: not worth an object when nobody listens.
+  if (observation.kind === 'update' && !hears('update')) return;
   const { kind, ...event } = observation;
   switch (observation.kind) {
     case 'join':

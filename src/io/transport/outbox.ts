@@ -89,9 +89,12 @@ export class Outbox {
         continue;
       }
       this.#streams.shift();
+      if (sending.untaken === 0) {
+        this.#onStreamEnded(sending.stream.id);
+        continue;
+      }
       sending.isWhole = true;
       this.#leaving.add(sending);
-      this.#endIfTaken(sending);
     }
     this.#isPumping = false;
   }

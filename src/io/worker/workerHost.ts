@@ -102,7 +102,7 @@ export class WorkerHost {
     return this.#core;
   }
 
-  /** Makes a request. An abort of `signal` gives it up with `PS_ABORTED`. */
+  /** Makes a request; `command` is the host's from now on. An abort of `signal` gives it up with `PS_ABORTED`. */
   call<T extends RequestValue>(command: Command, signal?: AbortSignal): Call<T> {
     if (signal?.aborted) return { answer: Promise.reject(abortedError(signal.reason)), cancel: () => {} };
     const request = ++this.#lastRequest;
@@ -110,7 +110,9 @@ export class WorkerHost {
     const onAbort = () => cancel(abortedError(signal?.reason));
     const answer = new Promise<RequestValue>((resolve, reject) => {
       this.#pending.set(request, { resolve, reject });
-      this.#dispatch({ ...command, request } as Timeless<WorkerCommand & WorkerEvent>);
+      const numbered = command as Timeless<WorkerCommand & WorkerEvent> & { request: number };
+      numbered.request = request;
+      this.#dispatch(numbered);
     });
     if (signal !== undefined) {
       const forget = () => signal.removeEventListener('abort', onAbort);
@@ -125,8 +127,11 @@ export class WorkerHost {
     this.#dispatch({ kind });
   }
 
+  /** `event` gets the time, in place: to copy each costs more than most steps of the core. */
   #dispatch(event: Timeless<WorkerEvent>): void {
-    this.#queue.push({ ...event, now: monotonicNow() } as WorkerEvent);
+    const timed = event as WorkerEvent & { now: number };
+    timed.now = monotonicNow();
+    this.#queue.push(timed);
     if (this.#isStepping) return;
     this.#isStepping = true;
     try {
@@ -286,7 +291,8 @@ export class WorkerHost {
   }
 
   #onMessage(link: Link, message: Message, payload: Uint8Array): void {
-    this.#tell(link, { kind: 'message', connection: link.connection, message, payload });
+    const { server, connection } = link;
+    if (!link.isOver) this.#dispatch({ kind: 'message', server, connection, message, payload });
   }
 
   /** Once in a while is enough: it is a sign of life. */

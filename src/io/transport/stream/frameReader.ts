@@ -195,7 +195,9 @@ export class FrameReader {
     }
   }
 
-  #parseFrame([first = 0, second = 0]: Uint8Array): void {
+  #parseFrame(part: Uint8Array): void {
+    const first = part[0] as number;
+    const second = part[1] as number;
     const fault = faultOfFrame(first, second, this.#isMasked);
     if (fault !== undefined) {
       this.#fail(fault.code, fault.reason);
@@ -218,8 +220,8 @@ export class FrameReader {
       this.#left = length;
     }
     if (this.#isMasked) {
-      this.#mask.set(part.subarray(extended));
-      this.#hasMask = this.#mask.some((byte) => byte !== 0);
+      this.#hasMask = uint32(part, extended) !== 0;
+      if (this.#hasMask) this.#mask.set(part.subarray(extended));
     }
     this.#begin();
   }
@@ -344,6 +346,7 @@ function notZero(): PsError {
 }
 
 function uint32(bytes: Uint8Array, at: number): number {
-  const [a = 0, b = 0, c = 0, d = 0] = bytes.subarray(at, at + 4);
-  return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  const high = (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8);
+  return low + high * 65_536;
 }
