@@ -169,7 +169,7 @@ export class IncomingPush {
     this.fault = fault;
     this.#isDiscarded = true;
     this.isAwaitingRoom = false;
-    this.#kept.length = 0;
+    if (this.#kept.length > 0) this.#kept.length = 0;
   }
 
   /** Takes the next chunk, which may stand in its place already. REQUIRES: it begins at `received` and does not go past the end. */
@@ -189,7 +189,7 @@ export class IncomingPush {
     this.#chargedBytes = 0;
     this.#area = undefined;
     this.gradient = undefined;
-    this.#kept.length = 0;
+    if (this.#kept.length > 0) this.#kept.length = 0;
   }
 
   /** Checks what has come, while it is in cache. */

@@ -12,32 +12,14 @@ import { holdMs, ReadersShare } from './contention.js';
 import type { CoreContext } from './context.js';
 import type { IncomingIds } from './incomingIds.js';
 import { type DensePull, PullAnswers, type RowPull } from './pullAnswers.js';
+import { PAST, PullWait } from './pullWait.js';
 import { RowWatches } from './rowWatches.js';
 import type { Session } from './session.js';
 
-/** A pull that waits for less than this is not worth a message. */
-const NOTICE_AFTER_MS = 100;
 /** How often a waiting worker is told again, if the laggards have changed. */
 const NOTICE_EVERY_MS = 1000;
 
-const PAST = Number.NEGATIVE_INFINITY;
-
-interface Waiting {
-  readonly since: number;
-  deadline: number;
-  /** When a pull that waits for news will take any, or none; −Infinity: it is past. */
-  enoughAt: number;
-  noticeAt: number;
-  lastNotice: string;
-  /** Why it began to wait. */
-  reason: WaitReason | undefined;
-  /** Since when only others' transfers have kept it from being answered. */
-  heldUpSince: number | undefined;
-  /** The clock that it awaits from others, while the ledger has it. */
-  awaits: number | undefined;
-}
-
-type WaitingPull = Waiting & (DensePull | RowPull);
+type WaitingPull = { readonly wait: PullWait } & (DensePull | RowPull);
 
 /** The pulls of one server: those that wait and those that are being sent. */
 export class PullDesk {
@@ -67,7 +49,7 @@ export class PullDesk {
     const since = new Map<Session, number>();
     for (const pull of this.#waiting) {
       if (pull.message.training)
-        since.set(pull.session, Math.min(pull.since, since.get(pull.session) ?? Infinity));
+        since.set(pull.session, Math.min(pull.wait.since, since.get(pull.session) ?? Infinity));
     }
     return since;
   }
@@ -75,33 +57,24 @@ export class PullDesk {
   /** Answers `message` now or keeps it. Throws the typed error that refuses it. */
   ask(session: Session, connection: number, message: Pull): void {
     const selection = this.#context.state.table.catalogue.select(message.tensors);
-    this.#take({ ...this.#newWait(message.withinMs), session, connection, message, selection });
+    this.#take({ session, connection, message, selection, wait: this.#newWait(message.withinMs) });
   }
 
   /** Answers a pull of rows now or keeps it. */
   askRows(session: Session, connection: number, rows: IncomingIds): void {
-    this.#take({ ...this.#newWait(), session, connection, message: rows.message, rows });
+    this.#take({ session, connection, message: rows.message, rows, wait: this.#newWait() });
   }
 
-  #newWait(withinMs = Number.POSITIVE_INFINITY): Waiting {
+  #newWait(withinMs?: number): PullWait {
     const { options, now } = this.#context;
-    return {
-      since: now,
-      deadline: now + options.limits.pullTimeoutMs,
-      enoughAt: now + withinMs,
-      noticeAt: now + NOTICE_AFTER_MS,
-      lastNotice: '',
-      reason: undefined,
-      heldUpSince: undefined,
-      awaits: undefined,
-    };
+    return new PullWait(now, options.limits.pullTimeoutMs, withinMs);
   }
 
   #take(pull: WaitingPull): void {
     const reason = this.#reasonToWait(pull);
     if (reason === undefined && this.#answer(pull)) return;
-    if (reason === undefined) pull.heldUpSince = this.#context.now;
-    pull.reason = reason ?? 'version';
+    if (reason === undefined) pull.wait.heldUpSince = this.#context.now;
+    pull.wait.reason = reason ?? 'version';
     this.#charge(pull, reason);
     this.#waiting.add(pull);
     pull.session.waitingPulls++;
@@ -121,9 +94,9 @@ export class PullDesk {
     for (const pull of this.#waiting) {
       const reason = this.#reasonToWait(pull);
       this.#charge(pull, reason);
-      if (reason !== undefined) pull.heldUpSince = undefined;
+      if (reason !== undefined) pull.wait.heldUpSince = undefined;
       else if (this.#answer(pull)) this.#remove(pull);
-      else pull.heldUpSince ??= this.#context.now;
+      else pull.wait.heldUpSince ??= this.#context.now;
     }
   }
 
@@ -137,8 +110,8 @@ export class PullDesk {
   /** The server has paused for so long: nobody could do anything about what a pull waits for. */
   postpone(pausedMs: number): void {
     for (const pull of this.#waiting) {
-      pull.deadline += pausedMs;
-      pull.enoughAt += pausedMs;
+      pull.wait.deadline += pausedMs;
+      pull.wait.enoughAt += pausedMs;
     }
   }
 
@@ -148,14 +121,14 @@ export class PullDesk {
     // Whom it waited for may just have been evicted.
     let isDue = this.#context.isDirty;
     for (const pull of this.#waiting) {
-      if (pull.enoughAt > now || pull.enoughAt === PAST) continue;
-      pull.enoughAt = PAST;
+      if (pull.wait.enoughAt > now || pull.wait.enoughAt === PAST) continue;
+      pull.wait.enoughAt = PAST;
       isDue = true;
     }
     if (isDue) this.reconsider();
     for (const pull of this.#waiting) {
-      if (now >= pull.deadline) this.#expire(pull);
-      else if (now >= pull.noticeAt) this.#notify(pull);
+      if (now >= pull.wait.deadline) this.#expire(pull);
+      else if (now >= pull.wait.noticeAt) this.#notify(pull);
     }
     this.watches.onTick();
     this.#lookAtHolders();
@@ -170,7 +143,8 @@ export class PullDesk {
     const { now, options } = this.#context;
     const since = { version: now, memory: now, training: now };
     for (const pull of this.#waiting) {
-      const { heldUpSince = now, message } = pull;
+      const { message } = pull;
+      const { heldUpSince = now } = pull.wait;
       const holds = 'rows' in pull ? 'memory' : 'version';
       since[holds] = Math.min(since[holds], heldUpSince);
       if (message.training && holds === 'version') since.training = Math.min(since.training, heldUpSince);
@@ -185,9 +159,7 @@ export class PullDesk {
   /** When `onTick` has something to do. */
   nextTickAt(): number {
     let at = this.watches.nextTickAt();
-    for (const { deadline, noticeAt, enoughAt } of this.#waiting) {
-      at = Math.min(at, deadline, noticeAt, enoughAt === PAST ? deadline : enoughAt);
-    }
+    for (const { wait } of this.#waiting) at = Math.min(at, wait.dueAt);
     return at;
   }
 
@@ -220,7 +192,7 @@ export class PullDesk {
   #reasonToWait(pull: WaitingPull): WaitReason | undefined {
     const { state, options } = this.#context;
     const { message } = pull;
-    const isPatient = pull.enoughAt !== PAST;
+    const isPatient = pull.wait.enoughAt !== PAST;
     if (message.t === MessageType.pull && isPatient && this.#answers.isEarly(message)) return 'change';
     if (!message.training) return undefined;
     this.#isGateOpen ||= state.joinedWorkers >= options.minWorkers;
@@ -245,10 +217,16 @@ export class PullDesk {
     return true;
   }
 
-  #observe({ session, since, reason }: WaitingPull): void {
+  #observe({ session, wait }: WaitingPull): void {
     const { state, now } = this.#context;
     const lead = Math.max(0, session.clock - state.clocks.minClock);
-    this.#context.observe({ kind: 'pull', id: session.id, lead, waitedMs: now - since, reason });
+    this.#context.observe({
+      kind: 'pull',
+      id: session.id,
+      lead,
+      waitedMs: now - wait.since,
+      reason: wait.reason,
+    });
   }
 
   /** `pull` will not be answered. */
@@ -262,7 +240,7 @@ export class PullDesk {
     this.#waiting.delete(pull);
     pull.session.waitingPulls--;
     this.#charge(pull, undefined);
-    if (pull.message.training) pull.session.waitedMs += this.#context.now - pull.since;
+    if (pull.message.training) pull.session.waitedMs += this.#context.now - pull.wait.since;
   }
 
   /** Its wait is charged to those below its clock while `reason` is that. */
@@ -270,10 +248,10 @@ export class PullDesk {
     const { state, waits } = this.#context;
     const awaits =
       reason === 'staleness' ? state.policy.awaitedBelow(clockOf(pull), state.clocks) : undefined;
-    if (awaits === pull.awaits) return;
-    if (pull.awaits !== undefined) waits.end(pull.awaits);
+    if (awaits === pull.wait.awaits) return;
+    if (pull.wait.awaits !== undefined) waits.end(pull.wait.awaits);
     if (awaits !== undefined) waits.begin(awaits);
-    pull.awaits = awaits;
+    pull.wait.awaits = awaits;
   }
 
   #expire(pull: WaitingPull): void {
@@ -302,7 +280,7 @@ export class PullDesk {
 
   #explain(pull: WaitingPull, laggards: readonly WireLaggard[]): string {
     const { state, options } = this.#context;
-    const waited = Math.round(this.#context.now - pull.since);
+    const waited = Math.round(this.#context.now - pull.wait.since);
     switch (this.#reasonToWait(pull)) {
       case 'minWorkers':
         return `waited ${waited} ms for ${options.minWorkers} workers; ${state.joinedWorkers} have joined`;
@@ -325,13 +303,13 @@ export class PullDesk {
   }
 
   #notify(pull: WaitingPull): void {
-    pull.noticeAt = this.#context.now + NOTICE_EVERY_MS;
+    pull.wait.noticeAt = this.#context.now + NOTICE_EVERY_MS;
     const reason = this.#reasonToWait(pull) ?? 'version';
     if (reason === 'change') return;
     const laggards = reason === 'staleness' ? this.#laggards(pull) : [];
     const notice = `${reason} ${laggards.map(([id]) => id).join(' ')}`;
-    if (notice === pull.lastNotice) return;
-    pull.lastNotice = notice;
+    if (notice === pull.wait.lastNotice) return;
+    pull.wait.lastNotice = notice;
     const { request } = pull.message;
     const message = { t: MessageType.waiting, request, reason, laggards } as const;
     this.#context.emit({ kind: 'send', connection: pull.connection, message });

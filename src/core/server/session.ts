@@ -10,15 +10,17 @@ import type { OrderedMessage } from './inbox.js';
 export interface PushAnswer {
   readonly seq: number;
   readonly outcome: Outcome | 'refused';
-  readonly fault?: {
-    readonly code: PsErrorCode;
-    readonly message: string;
-    readonly tensor?: string | undefined;
-  };
+  readonly fault?:
+    | {
+        readonly code: PsErrorCode;
+        readonly message: string;
+        readonly tensor?: string | undefined;
+      }
+    | undefined;
   readonly version: number;
   readonly delay: number;
   /** Of a data shard: its examples were counted before. */
-  readonly isDuplicate?: boolean;
+  readonly isDuplicate?: boolean | undefined;
   /** How far the data shard was counted then; undefined: it was over. */
   readonly progress?: number | undefined;
 }

@@ -26,6 +26,8 @@ import type {
 } from './records.js';
 import { type PushAnswer, Session } from './session.js';
 
+const NO_PROGRESS: Pick<PushAnswer, 'isDuplicate' | 'progress'> = {};
+
 /** Parameters, slots, sessions, clocks and buffered updates of one shard. */
 export class ServerState {
   readonly clocks: ClockTable = new ClockTable();
@@ -193,14 +195,9 @@ export class ServerState {
     const finish = (decided: Pick<PushRecord, 'outcome' | 'fault'>): void => {
       const { seq, delay } = record;
       const { outcome, fault } = decided;
-      session?.remember({
-        seq,
-        outcome,
-        delay,
-        version: this.version,
-        ...(fault === undefined ? {} : { fault }),
-        ...this.#progressOf(record),
-      });
+      const { version } = this;
+      const { isDuplicate, progress } = this.#progressOf(record);
+      session?.remember({ seq, outcome, delay, version, fault, isDuplicate, progress });
     };
     const onDone = (): void => {
       const isApplied = record.outcome === 'applied' || record.outcome === 'scaled';
@@ -223,14 +220,14 @@ export class ServerState {
 
   /** What the answer to a push of a data shard says of its progress. */
   #progressOf({ data, worker }: PushRecord): Pick<PushAnswer, 'isDuplicate' | 'progress'> {
-    if (data === undefined) return {};
+    if (data === undefined) return NO_PROGRESS;
     const { range } = data;
     const progress = this.data.progress.reached(range);
     // Whoever lost its lease is not to go on with it.
     const isOver =
       progress === undefined ||
       (progress < range.to && this.data.current !== undefined && !this.data.isHeld(worker, range));
-    return { ...(data.isDuplicate ? { isDuplicate: true } : {}), ...(isOver ? {} : { progress }) };
+    return { isDuplicate: data.isDuplicate || undefined, progress: isOver ? undefined : progress };
   }
 
   #pushJob(record: PushRecord): Job | undefined {

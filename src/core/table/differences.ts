@@ -15,10 +15,14 @@ export class Differences {
 
   /** `current` holds the current version, which differs from the one before in `changed`; undefined: in any tensor. */
   published(current: Float32Array, changed: readonly number[] | undefined): void {
-    this.#of.delete(current);
-    if (changed === undefined) this.#of.clear();
-    for (const tensors of this.#of.values()) for (const index of changed ?? []) tensors.add(index);
-    this.#of.set(current, new Set());
+    const own = this.#of.get(current);
+    for (const [memory, tensors] of this.#of) {
+      if (tensors === own) continue;
+      if (changed === undefined) this.#of.delete(memory);
+      else for (const index of changed) tensors.add(index);
+    }
+    if (own === undefined) this.#of.set(current, new Set());
+    else if (own.size > 0) own.clear();
   }
 
   /** Nobody knows any more what stands in `memory`. */

@@ -70,7 +70,7 @@ export class TableSet {
       this.#tables[position] = table;
       table.takePlace();
     }
-    this.#replacements.clear();
+    if (this.#replacements.size > 0) this.#replacements.clear();
   }
 
   /** The optimizer of group `group` was replaced by another kind: slots of its tables start anew. */

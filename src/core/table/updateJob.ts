@@ -200,10 +200,10 @@ function piecesOf(table: UpdatedTable, update: DenseUpdate, isCopied: (index: nu
   let position = 0;
   for (const entry of table.catalogue.entries) {
     // A selection has the order of the catalogue.
-    const isGiven = given[next]?.index === entry.index;
+    const isGiven = next < given.length && given[next]?.index === entry.index;
     if (!isGiven && !isCopied(entry.index)) continue;
     const at = isGiven ? position : -1;
-    const last = pieces[pieces.length - 1];
+    const last = pieces.at(-1);
     if (last !== undefined && mayJoin(table, last, entry, at)) {
       last.entries.push(entry);
       last.length += entry.length;

@@ -42,7 +42,8 @@ export function checkGradients(
   if (!isRecord(given)) throw invalid('gradients must be an object of Float32Arrays by name', given);
   const sparse: RowPart[] = [];
   const found: { entry: CatalogueEntry; value: Float32Array }[] = [];
-  for (const [name, value] of Object.entries(given)) {
+  for (const name of Object.keys(given)) {
+    const value = given[name];
     if (value === undefined) continue;
     const table = catalogue.tables.findIndex((each) => each.name === name);
     if (table >= 0) {

@@ -68,12 +68,10 @@ export class ParameterServer<
     super();
     this.#options = checkServerOptions(options);
     this.#core = makeCore(this.#options);
-    const hears = (name: keyof ParameterServerEvents): boolean => this.listenerCount(name) > 0;
     const onObservation = (observation: Observation): void => {
-      if (this.#options.logger !== undefined)
-        guarded(() => logObservation(observation, this.#options.logger));
+      guarded(() => logObservation(observation, this.#options.logger));
       this.tasks.onObservation(observation);
-      emitObservation(observation, hears, (name, ...args) => this.#emit(name, ...args));
+      emitObservation(observation, this, (name, ...args) => this.#emit(name, ...args));
       watch?.observe(observation, monotonicNow());
     };
     this.#runner = new CoreRunner(this.#core, this.#options.core.limits, onObservation);

@@ -79,10 +79,10 @@ export interface ParameterServerEvents {
   close: () => void;
 }
 
-/** Hands `observation` to `emit` as an event, if it `hears` what most observations are about. */
+/** Hands `observation` to `emit` as an event; `listeners` says whether anyone listens. */
 export function emitObservation(
   observation: Observation,
-  hears: (name: keyof ParameterServerEvents) => boolean,
+  listeners: { listenerCount(name: 'update'): number },
   emit: <K extends keyof ParameterServerEvents>(
     name: K,
     ...args: Parameters<ParameterServerEvents[K]>
@@ -90,7 +90,7 @@ export function emitObservation(
 ): void {
   if (observation.kind === 'pull') return;
   // One for each push: not worth an object when nobody listens.
-  if (observation.kind === 'update' && !hears('update')) return;
+  if (observation.kind === 'update' && listeners.listenerCount('update') === 0) return;
   const { kind, ...event } = observation;
   switch (observation.kind) {
     case 'join':

@@ -54,8 +54,11 @@ export function destinationsOf(
   if (into === undefined) return undefined;
   if (into === null || typeof into !== 'object') throw invalidArgument('into', into, 'an object by name');
   const arrays = new Map<CatalogueEntry, Float32Array>();
-  for (const [name, given] of Object.entries(into)) {
-    if (given !== undefined) arrays.set(catalogue.get(name), destinationOf(catalogue.get(name), given));
+  for (const name of Object.keys(into)) {
+    const given = into[name];
+    if (given === undefined) continue;
+    const entry = catalogue.get(name);
+    arrays.set(entry, destinationOf(entry, given));
   }
   return entries.map((entry) => arrays.get(entry));
 }
@@ -75,10 +78,11 @@ export function tensorsOf<P>(
   entries: readonly CatalogueEntry[],
   arrays: readonly Float32Array[],
 ): TensorsOf<P> {
-  const pairs = entries.map(({ name, shape, dtype }, i): [string, Tensor] => {
+  const tensors: Record<string, Tensor> = {};
+  for (const [i, { name, shape, dtype }] of entries.entries()) {
     const data = arrays[i];
     if (data === undefined) throw new PsError('PS_INTERNAL', `no array for ${describe(name)}`);
-    return [name, { shape, dtype, data }];
-  });
-  return Object.fromEntries(pairs) as TensorsOf<P>;
+    tensors[name] = { shape, dtype, data };
+  }
+  return tensors as TensorsOf<P>;
 }
