@@ -36,6 +36,8 @@ export interface TestServerOptions {
   readonly maxPushNorm?: number;
   readonly isDurable?: boolean;
   readonly limits?: Partial<ServerLimits>;
+  /** Default: it stands still. */
+  readonly stopwatch?: () => number;
   /** Is given each record when it is handed on; its gradient is valid during the call. */
   readonly journal?: (record: JournalRecord) => void;
 }
@@ -306,5 +308,6 @@ export function newCore(options: TestServerOptions): ServerCore {
     tables: makeTables(table, checked, { kernels: referenceKernels, seed: 0, allocate }),
     consistency: options.consistency ?? ssp({ staleness: 3 }),
     allocate,
+    ...(options.stopwatch === undefined ? {} : { stopwatch: options.stopwatch }),
   });
 }
