@@ -24,3 +24,10 @@ export function faultOfFrame(
     return { code: 1002, reason: 'control frame is too long' };
   return undefined;
 }
+
+/** The little-endian number in four bytes from `at`, which must be there. */
+export function uint32(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  const high = (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8);
+  return low + high * 65_536;
+}

@@ -16,7 +16,7 @@ import { readHeader } from '../../../core/protocol/header.js';
 import { MAX_HEADER_BYTES, PREAMBLE_BYTES } from '../../../core/protocol/limits.js';
 import type { Message } from '../../../core/protocol/messages.js';
 import type { PayloadPlace } from '../../../core/protocol/payloadPlace.js';
-import { faultOfFrame, OPCODE } from './frameFormat.js';
+import { faultOfFrame, OPCODE, uint32 } from './frameFormat.js';
 
 /** Takes what a reader finds. */
 export interface FrameSink {
@@ -343,10 +343,4 @@ export class FrameReader {
 
 function notZero(): PsError {
   return new PsError('PS_PROTOCOL', 'malformed message: padding is not zero');
-}
-
-function uint32(bytes: Uint8Array, at: number): number {
-  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
-  const high = (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8);
-  return low + high * 65_536;
 }
