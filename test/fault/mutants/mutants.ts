@@ -76,9 +76,9 @@ export const MUTANTS: readonly Mutant[] = [
     bug: 'the journal reports records as durable when they are written',
     patches: [
       {
-        file: 'io/storage/journalWriter.ts',
-        find: 'if (isSynced) file.writeSynced(',
-        replace: 'if (isSynced) file.write(',
+        file: 'io/storage/segmentWriter.ts',
+        find: 'if (isSynced) this.#file.writeSynced(',
+        replace: 'if (isSynced) this.#file.write(',
       },
     ],
     options: JOURNAL,

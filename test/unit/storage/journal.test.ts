@@ -179,6 +179,54 @@ describe('a journal', () => {
     }
   });
 
+  it('syncs what comes behind a boundary too when it settles', () => {
+    const disk = new MemoryDisk();
+    const { writer } = writerOn(disk, { mode: 'journal-async' });
+    let durable: number[] = [];
+    writer.append(1, load(10));
+    writer.append(2, load(10));
+    writer.rotateAfter(1);
+    writer.settle(() => {
+      const after = disk.afterPowerLoss(() => 0);
+      durable = [1, 2].map((first) => read(after, first).report.last);
+    });
+    disk.run();
+    expect(durable).toEqual([1, 2]);
+  });
+
+  // Two groups, and a large record of several batches: whoever is told of the first throws while the second is being written.
+  it.each([1, 2_500_000])(
+    'writes each batch once if whoever is told throws meanwhile, before %i values',
+    (length) => {
+      const disk = new MemoryDisk();
+      const persisted: number[] = [];
+      const onPersisted = (number: number): void => {
+        persisted.push(number);
+        if (number === 1) throw new Error('of the owner');
+      };
+      const { writer } = writerOn(disk, { onPersisted });
+      const last = load(length);
+      let writes = 0;
+      disk.failure = (_call, name) => {
+        // Behind the write of the segment's header comes that of the first record.
+        if (name === 'write' && ++writes === 2) {
+          writer.append(2, last);
+          writer.append(3, load(2));
+        }
+        return undefined;
+      };
+      writer.append(1, load(1));
+      writer.flush();
+      expect(() => disk.run()).toThrow('of the owner');
+      disk.run();
+      expect(persisted).toEqual([1, 3]);
+      const { report, records } = read(disk, 1);
+      expect(report).toMatchObject({ last: 3, goodBytes: report.size });
+      expect(report.damage).toBeUndefined();
+      expect(records[1]?.bytes.equals(bytesOf(last))).toBe(true);
+    },
+  );
+
   it('puts large values to the same place of a page as in memory, and gives them back', () => {
     const disk = new MemoryDisk();
     disk.appending = { pageBytes: 4096, aheadBytes: 65_536 };

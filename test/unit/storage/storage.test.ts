@@ -12,6 +12,34 @@ import { DIRECTORY, StoredServer } from './storedServer.js';
 const names = (disk: MemoryDisk): string[] =>
   [...disk.files().keys()].map((path) => path.slice(DIRECTORY.length + 1)).sort();
 
+describe('a segment whose last record has become zeros', () => {
+  it('is found out by the segment behind it, and only by that', () => {
+    const disk = new MemoryDisk(65_536);
+    const first = StoredServer.open(disk);
+    const worker = first.join('a');
+    first.push(worker, [1, 1, 1, 1]);
+    first.settle();
+    const [path, before] = [...disk.files()].find(([name]) => name.endsWith('.pslog')) as [
+      string,
+      Uint8Array,
+    ];
+    // As it was before the last push: the same length, zeros at the end.
+    const lost = before.slice();
+    first.push(worker, [1, 1, 1, 1]);
+    first.settle();
+    expect(disk.read(path)).toHaveLength(lost.length);
+    const alone = disk.afterKill();
+    alone.put(path, lost);
+    expect(StoredServer.open(alone).state.version).toBe(1);
+    const second = StoredServer.open(disk.afterKill());
+    second.join('b');
+    second.settle();
+    const followed = second.disk.afterKill();
+    followed.put(path, lost);
+    expect(() => StoredServer.open(followed)).toThrow('are missing');
+  });
+});
+
 describe('a new data directory', () => {
   it('gets a checkpoint of the first values before anything is served', () => {
     const disk = new MemoryDisk();
