@@ -23,6 +23,17 @@ export function smallBytes(count: number): Uint8Array<ArrayBuffer> {
   return cut;
 }
 
+/** `pieces`, of `bytes` bytes together, one behind the other in such memory. */
+export function smallJoin(pieces: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer> {
+  const whole = smallBytes(bytes);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
 /** A copy of `bytes` in such memory. */
 export function smallCopy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const copy = smallBytes(bytes.length);

@@ -68,6 +68,18 @@ export interface AppendHints {
    * length. 0: it makes no difference.
    */
   readonly aheadBytes: number;
+  /** Default: for disks as they are. The simulator has small ones, so that its gradients meet them. */
+  readonly sizes?: AppendSizes | undefined;
+}
+
+/** From which sizes on records are written in another way, in bytes. */
+export interface AppendSizes {
+  /** One write takes about so many. */
+  readonly batchBytes: number;
+  /** Payloads up to this are copied beside the heads. */
+  readonly copiedBytes: number;
+  /** From here on a payload is worth a filler, of half a page on average. */
+  readonly filledBytes: number;
 }
 
 /** A directory that this process alone uses. */

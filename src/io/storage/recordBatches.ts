@@ -7,6 +7,7 @@
 import type { EncodedRecord } from '../../core/server/recordCodec.js';
 import { encodeRecord } from '../../core/server/recordCodec.js';
 import type { JournalRecord } from '../../core/server/records.js';
+import type { AppendSizes } from './disk.js';
 import { type Checksum, FRONT_BYTES, padded, writeFiller, writeFront } from './segmentFormat.js';
 
 /** A record and its number. */
@@ -15,11 +16,8 @@ export interface NumberedRecord {
   readonly record: JournalRecord;
 }
 
-const BATCH_BYTES = 4_194_304;
-/** Payloads up to this are copied. */
-const COPIED_BYTES = 65_536;
-/** From here on a payload is worth a filler, of a page on average. */
-const FILLED_BYTES = 1_048_576;
+/** What disks as they are like. */
+const USUAL_SIZES: AppendSizes = { batchBytes: 4_194_304, copiedBytes: 65_536, filledBytes: 1_048_576 };
 /** The area begins small and doubles: a segment of few records needs little. */
 const FIRST_AREA_BYTES = 4_096;
 const AREA_BYTES = 262_144;
@@ -38,6 +36,7 @@ export interface BatchOptions {
   readonly checksum: Checksum;
   /** Of memory and file; 0: there are no fillers. */
   readonly pageBytes: number;
+  readonly sizes?: AppendSizes | undefined;
 }
 
 /** Gives the bytes of records, batch by batch. A batch is valid until the next but one is asked for. */
@@ -45,6 +44,7 @@ export class RecordBatches {
   readonly #salt: number;
   readonly #checksum: Checksum;
   readonly #pageBytes: number;
+  readonly #sizes: AppendSizes;
   #records: readonly NumberedRecord[] = [];
   #next = 0;
   #syncedBytes = 0;
@@ -62,10 +62,11 @@ export class RecordBatches {
   #parts: Uint8Array[] = [];
   #batchBytes = 0;
 
-  constructor({ salt, checksum, pageBytes }: BatchOptions) {
+  constructor({ salt, checksum, pageBytes, sizes = USUAL_SIZES }: BatchOptions) {
     this.#salt = salt;
     this.#checksum = checksum;
     this.#pageBytes = pageBytes;
+    this.#sizes = sizes;
   }
 
   /** Begins with `records`, at `at` in the segment. `syncedBytes`: of the segment, as it is now. */
@@ -84,7 +85,7 @@ export class RecordBatches {
     this.#used = 0;
     this.#taken = 0;
     this.#batchBytes = 0;
-    while (this.#batchBytes + this.#used < BATCH_BYTES && !this.#isAtEnd) {
+    while (this.#batchBytes + this.#used < this.#sizes.batchBytes && !this.#isAtEnd) {
       if (this.#payload !== undefined) this.#addPayload(this.#payload);
       else this.#addRecord();
     }
@@ -102,8 +103,9 @@ export class RecordBatches {
     const { number, record } = this.#records[this.#next++] as NumberedRecord;
     const { head, payload }: EncodedRecord = encodeRecord(record);
     const bytes = new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
-    const isCopied = bytes.length <= COPIED_BYTES;
-    const filler = bytes.length < FILLED_BYTES ? 0 : this.#fillerBefore(head.length, bytes.byteOffset);
+    const { copiedBytes, filledBytes } = this.#sizes;
+    const isCopied = bytes.length <= copiedBytes;
+    const filler = bytes.length < filledBytes ? 0 : this.#fillerBefore(head.length, bytes.byteOffset);
     this.#reserve(filler + FRONT_BYTES + padded(head.length) + (isCopied ? padded(bytes.length + 4) : 0));
     if (filler > 0) {
       const what = { length: filler, number, syncedBytes: this.#syncedBytes };
@@ -143,7 +145,9 @@ export class RecordBatches {
     // Cut between two pages, so that no page is written in two ways.
     const page = Math.max(8, this.#pageBytes);
     const place = this.#at + this.#batchBytes;
-    const room = Math.max(COPIED_BYTES, BATCH_BYTES - this.#batchBytes);
+    const { batchBytes, copiedBytes } = this.#sizes;
+    // More than a page, so that something is left of it.
+    const room = Math.max(copiedBytes, page + 8, batchBytes - this.#batchBytes);
     const part = payload.subarray(0, room - ((place + room) % page));
     this.#parts.push(part);
     this.#batchBytes += part.length;

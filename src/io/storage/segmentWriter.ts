@@ -39,7 +39,8 @@ export class SegmentWriter {
     this.#size = size;
     this.#synced = size;
     const checksum = (bytes: Uint8Array, previous: number): number => disk.checksum(bytes, previous);
-    this.#batches = new RecordBatches({ salt, checksum, pageBytes: disk.appending.pageBytes });
+    const { pageBytes, sizes } = disk.appending;
+    this.#batches = new RecordBatches({ salt, checksum, pageBytes, sizes });
   }
 
   /** A new, durable segment without records, in place of one that has none either. Throws `NoRoom`. */

@@ -4,10 +4,11 @@
  * what was synced, and of the rest whatever happened to be there.
  */
 import type { Random } from '../../core/base/random.js';
-import { smallBytes } from '../../core/base/smallBytes.js';
+import { smallJoin } from '../../core/base/smallBytes.js';
 import { crc32 } from '../../io/storage/crc32.js';
 import {
   type AppendHints,
+  type AppendSizes,
   type Disk,
   type DiskDone,
   type DiskError,
@@ -50,8 +51,12 @@ export class SimDisk {
   #stalledUntil = 0;
   #failing = 0;
   capacityBytes: number = 2 ** 40;
+  /** How a journal on it is written. */
+  readonly appending: AppendHints;
 
-  constructor(timeline: Timeline, random: Random, times: DiskTimes) {
+  /** `sizes`: how records are written; default: as on disks as they are. */
+  constructor(timeline: Timeline, random: Random, times: DiskTimes, sizes?: AppendSizes) {
+    this.appending = { pageBytes: 512, aheadBytes: 1024, sizes };
     this.#timeline = timeline;
     this.#random = random;
     this.#times = times;
@@ -204,13 +209,14 @@ export class SimDisk {
 
 /** The disk in the hands of one process. */
 class MountedDisk implements Disk {
-  readonly appending: AppendHints = { pageBytes: 512, aheadBytes: 1024 };
+  readonly appending: AppendHints;
   readonly #disk: SimDisk;
   readonly #process: SimProcess;
 
   constructor(disk: SimDisk, process: SimProcess) {
     this.#disk = disk;
     this.#process = process;
+    this.appending = disk.appending;
   }
 
   makeDirectory(directory: string, done: DiskDone): void {
@@ -298,7 +304,10 @@ class MountedFile implements DiskFile {
 
   /** Read when it is carried out: memory that changes too early shows. */
   #put(parts: readonly Uint8Array[], at: number, share: number): void {
-    const bytes = joined(parts);
+    const bytes = smallJoin(
+      parts,
+      parts.reduce((sum, { length }) => sum + length, 0),
+    );
     this.#disk.checkRoom(at + bytes.length - this.#body.size);
     this.#body.write(at, bytes.subarray(0, Math.floor(bytes.length * share)));
   }
@@ -331,16 +340,6 @@ function attempt(effect: () => unknown): void {
   } catch (error) {
     if ((error as DiskError).code === undefined) throw error;
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = smallBytes(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 function fault(code: string): DiskError {

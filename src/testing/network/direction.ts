@@ -4,7 +4,7 @@
  * between them everything may overtake everything.
  */
 import type { Random } from '../../core/base/random.js';
-import { smallBytes } from '../../core/base/smallBytes.js';
+import { smallJoin } from '../../core/base/smallBytes.js';
 import { drawLatencyMs, lineBytes, type NetworkConditions, type SharedLine } from './conditions.js';
 import type { SimProcess } from './simProcess.js';
 import type { Timeline } from './timeline.js';
@@ -28,7 +28,7 @@ export class Carried {
   /** The line takes it. Returns its bytes; undefined if it is lost. */
   take(): Uint8Array | undefined {
     if (this.#isLost) return undefined;
-    this.#frame ??= joined(this.#pieces, this.bytes);
+    this.#frame ??= smallJoin(this.#pieces, this.bytes);
     return this.#frame;
   }
 
@@ -36,16 +36,6 @@ export class Carried {
   lose(): void {
     this.#isLost = true;
   }
-}
-
-function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
-  const frame = smallBytes(bytes);
-  let at = 0;
-  for (const piece of pieces) {
-    frame.set(piece, at);
-    at += piece.length;
-  }
-  return frame;
 }
 
 /** Where a direction leads. */

@@ -11,6 +11,7 @@ import { sgd } from '../../core/optim/sgd.js';
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from '../../core/server/limits.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
 import type { WorkerCoreOptions } from '../../core/worker/workerCore.js';
+import type { AppendSizes } from '../../io/storage/disk.js';
 import { CheckModel } from '../check/checkModel.js';
 import { RunChecks } from '../check/runChecks.js';
 import { differenceOf } from '../check/stateDifference.js';
@@ -41,6 +42,9 @@ const LIMITS: Partial<ServerLimits> = {
   pullTimeoutMs: 8_000,
   helloTimeoutMs: 1_000,
 };
+
+/** Small too, so that a group of records takes several writes, and a push a filler before it. */
+const SMALL_SIZES: AppendSizes = { batchBytes: 512, copiedBytes: 128, filledBytes: 256 };
 
 type StoreAction = Parameters<StoreHost['run']>[0];
 
@@ -254,10 +258,16 @@ function optionsOf(
     store: (timeline) => {
       if (durability === 'memory') return new MemoryStore();
       const [least, most] = schedule.syncMs;
-      const disk = new SimDisk(timeline, storeRandom, {
+      const times = {
         syncMs: () => least + (most - least) * storeRandom.nextFloat(),
         callMs: () => 0.05,
-      });
+      };
+      const disk = new SimDisk(
+        timeline,
+        storeRandom,
+        times,
+        schedule.areRecordsLarge ? SMALL_SIZES : undefined,
+      );
       return new DiskStore(disk, durability, schedule.checkpointMs);
     },
     server: {

@@ -86,6 +86,8 @@ export interface Schedule {
   readonly durability: SimDurability;
   /** A sync takes between these. */
   readonly syncMs: readonly [least: number, most: number];
+  /** The journal writes what a push has as if it were megabytes: in several writes, behind fillers. */
+  readonly areRecordsLarge: boolean;
   /** Between two checkpoints; Infinity: none but the first. */
   readonly checkpointMs: number;
   readonly network: NetworkConditions;
@@ -157,6 +159,7 @@ export function drawSchedule(seed: number, options: ScheduleOptions = {}): Sched
       [1, 4],
       [2, 30],
     ] as const),
+    areRecordsLarge: random.fork('records').nextInt(2) === 0,
     checkpointMs: pick(random, [100, 400, 800, Number.POSITIVE_INFINITY]),
     network: drawNetwork(random.fork('network')),
     chunkBytes: pick(random, [64, 256, 256, 512, 512, 1024, 1024, 4096, 4096, 4096]),

@@ -28,7 +28,10 @@ export function scheduleText(schedule: Schedule): string[] {
   return [
     `seed ${seed}: ${clocks} clocks, ${[model, ...switches].join(', then ')}, minWorkers ${minWorkers}, ${durability}`,
     `  network: ${network.latencyMs}–${network.latencyMs + network.jitterMs} ms, ${network.bytesPerMs} bytes/ms,` +
-      ` chunks of ${chunkBytes} bytes; ${pinnedVersions} versions pinned at most`,
+      ` chunks of ${chunkBytes} bytes; ${pinnedVersions} versions pinned at most` +
+      (durability !== 'memory' && schedule.areRecordsLarge
+        ? '; the journal takes pushes for large ones'
+        : ''),
     ...dataText(schedule),
     ...schedule.workers.map(workerText),
     ...schedule.faults.map(faultText),

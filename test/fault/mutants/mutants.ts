@@ -84,6 +84,42 @@ export const MUTANTS: readonly Mutant[] = [
     options: JOURNAL,
   },
   {
+    name: 'a large group is not synced',
+    bug: 'a group of records that takes several writes counts as durable when they are written',
+    patches: [
+      {
+        file: 'io/storage/journalWriter.ts',
+        find: "if (this.#options.mode === 'journal' && ",
+        replace: "if (this.#options.mode !== 'journal' && ",
+      },
+    ],
+    options: JOURNAL,
+  },
+  {
+    name: 'a filler is longer than it says',
+    bug: 'the filler before a large push counts its own front twice',
+    patches: [
+      {
+        file: 'io/storage/segmentFormat.ts',
+        find: 'setUint53(view, 8, length - FRONT_BYTES);',
+        replace: 'setUint53(view, 8, length);',
+      },
+    ],
+    options: JOURNAL,
+  },
+  {
+    name: 'a filler is the end',
+    bug: 'what is behind a filler in the journal is not recovered',
+    patches: [
+      {
+        file: 'io/storage/journalReader.ts',
+        find: 'if (at + gap === this.#size) break;',
+        replace: 'if (gap > 0) break;',
+      },
+    ],
+    options: JOURNAL,
+  },
+  {
     name: 'journal reads reused memory',
     bug: 'a staging area is given back before the journal has written it',
     patches: [
