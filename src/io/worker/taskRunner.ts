@@ -5,6 +5,7 @@
  */
 import { invalidArgument, PsError } from '../../core/base/errors.js';
 import { checkOptionObject, integer } from '../../core/base/optionObject.js';
+import { MAX_HEADER_ARRAY } from '../../core/protocol/limits.js';
 import type { TaskLeases } from '../../core/protocol/taskMessages.js';
 import { decodeValue, type EncodedValue, encodeValue } from '../../core/protocol/valueCodec.js';
 import type { LeaseAnswer } from '../../core/worker/events.js';
@@ -35,7 +36,7 @@ export type TaskHandler<I, R> = (input: I, context: TaskContext) => R | PromiseL
 
 /** How a worker handles tasks. */
 export interface TasksOptions {
-  /** Tasks at the same time, for handlers that wait for something. Default 1. */
+  /** Tasks at the same time, for handlers that wait for something; at most 1,024. Default 1. */
   readonly concurrency?: number;
   /** Its abort ends it; what is under way is not finished. */
   readonly signal?: AbortSignal;
@@ -64,7 +65,9 @@ interface Result {
 export function checkTasksOptions(handler: unknown, options: TasksOptions): void {
   if (typeof handler !== 'function') throw invalidArgument('handler', handler, 'a function');
   const { concurrency = 1 } = checkOptionObject('tasks', options, ['concurrency', 'signal']);
-  integer('tasks.concurrency', concurrency, 1);
+  if (integer('tasks.concurrency', concurrency, 1) > MAX_HEADER_ARRAY) {
+    throw invalidArgument('tasks.concurrency', concurrency, `an integer from 1 to ${MAX_HEADER_ARRAY}`);
+  }
 }
 
 /** One call of `worker.tasks`. */
@@ -146,10 +149,12 @@ export class TaskRunner<I, R> {
   #ask(): void {
     const ahead = this.#ahead;
     if (this.#isOver || this.#asking !== undefined || this.#queue.length > ahead / 2) return;
-    // All that is held stands in the request.
-    if (this.#sending.size > MAX_AHEAD) return;
+    // All that is held stands in the request, and in the next one with what this one brings.
+    const held = this.#running.size + this.#queue.length + this.#results.length + this.#sending.size;
+    const room = MAX_HEADER_ARRAY - held;
+    if (room <= 0) return;
     const free = this.#concurrency - this.#running.size;
-    const call = this.#call(Math.max(1, ahead + free - this.#queue.length));
+    const call = this.#call(Math.min(room, Math.max(1, ahead + free - this.#queue.length)));
     this.#asking = call;
     call.answer.then(
       (answer) => {

@@ -37,6 +37,30 @@ describe('generic tasks', () => {
     expect(outcomes.map(({ input }) => input)).toEqual(inputs);
   });
 
+  it('are as many at a time as one worker can name in a message, and no more', async () => {
+    const server = await listening();
+    const inputs = Array.from({ length: 2_500 }, (_, i) => i);
+    let running = 0;
+    let begin: () => void = () => {};
+    const areMany = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    void worker(server, 'a').tasks<number>(
+      async (i) => {
+        // How large results are is known from the first ones; then more may be under way.
+        if (i >= 300 && ++running === 1_000) begin();
+        if (i >= 300) await areMany;
+        return i + 1;
+      },
+      { concurrency: 1_000 },
+    );
+    const outcomes = await gathered(server.tasks.map<number, number>(inputs, { inOrder: true }));
+    expect(outcomes.map(({ result }) => result)).toEqual(inputs.map((i) => i + 1));
+    await expect(worker(server, 'b').tasks(() => 1, { concurrency: 1_025 })).rejects.toThrow(
+      /an integer from 1 to 1024/,
+    );
+  });
+
   it('take and give any value, typed arrays among them, of more than one chunk', async () => {
     const server = await listening({ limits: { chunkBytes: 4096 } });
     void worker(server, 'a').tasks<{ data: Float32Array }>(({ data }) => ({
