@@ -86,8 +86,9 @@ describe.skipIf(!hasChromium())('a tab', () => {
     });
   }
 
+  // Stopped in the middle of a step, it has said that it computes, and is waited for as long as that.
   const begin = (url: string | undefined) =>
-    `globalThis.run = train('${url}', ${STEPS}, { id: 'tab', reconnect: { minDelayMs: 50 } }), 0`;
+    `globalThis.run = train('${url}', ${STEPS}, { id: 'tab', maxStepMs: 1000, reconnect: { minDelayMs: 50 } }), 0`;
 
   async function expectExact(server: ParameterServer): Promise<void> {
     const { tensors } = await server.parameters();
