@@ -50,7 +50,7 @@ export class Announcements {
   }
 
   /**
-   * A turn is over: if the bound was changed in it, those who keep copies hear of it behind what was sent under the bound
+   * Something was changed, perhaps the bound: then those who keep copies hear of it behind what was sent under the bound
    * before, and before anything that is decided under this one.
    */
   tellStaleness(): void {

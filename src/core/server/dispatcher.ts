@@ -55,7 +55,7 @@ export class Dispatcher {
       hasTasks: ({ id }) => this.tasks.generic.pool.leases.count(id) > 0,
       onLeft: (session) => this.tasks.generic.onLeft(session),
     });
-    this.updates = new UpdateQueue(context);
+    this.updates = new UpdateQueue(context, () => this.announcements.tellStaleness());
     this.pulls = new PullDesk(context, (job) => this.updates.add(() => job));
     this.metrics = new MetricsWindow(context);
     this.announcements = new Announcements(context, () => this.#connections.values());

@@ -24,9 +24,12 @@ export class UpdateQueue {
   #active: Job | undefined;
   #isContinuing = false;
   #isGateOpen = false;
+  readonly #onChanged: () => void;
 
-  constructor(context: CoreContext) {
+  /** `onChanged`: a change is complete, and nothing has been decided since. */
+  constructor(context: CoreContext, onChanged: () => void = () => {}) {
     this.#context = context;
+    this.#onChanged = onChanged;
   }
 
   /** Whether nothing is under way or waiting. */
@@ -55,7 +58,10 @@ export class UpdateQueue {
       const part = Math.min(left, PART_ELEMENTS);
       // A change without a job costs a little too, so that a long queue of them is no endless turn.
       const budget: Budget = { elements: part - 64 };
-      if (this.#active.run(budget)) this.#active = undefined;
+      if (this.#active.run(budget)) {
+        this.#active = undefined;
+        this.#onChanged();
+      }
       left -= part - budget.elements;
       if (stopwatch() - begun >= SLICE_MS) break;
     }
@@ -72,6 +78,7 @@ export class UpdateQueue {
       const job = (this.#changes.shift() as Change)();
       this.#context.isDirty = true;
       if (job !== undefined) return job;
+      this.#onChanged();
     }
     return this.#close();
   }

@@ -218,6 +218,17 @@ describe('a changed staleness bound', () => {
     expect(b.lines()).toEqual([]);
   });
 
+  it('is told before answers that are decided under it in the same turn', () => {
+    const server = new TestServer({ consistency: ssp({ staleness: 0 }) });
+    const [a, b] = [server.worker('a', { takes }), server.worker('b')];
+    b.pull();
+    a.tick();
+    a.pull();
+    expect(a.lines()).toEqual(['clock 1, min 0']);
+    server.setConsistency(ssp({ staleness: 3 }));
+    expect(a.lines()).toEqual(['staleness 3', expect.stringMatching(/^pull/)]);
+  });
+
   it('stands in the welcome of who is not welcomed yet, and is told once it is', () => {
     const server = new TestServer({ isDurable: true, consistency: ssp({ staleness: 3 }) });
     const a = server.stranger('a', { takes });
