@@ -246,12 +246,17 @@ export class TaskDesk {
   #revoke(leases: readonly HeldTask[]): void {
     const byHolder = new Map<string, number[]>();
     for (const { number, holder } of leases) {
-      byHolder.set(holder, [...(byHolder.get(holder) ?? []), number].slice(0, MAX_LEASES));
+      const numbers = byHolder.get(holder);
+      if (numbers === undefined) byHolder.set(holder, [number]);
+      else numbers.push(number);
     }
     for (const [holder, numbers] of byHolder) {
       const connection = this.#context.state.sessions.get(holder)?.connection;
       if (connection === undefined) continue;
-      this.#context.emit({ kind: 'send', connection, message: { t: MessageType.revoke, leases: numbers } });
+      for (let at = 0; at < numbers.length; at += MAX_LEASES) {
+        const part = numbers.slice(at, at + MAX_LEASES);
+        this.#context.emit({ kind: 'send', connection, message: { t: MessageType.revoke, leases: part } });
+      }
     }
   }
 }

@@ -61,6 +61,31 @@ describe('generic tasks', () => {
     );
   });
 
+  it('of a loop that is aborted are called off, however many one worker has', async () => {
+    const server = await listening();
+    const abort = new AbortController();
+    let running = 0;
+    let aborted = 0;
+    let end: () => void = () => {};
+    const areAborted = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    void worker(server, 'a').tasks<number>(
+      async (i, { signal }) => {
+        if (i < 300) return;
+        signal.addEventListener('abort', () => ++aborted === 1_000 && end());
+        if (++running === 1_000) abort.abort();
+        await areAborted;
+      },
+      { concurrency: 1_000 },
+    );
+    const inputs = Array.from({ length: 1_300 }, (_, i) => i);
+    await expect(gathered(server.tasks.map(inputs, { signal: abort.signal }))).rejects.toMatchObject({
+      code: 'PS_ABORTED',
+    });
+    await areAborted;
+  });
+
   it('take and give any value, typed arrays among them, of more than one chunk', async () => {
     const server = await listening({ limits: { chunkBytes: 4096 } });
     void worker(server, 'a').tasks<{ data: Float32Array }>(({ data }) => ({
