@@ -13,7 +13,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PsError } from '../../core/base/errors.js';
-import { attached, detached, isNobodys } from './attached.js';
+import { attach, detach, isNobodys } from './attached.js';
 import { answerPlain, type Health } from './httpAnswers.js';
 import type { CheckedServerOptions } from './serverOptions.js';
 import { pathOf, refuse } from './upgrade.js';
@@ -32,7 +32,7 @@ export class HttpPlace {
   readonly #onAttached = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const { place } = this.#options;
     if (this.#handle(request, socket, head) || place.kind !== 'server' || socket.writableEnded) return;
-    if (isNobodys(place.server, pathOf(request))) refuse(socket, '404 Not Found');
+    if (isNobodys(place.server, request, pathOf(request))) refuse(socket, '404 Not Found');
   };
 
   constructor(
@@ -50,10 +50,7 @@ export class HttpPlace {
   /** Listens or attaches. Rejects with `PS_CONNECT_FAILED` when the port can't be had. */
   async open(): Promise<void> {
     const { place } = this.#options;
-    if (place.kind === 'server') {
-      attached(place.server, this.#options.path);
-      place.server.on('upgrade', this.#onAttached);
-    }
+    if (place.kind === 'server') attach(place.server, this.#options.path, this.#onAttached);
     if (place.kind !== 'port') return;
     const answer: RequestListener = (request, response) => {
       request.socket.setTimeout(0);
@@ -117,10 +114,7 @@ export class HttpPlace {
   /** Takes no more requests. A server of the user's goes on. */
   detach(): void {
     const { place } = this.#options;
-    if (place.kind === 'server' && place.server.listeners('upgrade').includes(this.#onAttached)) {
-      detached(place.server, this.#options.path);
-      place.server.off('upgrade', this.#onAttached);
-    }
+    if (place.kind === 'server') detach(place.server, this.#onAttached);
     this.#own?.close();
   }
 

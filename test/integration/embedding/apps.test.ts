@@ -153,7 +153,10 @@ it('several parameter servers on one port train apart, and end apart', async () 
   await Promise.all(servers.map((each) => train(each)));
   await servers[0]?.close();
   await train(servers[1] as ParameterServer);
-  expect(http.listenerCount('upgrade')).toBe(2);
+  // One of each that is left, and one that all have in common.
+  expect(http.listenerCount('upgrade')).toBe(3);
+  await Promise.all(servers.map((each) => each.close()));
+  expect(http.listenerCount('upgrade')).toBe(0);
 });
 
 describe('an upgrade of a path that nobody has', () => {
@@ -178,6 +181,36 @@ describe('an upgrade of a path that nobody has', () => {
   it('is left to others, who may answer it later', async () => {
     const http = createServer();
     atEnd(() => http.close());
+    const others = new WebSocketServer({ noServer: true });
+    http.on('upgrade', (request, socket, head) =>
+      setImmediate(() => others.handleUpgrade(request, socket, head, (open) => open.send('welcome'))),
+    );
+    const client = await unknownPath(http);
+    expect(String((await once(client, 'message'))[0])).toBe('welcome');
+  });
+
+  it('is left to one who takes a single request', async () => {
+    const http = createServer();
+    atEnd(() => http.close());
+    const others = new WebSocketServer({ noServer: true });
+    http.once('upgrade', (request, socket, head) =>
+      others.handleUpgrade(request, socket, head, (open) => {
+        open.on('message', (said) => open.send(said));
+      }),
+    );
+    const client = await unknownPath(http);
+    await once(client, 'open');
+    client.send('still here');
+    expect(String((await once(client, 'message'))[0])).toBe('still here');
+  });
+
+  it('is left to who comes after all listeners were removed', async () => {
+    const http = createServer();
+    atEnd(() => http.close());
+    const first = newServer({ server: http, path: '/first' });
+    await first.listen();
+    http.removeAllListeners('upgrade');
+    await first.close();
     const others = new WebSocketServer({ noServer: true });
     http.on('upgrade', (request, socket, head) =>
       setImmediate(() => others.handleUpgrade(request, socket, head, (open) => open.send('welcome'))),
