@@ -4,3 +4,6 @@
 export function monotonicNow(): number {
   return performance.now();
 }
+
+/** The longest that a timer can be set to, about 25 days: a longer one would go off at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;

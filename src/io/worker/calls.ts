@@ -16,17 +16,17 @@ export interface PullOptions<P> {
   readonly into?: DestinationsOf<P>;
   /** A version that this worker pulled: if there is no newer one, nothing is sent. */
   readonly ifNewerThan?: number;
-  /** False: parts of the answer may be of different versions. Default true. */
+  /** False: parts of the answer may be of different versions. Default true. What a `cache` serves may be, in any case. */
   readonly consistent?: boolean;
   readonly signal?: AbortSignal;
 }
 
-/** Parameters of one version. */
+/** Parameters of one version; with a `cache`, perhaps of several. */
 export interface PullResult<T> {
   readonly modified: true;
   /** By name. Fresh arrays of one pull stand in one ArrayBuffer. */
   readonly tensors: T;
-  /** Updates that the server had applied; with `consistent: false`, to the oldest part. */
+  /** Updates that the server had applied; of several versions, to the oldest part. */
   readonly version: number;
   /** The worker's clock. */
   readonly clock: number;

@@ -134,6 +134,28 @@ describe('close', () => {
     }
   });
 
+  it('waits for as long as it is told, be it longer than timers can be set to', async () => {
+    const server = await listeningServer({ limits: { closeTimeoutMs: Number.MAX_SAFE_INTEGER } });
+    const client = await RawClient.join(server.url, 'a');
+    client.socket.pause();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    let hasEnded = false;
+    let ended: Promise<void>;
+    try {
+      ended = server.close().then(() => {
+        hasEnded = true;
+      });
+      await turn();
+      vi.advanceTimersByTime(100);
+      await turn();
+      expect(hasEnded).toBe(false);
+    } finally {
+      vi.useRealTimers();
+    }
+    client.socket.resume();
+    await ended;
+  });
+
   it('finishes what was begun: a copy and a change of settings', async () => {
     const server = await listeningServer({ parameters: { w: { shape: [2_000_000] } } });
     const snapshot = server.parameters();
