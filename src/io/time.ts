@@ -5,5 +5,7 @@ export function monotonicNow(): number {
   return performance.now();
 }
 
-/** The longest that a timer can be set to, about 25 days: a longer one would go off at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
+/** `ms`, as a timer can be set to it: at most about 25 days, since for longer it would go off at once. */
+export function timerMs(ms: number): number {
+  return Math.min(ms, 2 ** 31 - 1);
+}

@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import { PsError } from '../../core/base/errors.js';
 import type { Principal } from '../../core/server/events.js';
-import { MAX_TIMER_MS } from '../time.js';
+import { timerMs } from '../time.js';
 import type { Authenticate } from './auth.js';
 import { type Entrant, settleWithin } from './upgrade.js';
 
@@ -65,7 +65,7 @@ export class Admissions {
       await this.judgeAll();
       isJudging = false;
     };
-    this.#timer = setInterval(() => void judge(), Math.min(intervalMs, MAX_TIMER_MS));
+    this.#timer = setInterval(() => void judge(), timerMs(intervalMs));
     this.#timer.unref();
   }
 

@@ -15,7 +15,7 @@ import {
 import type { Observation, Principal, ServerEffect, ServerEvent } from '../../core/server/events.js';
 import type { JournalRecord } from '../../core/server/records.js';
 import type { ServerCore } from '../../core/server/serverCore.js';
-import { MAX_TIMER_MS, monotonicNow } from '../time.js';
+import { monotonicNow, timerMs } from '../time.js';
 import { Outbox } from '../transport/outbox.js';
 import type { StreamHandlers, Transport } from '../transport/transport.js';
 import { Company } from './company.js';
@@ -211,7 +211,7 @@ export class CoreRunner {
         resolve(isReached);
       };
       const waiter = { holds, done: () => end(true), giveUp: () => end(false) };
-      const timer = setTimeout(() => end(false), Math.min(timeoutMs, MAX_TIMER_MS));
+      const timer = setTimeout(() => end(false), timerMs(timeoutMs));
       this.#awaited.add(waiter);
     });
   }
@@ -220,12 +220,9 @@ export class CoreRunner {
   async stop(timeoutMs: number): Promise<void> {
     if (this.#links.size > 0) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(
-          () => {
-            for (const { transport } of this.#links.values()) transport.terminate();
-          },
-          Math.min(timeoutMs, MAX_TIMER_MS),
-        );
+        const timer = setTimeout(() => {
+          for (const { transport } of this.#links.values()) transport.terminate();
+        }, timerMs(timeoutMs));
         this.#onDrained = () => {
           clearTimeout(timer);
           resolve();
