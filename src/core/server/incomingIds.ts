@@ -90,7 +90,10 @@ export class IncomingIds {
     return this.#received === this.message.bytes;
   }
 
-  /** Takes the next bytes. What has come is charged; memory that was announced and not written to costs nothing. REQUIRES: they do not go past the end. */
+  /**
+   * Takes the next bytes. What has come is charged; memory that was announced and not written to costs nothing.
+   * REQUIRES: they do not go past the end.
+   */
   add(payload: Uint8Array): void {
     const end = this.#received + payload.length;
     const charged = Math.max(0, end - Math.max(this.#received, FREE_IDS_BYTES));

@@ -41,6 +41,13 @@ export interface TickRecord {
   readonly clock: number;
 }
 
+/** Why a push was refused. */
+export interface PushFault {
+  readonly code: PsErrorCode;
+  readonly message: string;
+  readonly tensor?: string | undefined;
+}
+
 /** A push was decided and carried out. */
 export interface PushRecord {
   readonly kind: 'push';
@@ -51,13 +58,7 @@ export interface PushRecord {
   readonly clock: number;
   readonly outcome: Outcome | 'refused';
   /** Refused: why. */
-  readonly fault?:
-    | {
-        readonly code: PsErrorCode;
-        readonly message: string;
-        readonly tensor?: string | undefined;
-      }
-    | undefined;
+  readonly fault?: PushFault | undefined;
   readonly delay: number;
   /** Raises the clock after the push. */
   readonly tick?: number | undefined;

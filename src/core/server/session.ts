@@ -2,21 +2,15 @@
  * One worker's life across reconnects. The durable part is O(1) and is saved with the parameters; the
  * volatile part says where its connection stands and is gone with the process.
  */
-import type { PsErrorCode } from '../base/errors.js';
 import type { Outcome } from '../protocol/messages.js';
 import type { OrderedMessage } from './inbox.js';
+import type { PushFault } from './records.js';
 
 /** What was decided about one push: enough to answer it again. */
 export interface PushAnswer {
   readonly seq: number;
   readonly outcome: Outcome | 'refused';
-  readonly fault?:
-    | {
-        readonly code: PsErrorCode;
-        readonly message: string;
-        readonly tensor?: string | undefined;
-      }
-    | undefined;
+  readonly fault?: PushFault | undefined;
   readonly version: number;
   readonly delay: number;
   /** Of a data shard: its examples were counted before. */

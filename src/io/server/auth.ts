@@ -7,6 +7,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { invalidArgument } from '../../core/base/errors.js';
+import { isToken } from '../../core/protocol/token.js';
 import { isWorkerId, WORKER_ID } from '../../core/protocol/workerId.js';
 import type { Principal } from '../../core/server/events.js';
 import { ROLES } from '../../core/server/rights.js';
@@ -71,7 +72,7 @@ function byTokens(entries: readonly (readonly [string, unknown])[]): Authenticat
   const key = randomBytes(32);
   const digest = (token: string): Buffer => createHmac('sha256', key).update(token).digest();
   const known = entries.map(([token, principal]) => {
-    if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token)) {
+    if (!isToken(token)) {
       // The token itself is not shown.
       throw invalidArgument(
         'auth',

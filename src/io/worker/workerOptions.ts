@@ -3,6 +3,7 @@
  * once, with the option's name, what was given and what is expected.
  */
 import { describe, invalidArgument, PsError } from '../../core/base/errors.js';
+import { isToken } from '../../core/protocol/token.js';
 import { isWorkerId, WORKER_ID } from '../../core/protocol/workerId.js';
 import type { ReconnectPolicy } from '../../core/worker/reconnection.js';
 import type { Logger } from '../logger.js';
@@ -235,7 +236,7 @@ function tokenSource(token: WorkerToken | undefined): () => Promise<string | und
 
 /** It is in no message: it is a secret. */
 function checkToken(given: unknown): string {
-  if (typeof given === 'string' && /^[\x21-\x7e]+$/.test(given)) return given;
+  if (isToken(given)) return given;
   const message = 'token must be a string of printable ASCII characters, without spaces';
   throw new PsError('PS_INVALID_ARGUMENT', message, { details: { option: 'token' } });
 }
